@@ -1,0 +1,12 @@
+"""The one way this package says that a name is unknown."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """A ValueError that names the nearest match: ``raise unknown("activation", "rleu", names)``."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return ValueError(f"unknown {kind} {name!r}{hint} known: {', '.join(names)}")

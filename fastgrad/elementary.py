@@ -1,0 +1,128 @@
+"""exp and expm1 for arguments at most 0, made of arithmetic: one algorithm for the compiled and Numba backends.
+
+x = n ln 2 + r with n an integer and |r| <= ln 2 / 2; then e^x = 2^n (1 + p) with p = e^r - 1 from a polynomial.
+The same subset of Python as ``formulas.py``: the build prints these functions as C, Numba compiles them.
+"""
+
+# Design: - All functions of one argument share n and p: the compilers see common subexpressions.
+#         - The shared pair (1, p) is kept in two words (``*_low``), worth about one ULP in the derivative.
+#         - ``shifter`` rounds to the nearest integer: adding it pushes the fraction out of the mantissa.
+#         - ln 2 is split so that n * ln2_high is exact with and without fused multiply-add.
+#         - ``maximum(lowest, x)`` keeps NaN: x86's MAX returns its second operand when either is NaN.
+#         - Below ``lowest``, 2^n (and 2^100 times it) rounds to 0 and ``ldexp`` may scale in two steps.
+# Polynomials: minimax in the relative error of e^r - 1 over |r| <= ln 2 / 2, coefficients rounded one at a
+# time: 2^-31.1 (float32) and 2^-61.6 (float64).
+
+# ruff: noqa: F821 - the names below are bound per backend
+
+
+def exponent(x):
+    """n, the integer nearest to x / ln 2."""
+    return (maximum(lowest, x) * log2_e + shifter) - shifter
+
+
+def p(x):
+    """e^r - 1, where r = x - n ln 2."""
+    r = mad(-exponent(x), ln2_low, mad(-exponent(x), ln2_high, maximum(lowest, x)))
+    return mad(r * r, polynomial(r), r)
+
+
+def significand(x):
+    """1 + p = e^x / 2^n, between 0.7 and 1.42."""
+    return one + p(x)
+
+
+def significand_low(x):
+    """What rounding took from 1 + p."""
+    return sum_low(one, p(x))
+
+
+def exp(x):
+    """e^x."""
+    return ldexp(significand(x), exponent(x))
+
+
+def scaled_exp(c, x):
+    """c e^x, also where e^x underflows and c e^x does not; c at most 2^100."""
+    return ldexp(c * significand(x), exponent(x))
+
+
+def exp_beside_one(x):
+    """e^x where it is added to 1: it stops falling at 2^least, far below the rounding of 1."""
+    return ldexp(significand(x), maximum(least, exponent(x)))
+
+
+def exp_beside_one_low(x):
+    """What rounding took from exp_beside_one(x)."""
+    return ldexp(significand_low(x), maximum(least, exponent(x)))
+
+
+def expm1(x):
+    """e^x - 1 = 2^n p + (2^n - 1)."""
+    s = ldexp(one, maximum(least, exponent(x)))
+    return fma(s, p(x), s - one)
+
+
+def expm1_low(x):
+    """What rounding took from expm1(x)."""
+    s = ldexp(one, maximum(least, exponent(x)))
+    return fma(s, p(x), (s - one) - expm1(x))
+
+
+def polynomial_f32(r):
+    """(e^r - 1 - r) / r^2."""
+    return mad(mad(mad(mad(mad(c7, r, c6), r, c5), r, c4), r, c3), r, c2)
+
+
+def polynomial_f64(r):
+    """(e^r - 1 - r) / r^2."""
+    low = mad(mad(mad(mad(c6, r, c5), r, c4), r, c3), r, c2)
+    high = mad(mad(mad(mad(mad(c12, r, c11), r, c10), r, c9), r, c8), r, c7)
+    r2 = r * r
+    return mad(high, r2 * r2 * r, low)
+
+
+CONSTANTS = {
+    "f32": {
+        "zero": 0.0,
+        "one": 1.0,
+        "two": 2.0,
+        "four": 4.0,
+        "least": -60.0,
+        "lowest": -174.0,
+        "log2_e": float.fromhex("0x1.715476p+0"),
+        "shifter": 1.5 * 2.0**23,
+        "ln2_high": float.fromhex("0x1.62e4p-1"),
+        "ln2_low": float.fromhex("0x1.7f7d1cp-20"),
+        "c2": 0.5,
+        "c3": float.fromhex("0x1.555554p-3"),
+        "c4": float.fromhex("0x1.5554f8p-5"),
+        "c5": float.fromhex("0x1.1112e8p-7"),
+        "c6": float.fromhex("0x1.6d3a44p-10"),
+        "c7": float.fromhex("0x1.9e4edcp-13"),
+    },
+    "f64": {
+        "zero": 0.0,
+        "one": 1.0,
+        "two": 2.0,
+        "four": 4.0,
+        "least": -120.0,
+        "lowest": -1416.0,
+        "log2_e": float.fromhex("0x1.71547652b82fep+0"),
+        "shifter": 1.5 * 2.0**52,
+        "ln2_high": float.fromhex("0x1.62e42fefap-1"),
+        "ln2_low": float.fromhex("0x1.cf79abc9e3b3ap-40"),
+        "c2": 0.5,
+        "c3": float.fromhex("0x1.5555555555559p-3"),
+        "c4": float.fromhex("0x1.5555555555552p-5"),
+        "c5": float.fromhex("0x1.111111110f653p-7"),
+        "c6": float.fromhex("0x1.6c16c16c186dep-10"),
+        "c7": float.fromhex("0x1.a01a01b004d21p-13"),
+        "c8": float.fromhex("0x1.a01a01996532fp-16"),
+        "c9": float.fromhex("0x1.71ddf80ac2bbcp-19"),
+        "c10": float.fromhex("0x1.27e4fb579e408p-22"),
+        "c11": float.fromhex("0x1.af5f367ea1677p-26"),
+        "c12": float.fromhex("0x1.1f3e49fe3ee72p-29"),
+    },
+}
+POLYNOMIALS = {"f32": polynomial_f32, "f64": polynomial_f64}

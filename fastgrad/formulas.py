@@ -1,0 +1,117 @@
+"""Value and derivative of the five activations as functions of the pre-activation z.
+
+This page is the only place where these formulas are written. NumPy and Numba run the functions below with
+their own elementary functions, and the build prints them as C (``kernels/printer.py``), so they keep to a
+subset that all three read the same way: names, calls, ``+ - * /``, comparisons, straight-line assignments
+and one return.
+
+Defined behaviour, everywhere: NaN stays NaN in value and derivative; infinities give the limits; every
+activation that is 0 at 0 keeps the sign of zero. At the kink ReLU's derivative is 0, Leaky ReLU's is its
+slope and ELU's is alpha (the derivative from the left).
+"""
+
+# Design: - A derivative is a function of z, never of the rounded output y. ``1 - y*y`` is 0 in float32 from
+#           |z| = 9.02, where tanh'(z) is 5.9e-8 and stays a normal number until |z| = 44.
+#         - With e = exp(-|z|) in (0, 1] nothing overflows and nothing cancels: sigmoid and tanh are ratios
+#           of e (or expm1) and 1 + e.
+#         - A sum or product that is rounded once too often costs an ULP, so exp and expm1 come in two words
+#           (``*_low`` is what rounding took) and ``divide`` corrects its quotient by the exact remainder.
+#           Backends whose exp has one word supply 0 for the low one.
+#         - Where e^x is a factor it comes as significand(x) 2^exponent(x), scaled last: 4 e^(-2|z|) is a normal
+#           number where e^(-2|z|) is not, and arithmetic on subnormals costs 100 cycles a time. Where it is
+#           added to 1 it is ``exp_beside_one``, which stops falling far below the rounding of 1.
+
+# ruff: noqa: F821 - the names below are bound per backend
+
+
+def sigmoid(z):
+    """1 / (1 + e^-z), as 1 / (1 + e) or e / (1 + e) with e = e^-|z|."""
+    x = -fabs(z)
+    numerator = where(z < zero, significand(x), one)
+    numerator_low = where(z < zero, significand_low(x), zero)
+    d = one + exp_beside_one(x)
+    return ldexp(divide(numerator, numerator_low, d, one_plus_low(x), one / d), where(z < zero, exponent(x), zero))
+
+
+def sigmoid_derivative(z):
+    """e / (1 + e)^2 with e = e^-|z|: even, at most 1/4."""
+    return bell(one, -fabs(z))
+
+
+def tanh(z):
+    """(1 - e) / (1 + e) with e = e^(-2|z|), and the sign of z."""
+    x = -two * fabs(z)
+    d = one + exp_beside_one(x)
+    return copysign(divide(-expm1(x), -expm1_low(x), d, one_plus_low(x), one / d), z)
+
+
+def tanh_derivative(z):
+    """4 e / (1 + e)^2 with e = e^(-2|z|): even, at most 1."""
+    return bell(four, -two * fabs(z))
+
+
+def relu(z):
+    """max(z, 0)."""
+    return where(z < zero, zero, z)
+
+
+def relu_derivative(z):
+    """1 above 0, else 0."""
+    return where(z > zero, one, where(z <= zero, zero, z))
+
+
+def leaky_relu(z, negative_slope):
+    """z above 0, negative_slope * z below; a slope of 0 gives 0 even at -inf."""
+    below = where(negative_slope > zero, negative_slope * z, zero)
+    return where(z < zero, below, z)
+
+
+def leaky_relu_derivative(z, negative_slope):
+    """1 above 0, else negative_slope."""
+    return where(z > zero, one, where(z <= zero, negative_slope, z))
+
+
+def elu(z, alpha):
+    """z above 0, alpha (e^z - 1) below."""
+    return where(z < zero, alpha * expm1(minimum(z, zero)), z)
+
+
+def elu_derivative(z, alpha):
+    """1 above 0, else alpha e^z."""
+    return where(z > zero, one, scaled_exp(alpha, minimum(z, zero)))
+
+
+def bell(c, x):
+    """c e / (1 + e)^2 with e = e^x, x <= 0: the derivative of sigmoid (c = 1) and of tanh (c = 4)."""
+    d = one + exp_beside_one(x)
+    r = one / d
+    square = d * d
+    square_low = fma(d, d, -square) + two * d * one_plus_low(x)
+    return ldexp(divide(c * significand(x), c * significand_low(x), square, square_low, r * r), exponent(x))
+
+
+def divide(n, n_low, d, d_low, r):
+    """(n + n_low) / (d + d_low) where r is about 1 / d: the quotient n r, corrected by its exact remainder."""
+    q = n * r
+    return fma(fma(-q, d_low, fma(-q, d, n) + n_low), r, q)
+
+
+def one_plus_low(x):
+    """What rounding took from 1 + e^x."""
+    return sum_low(one, exp_beside_one(x)) + exp_beside_one_low(x)
+
+
+def sum_low(a, b):
+    """What rounding took from a + b, where |a| >= |b| (Dekker 1971, Fast2Sum)."""
+    return (a - (a + b)) + b
+
+
+VALUES = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "leaky_relu": leaky_relu, "elu": elu}
+DERIVATIVES = {
+    "sigmoid": sigmoid_derivative,
+    "tanh": tanh_derivative,
+    "relu": relu_derivative,
+    "leaky_relu": leaky_relu_derivative,
+    "elu": elu_derivative,
+}
+PARAMETERS = {"leaky_relu": ("negative_slope", 0.01), "elu": ("alpha", 1.0)}

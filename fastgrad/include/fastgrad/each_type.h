@@ -1,0 +1,24 @@
+/* The kernels of the instruction set FG_SET, whose primitives are in FG_SIMD, for float and for double. */
+#define FG(name) FG_PASTE(name, FG_TYPE, FG_SET)
+
+#define FG_BITS 32
+#define FG_TYPE f32
+#define FG_SCALAR float
+#define FG_TABLE_TYPE fg_kernels_f32
+#include FG_SIMD
+#include "formulas_f32.h"
+#include "loops.h"
+#include "undefine.h"
+
+#define FG_BITS 64
+#define FG_TYPE f64
+#define FG_SCALAR double
+#define FG_TABLE_TYPE fg_kernels_f64
+#include FG_SIMD
+#include "formulas_f64.h"
+#include "loops.h"
+#include "undefine.h"
+
+#undef FG
+#undef FG_SET
+#undef FG_SIMD

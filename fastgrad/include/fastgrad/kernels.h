@@ -1,0 +1,117 @@
+/* The kernels of fastgrad: five activations, value and derivative as functions of z, float and double.
+
+   fg_sets() lists what this build holds, the best first; fg_runs(set) asks the processor; each set has a table of
+   functions per type. Everything is static: include this file in one C file of your own, or see dispatch.c. */
+#ifndef FASTGRAD_KERNELS_H
+#define FASTGRAD_KERNELS_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Design: - One text per type (formulas_f32.h, formulas_f64.h, printed from the Python formulas) is included once per
+             instruction set, between target pragmas, with some twenty primitives spelled for that set (simd_*.h).
+           - Not target_clones: helpers do not inline into the clones, and musl and macOS lack it.
+           - No contraction of a * b + c by the compiler (-ffp-contract=off): where the formulas want a fused
+             multiply-add they say so, so every compiler computes the same bits. */
+
+enum { FG_SIGMOID, FG_TANH, FG_RELU, FG_LEAKY_RELU, FG_ELU, FG_ACTIVATIONS };
+
+#define FG_TABLE(SCALAR, TYPE)                                                                      \
+    typedef void (*fg_one_##TYPE)(size_t, const SCALAR *, SCALAR, SCALAR *);                        \
+    typedef void (*fg_two_##TYPE)(size_t, const SCALAR *, SCALAR, SCALAR *, SCALAR *);              \
+    typedef struct {                                                                                \
+        fg_one_##TYPE value[FG_ACTIVATIONS];                                                        \
+        fg_one_##TYPE derivative[FG_ACTIVATIONS];                                                   \
+        fg_two_##TYPE both[FG_ACTIVATIONS]; /* value, derivative */                                 \
+        fg_one_##TYPE exponential;          /* exp of arguments at most 0: the roof of the others */ \
+    } fg_kernels_##TYPE;
+FG_TABLE(float, f32)
+FG_TABLE(double, f64)
+
+typedef struct {
+    const char *name;
+    const fg_kernels_f32 *f32;
+    const fg_kernels_f64 *f64;
+} fg_set;
+
+#if defined(__GNUC__) || defined(__clang__)
+#define FG_INLINE static inline __attribute__((always_inline, unused))
+#else
+#define FG_INLINE static inline
+#endif
+
+/* The types' tables are named per set; the rest of the text says FG(name). */
+#define FG_PASTE_(name, type, set) fg_##name##_##type##_##set
+#define FG_PASTE(name, type, set) FG_PASTE_(name, type, set)
+
+#define FG_SET scalar
+#define FG_SIMD "simd_scalar.h"
+#include "each_type.h"
+
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+#include <immintrin.h>
+
+#define FG_SET sse2
+#define FG_SIMD "simd_sse2.h"
+#include "each_type.h"
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+#define FG_SET avx2
+#define FG_SIMD "simd_avx2.h"
+#include "each_type.h"
+#ifdef __clang__
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx2,fma,prefer-vector-width=512")
+#endif
+#define FG_SET avx512
+#define FG_SIMD "simd_avx512.h"
+#include "each_type.h"
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+#include <arm_neon.h>
+#define FG_SET neon
+#define FG_SIMD "simd_neon.h"
+#include "each_type.h"
+#endif
+
+/* The sets of this build, the best first, and whether this processor runs one. */
+static const fg_set fg_all_sets[] = {
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    {"avx512", &fg_table_f32_avx512, &fg_table_f64_avx512},
+    {"avx2", &fg_table_f32_avx2, &fg_table_f64_avx2},
+    {"baseline", &fg_table_f32_sse2, &fg_table_f64_sse2},
+#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+    {"neon", &fg_table_f32_neon, &fg_table_f64_neon},
+#endif
+    {"scalar", &fg_table_f32_scalar, &fg_table_f64_scalar},
+};
+
+FG_INLINE int fg_runs(const fg_set *set)
+{
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
+    __builtin_cpu_init();
+    if (strcmp(set->name, "avx512") == 0)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+    if (strcmp(set->name, "avx2") == 0)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+    (void)set;
+    return 1;
+}
+
+#endif

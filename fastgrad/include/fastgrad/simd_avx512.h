@@ -1,0 +1,36 @@
+/* AVX-512 (F, DQ): 16 floats or 8 doubles; comparisons give bit masks and scaling by 2^n is one instruction.
+   maskz with a full mask: gcc's plain forms carry an undefined operand, and then it does not see that two of them
+   are equal (value and derivative together took 2.3 times as long). */
+#define FG_WIDTH (512 / FG_BITS)
+#if FG_BITS == 32
+#define FG_REAL __m512
+#define FG_SET1(c) _mm512_set1_ps((float)(c))
+#define FG_LOAD(p) _mm512_loadu_ps(p)
+#define FG_STORE(p, a) _mm512_storeu_ps(p, a)
+#define FG_LT(a, b) _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
+#define FG_GT(a, b) _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ)
+#define FG_LE(a, b) _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ)
+#define FG_WHERE(m, a, b) _mm512_mask_blend_ps(m, b, a)
+#define FG_FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define FG_MINIMUM(a, b) _mm512_maskz_min_ps(0xffff, a, b)
+#define FG_MAXIMUM(a, b) _mm512_maskz_max_ps(0xffff, a, b)
+#define FG_FABS(a) _mm512_abs_ps(a)
+#define FG_COPYSIGN(a, b) _mm512_or_ps(FG_FABS(a), _mm512_and_ps(_mm512_set1_ps(-0.0f), b))
+#define FG_LDEXP(a, n) _mm512_maskz_scalef_ps(0xffff, a, n)
+#else
+#define FG_REAL __m512d
+#define FG_SET1(c) _mm512_set1_pd(c)
+#define FG_LOAD(p) _mm512_loadu_pd(p)
+#define FG_STORE(p, a) _mm512_storeu_pd(p, a)
+#define FG_LT(a, b) _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ)
+#define FG_GT(a, b) _mm512_cmp_pd_mask(a, b, _CMP_GT_OQ)
+#define FG_LE(a, b) _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ)
+#define FG_WHERE(m, a, b) _mm512_mask_blend_pd(m, b, a)
+#define FG_FMA(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define FG_MINIMUM(a, b) _mm512_maskz_min_pd(0xff, a, b)
+#define FG_MAXIMUM(a, b) _mm512_maskz_max_pd(0xff, a, b)
+#define FG_FABS(a) _mm512_abs_pd(a)
+#define FG_COPYSIGN(a, b) _mm512_or_pd(FG_FABS(a), _mm512_and_pd(_mm512_set1_pd(-0.0), b))
+#define FG_LDEXP(a, n) _mm512_maskz_scalef_pd(0xff, a, n)
+#endif
+#define FG_MAD(a, b, c) FG_FMA(a, b, c)

@@ -1,0 +1,21 @@
+/* Forget the primitives of one instruction set and one type. */
+#undef FG_BITS
+#undef FG_TYPE
+#undef FG_SCALAR
+#undef FG_TABLE_TYPE
+#undef FG_WIDTH
+#undef FG_REAL
+#undef FG_SET1
+#undef FG_LOAD
+#undef FG_STORE
+#undef FG_LT
+#undef FG_GT
+#undef FG_LE
+#undef FG_WHERE
+#undef FG_FMA
+#undef FG_MAD
+#undef FG_MINIMUM
+#undef FG_MAXIMUM
+#undef FG_FABS
+#undef FG_COPYSIGN
+#undef FG_LDEXP

@@ -1,0 +1,92 @@
+"""The compiled backend: C kernels for the processor at hand, as NumPy ufuncs.
+
+``FASTGRAD_CPU=baseline|avx2|avx512|neon|scalar`` chooses an instruction set; :func:`runtime` tells which one is used.
+"""
+
+import os
+
+cimport numpy as cnp
+
+from fastgrad import formulas
+from fastgrad._errors import unknown
+
+cdef extern from "fastgrad/kernels.h" nogil:
+    ctypedef struct fg_set:
+        const char *name
+    const fg_set fg_all_sets[8]
+    int fg_runs(const fg_set *set)
+
+cdef extern from "ufuncs.h":
+    object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, const char *name,
+                         const char *doc)
+
+cdef extern from *:
+    """
+    enum { FG_SETS = sizeof fg_all_sets / sizeof *fg_all_sets };
+    """
+    const int FG_SETS
+
+cnp.import_array()
+cnp.import_ufunc()
+
+_KINDS = ("value", "derivative", "value_and_derivative")
+_keep = []  # the C strings of ufuncs, which NumPy does not copy
+
+
+def _ufuncs(int index):
+    """{(kind, activation name): ufunc} of one instruction set."""
+    made = {}
+    for kind, kind_name in enumerate(_KINDS):
+        for number, name in enumerate(formulas.VALUES):
+            formula = (formulas.DERIVATIVES if kind == 1 else formulas.VALUES)[name]
+            label = (name if kind == 0 else f"{name}_{kind_name}").encode()
+            doc = formula.__doc__.encode()
+            _keep.extend((label, doc))
+            made[kind_name, name] = fg_make_ufunc(
+                &fg_all_sets[index], kind, number, name in formulas.PARAMETERS, label, doc
+            )
+    return made
+
+
+# Every instruction set of this build that this processor runs, the best first.
+SETS = {fg_all_sets[i].name.decode(): _ufuncs(i) for i in range(FG_SETS) if fg_runs(&fg_all_sets[i])}
+
+
+def _chosen():
+    asked = os.environ.get("FASTGRAD_CPU")
+    if not asked:
+        return next(iter(SETS))
+    built = [fg_all_sets[i].name.decode() for i in range(FG_SETS)]
+    if asked not in built:
+        raise unknown("instruction set in FASTGRAD_CPU", asked, built)
+    if asked not in SETS:
+        raise ValueError(f"FASTGRAD_CPU={asked}: this processor does not run {asked}; it runs {', '.join(SETS)}")
+    return asked
+
+
+CPU = _chosen()
+UFUNCS = SETS[CPU]
+
+
+def runtime() -> dict:
+    """Which kernels run here: ``cpu`` (the set in use), ``available`` (those this processor runs), ``built``."""
+    built = [fg_all_sets[i].name.decode() for i in range(FG_SETS)]
+    return {"cpu": CPU, "available": list(SETS), "built": built}
+
+
+def value(name, z, parameter=None, out=None):
+    """phi(z) of the named activation, elementwise."""
+    ufunc = UFUNCS["value", name]
+    return ufunc(z, out=out) if parameter is None else ufunc(z, parameter, out=out)
+
+
+def derivative(name, z, parameter=None, out=None):
+    """phi'(z) of the named activation, elementwise."""
+    ufunc = UFUNCS["derivative", name]
+    return ufunc(z, out=out) if parameter is None else ufunc(z, parameter, out=out)
+
+
+def value_and_derivative(name, z, parameter=None, out=(None, None)):
+    """phi(z) and phi'(z) in one pass."""
+    ufunc = UFUNCS["value_and_derivative", name]
+    return ufunc(z, out=out) if parameter is None else ufunc(z, parameter, out=out)

@@ -1,0 +1,94 @@
+"""Print the formulas as C: ``python -m fastgrad.kernels.printer DIRECTORY`` writes formulas_f32.h and formulas_f64.h.
+
+In the subset of Python that ``formulas.py`` and ``elementary.py`` keep to, an expression is a C expression
+once names, comparisons and constants are spelled for the instruction set: the printed text is included
+once per instruction set and type (``include/fastgrad/kernels.h``).
+"""
+
+# Design: run by the build from the source tree, before NumPy or the package can be imported, so it loads the
+#         two files by path and imports the standard library only.
+
+import ast
+import runpy
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+PRIMITIVES = {"fma", "mad", "fabs", "copysign", "minimum", "maximum", "where", "ldexp"}
+COMPARISONS = {ast.Lt: "FG_LT", ast.Gt: "FG_GT", ast.LtE: "FG_LE"}
+OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
+
+class _Printer:
+    """Expressions and statements of one function; ``constants`` are the names that stand for numbers."""
+
+    def __init__(self, constants):
+        self.constants = constants
+
+    def expression(self, node):
+        match node:
+            case ast.Name(id=name) if name in self.constants:
+                return f"FG_SET1({self.constants[name].hex()})"
+            case ast.Name(id=name):
+                return name
+            case ast.Call(func=ast.Name(id=name), args=args):
+                callee = f"FG_{name.upper()}" if name in PRIMITIVES else f"FG({name})"
+                return f"{callee}({', '.join(map(self.expression, args))})"
+            case ast.BinOp(left, op, right):
+                return f"({self.expression(left)} {OPERATORS[type(op)]} {self.expression(right)})"
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return f"(-{self.expression(operand)})"
+            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                return f"{COMPARISONS[type(op)]}({self.expression(left)}, {self.expression(right)})"
+        raise SyntaxError(f"line {node.lineno}: {ast.unparse(node)} is not in the subset that can be printed as C")
+
+    def statement(self, node):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                return f"    const FG_REAL {name} = {self.expression(value)};"
+            case ast.Return(value=value):
+                return f"    return {self.expression(value)};"
+            case ast.Expr(value=ast.Constant(value=str())):
+                return None  # the docstring
+        raise SyntaxError(f"line {node.lineno}: {ast.unparse(node)} is not in the subset that can be printed as C")
+
+    def function(self, node, name):
+        head = f"FG_INLINE FG_REAL FG({name})({', '.join(f'FG_REAL {a.arg}' for a in node.args.args)})"
+        body = [line for line in map(self.statement, node.body) if line]
+        return head, "\n".join([head, "{", *body, "}"])
+
+
+def header(dtype: str) -> str:
+    """The text of formulas_<dtype>.h."""
+    elementary = runpy.run_path(str(PACKAGE / "elementary.py"))
+    constants = elementary["CONSTANTS"][dtype]
+    printer = _Printer(constants)
+    heads, bodies = [], []
+    for file in ("elementary.py", "formulas.py"):
+        for node in ast.parse((PACKAGE / file).read_text()).body:
+            if isinstance(node, ast.FunctionDef):
+                name, _, suffix = node.name.partition("_f")
+                if suffix in ("32", "64") and f"f{suffix}" != dtype:
+                    continue
+                head, body = printer.function(node, name if suffix in ("32", "64") else node.name)
+                heads.append(head + ";")
+                bodies.append(body)
+    intro = f"/* {dtype}: printed from elementary.py and formulas.py by kernels/printer.py; included once per instruction set. */"
+    return "\n".join([intro, *heads, "", "\n\n".join(bodies), ""])
+
+
+def write(directory: Path) -> list[Path]:
+    """Write both headers; a file whose text is the same keeps its date."""
+    paths = []
+    for dtype in ("f32", "f64"):
+        path, text = Path(directory) / f"formulas_{dtype}.h", header(dtype)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+        paths.append(path)
+    return paths
+
+
+if __name__ == "__main__":
+    import sys
+
+    for written in write(Path(sys.argv[1])):
+        print(written)

@@ -1,0 +1,153 @@
+/* NumPy ufuncs over the kernels: loops for any stride and for every real type, and their making. */
+#ifndef FASTGRAD_UFUNCS_H
+#define FASTGRAD_UFUNCS_H
+
+/* Design: - float32 stays float32; every other real type is read as it is and computed in double, as the
+             package promises (NumPy's own rule would send int8 to float16).
+           - Contiguous arrays go straight to the kernel; anything else through blocks on the stack, so the
+             same vector code computes every element.
+           - The kernels' comparisons and final underflows set floating-point flags that mean nothing to the
+             caller: they are cleared, so nobody gets a spurious RuntimeWarning. */
+
+#include <Python.h>
+#include <fenv.h>
+#include <fastgrad/kernels.h>
+#include <numpy/ndarraytypes.h>
+#include <numpy/ufuncobject.h>
+
+enum { FG_VALUE, FG_DERIVATIVE, FG_BOTH };
+enum { FG_BLOCK = 512 };
+
+static void fg_clear_flags(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    _mm_setcsr(_mm_getcsr() & ~0x3fu); /* feclearexcept also saves and restores the x87 unit: 100 cycles */
+#else
+    feclearexcept(FE_ALL_EXCEPT);
+#endif
+}
+
+static double fg_half_to_double(npy_half h)
+{
+    const int exponent = (h >> 10) & 31, mantissa = h & 1023;
+    const double size = exponent == 31 ? (mantissa ? NAN : INFINITY)
+                      : exponent ? ldexp(mantissa + 1024, exponent - 25) : ldexp(mantissa, -24);
+    return h & 0x8000 ? -size : size;
+}
+
+/* One loop: INPUT elements, computed as SCALAR (f32 or f64), with or without a parameter, one or two outputs. */
+#define FG_UFUNC_LOOP(NAME, INPUT, READ, SCALAR, TYPE, WITH_PARAMETER, TWO)                                     \
+    static void NAME(char **args, const npy_intp *dims, const npy_intp *steps, void *kernel)                     \
+    {                                                                                                            \
+        const npy_intp n = dims[0], out_at = 1 + (WITH_PARAMETER), param_step = (WITH_PARAMETER) ? steps[1] : 0;  \
+        const npy_intp in_step = steps[0], out_step = steps[out_at], d_step = (TWO) ? steps[out_at + 1] : 0;      \
+        const char *in = args[0], *param = args[1];                                                              \
+        char *out = args[out_at], *d = (TWO) ? args[out_at + 1] : NULL;                                           \
+        const npy_intp block = param_step ? 1 : FG_BLOCK;                                                        \
+        const npy_intp size = sizeof(SCALAR);                                                                    \
+        const int direct = sizeof(INPUT) == sizeof(SCALAR) && FG_SAME_##INPUT && in_step == size                  \
+                        && out_step == size && (!(TWO) || d_step == size) && !param_step;                         \
+        SCALAR x[FG_BLOCK], y[FG_BLOCK], dy[FG_BLOCK];                                                           \
+        for (npy_intp start = 0, count; start < n; start += count) {                                             \
+            const SCALAR p = (WITH_PARAMETER) ? *(const SCALAR *)(param + start * param_step) : 0;                \
+            count = direct ? n : (n - start < block ? n - start : block);                                        \
+            const SCALAR *from = direct ? (const SCALAR *)in : x;                                                \
+            SCALAR *to = direct ? (SCALAR *)out : y, *to_d = direct ? (SCALAR *)d : dy;                           \
+            for (npy_intp i = 0; !direct && i < count; i++)                                                      \
+                x[i] = (SCALAR)READ(*(const INPUT *)(in + (start + i) * in_step));                                \
+            if (TWO)                                                                                             \
+                ((fg_two_##TYPE)kernel)((size_t)count, from, p, to, to_d);                                        \
+            else                                                                                                 \
+                ((fg_one_##TYPE)kernel)((size_t)count, from, p, to);                                              \
+            for (npy_intp i = 0; !direct && i < count; i++) {                                                    \
+                *(SCALAR *)(out + (start + i) * out_step) = y[i];                                                 \
+                if (TWO)                                                                                         \
+                    *(SCALAR *)(d + (start + i) * d_step) = dy[i];                                                \
+            }                                                                                                    \
+        }                                                                                                        \
+        fg_clear_flags();                                                                                        \
+    }
+
+#define FG_SAME_npy_float 1
+#define FG_SAME_npy_double 1
+#define FG_SAME_npy_longdouble 0
+#define FG_SAME_npy_bool 0
+#define FG_SAME_npy_byte 0
+#define FG_SAME_npy_ubyte 0
+#define FG_SAME_npy_short 0
+#define FG_SAME_npy_ushort 0
+#define FG_SAME_npy_int 0
+#define FG_SAME_npy_uint 0
+#define FG_SAME_npy_long 0
+#define FG_SAME_npy_ulong 0
+#define FG_SAME_npy_longlong 0
+#define FG_SAME_npy_ulonglong 0
+#define FG_SAME_npy_half 0
+
+/* Every real type of NumPy: C type, type number, how to read it, computed as. */
+#define FG_EACH_INPUT(X)                          \
+    X(npy_bool, NPY_BOOL, , double, f64)          \
+    X(npy_byte, NPY_BYTE, , double, f64)          \
+    X(npy_ubyte, NPY_UBYTE, , double, f64)        \
+    X(npy_short, NPY_SHORT, , double, f64)        \
+    X(npy_ushort, NPY_USHORT, , double, f64)      \
+    X(npy_int, NPY_INT, , double, f64)            \
+    X(npy_uint, NPY_UINT, , double, f64)          \
+    X(npy_long, NPY_LONG, , double, f64)          \
+    X(npy_ulong, NPY_ULONG, , double, f64)        \
+    X(npy_longlong, NPY_LONGLONG, , double, f64)  \
+    X(npy_ulonglong, NPY_ULONGLONG, , double, f64) \
+    X(npy_half, NPY_HALF, fg_half_to_double, double, f64) \
+    X(npy_float, NPY_FLOAT, , float, f32)         \
+    X(npy_double, NPY_DOUBLE, , double, f64)      \
+    X(npy_longdouble, NPY_LONGDOUBLE, , double, f64)
+
+#define FG_LOOPS(INPUT, NUMBER, READ, SCALAR, TYPE)                            \
+    FG_UFUNC_LOOP(fg_loop_##INPUT##_00, INPUT, READ, SCALAR, TYPE, 0, 0)       \
+    FG_UFUNC_LOOP(fg_loop_##INPUT##_01, INPUT, READ, SCALAR, TYPE, 0, 1)       \
+    FG_UFUNC_LOOP(fg_loop_##INPUT##_10, INPUT, READ, SCALAR, TYPE, 1, 0)       \
+    FG_UFUNC_LOOP(fg_loop_##INPUT##_11, INPUT, READ, SCALAR, TYPE, 1, 1)
+FG_EACH_INPUT(FG_LOOPS)
+
+#define FG_COUNT(INPUT, NUMBER, READ, SCALAR, TYPE) +1
+enum { FG_INPUTS = 0 FG_EACH_INPUT(FG_COUNT) };
+
+#define FG_LOOP_NAMES(INPUT, NUMBER, READ, SCALAR, TYPE)                                                  \
+    {fg_loop_##INPUT##_00, fg_loop_##INPUT##_01, fg_loop_##INPUT##_10, fg_loop_##INPUT##_11},
+static const PyUFuncGenericFunction fg_loops[FG_INPUTS][4] = {FG_EACH_INPUT(FG_LOOP_NAMES)};
+#define FG_NUMBERS(INPUT, NUMBER, READ, SCALAR, TYPE) NUMBER,
+static const char fg_numbers[FG_INPUTS] = {FG_EACH_INPUT(FG_NUMBERS)};
+
+/* What one ufunc keeps for as long as the process lives. */
+typedef struct {
+    PyUFuncGenericFunction loops[FG_INPUTS];
+    void *kernels[FG_INPUTS];
+    char types[FG_INPUTS * 4];
+} fg_ufunc_tables;
+
+/* A new ufunc: `kind` of `activation` by `set`; `name` and `doc` must outlive it. */
+static PyObject *fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, const char *name,
+                               const char *doc)
+{
+    const int two = kind == FG_BOTH, operands = 2 + with_parameter + two;
+    fg_ufunc_tables *tables = PyMem_RawMalloc(sizeof *tables);
+    if (!tables)
+        return PyErr_NoMemory();
+    for (int i = 0; i < FG_INPUTS; i++) {
+        const int single = fg_numbers[i] == NPY_FLOAT;
+        const char computed = single ? NPY_FLOAT : NPY_DOUBLE;
+        tables->loops[i] = fg_loops[i][2 * with_parameter + two];
+        if (kind == FG_BOTH)
+            tables->kernels[i] = single ? (void *)set->f32->both[activation] : (void *)set->f64->both[activation];
+        else if (kind == FG_VALUE)
+            tables->kernels[i] = single ? (void *)set->f32->value[activation] : (void *)set->f64->value[activation];
+        else
+            tables->kernels[i] = single ? (void *)set->f32->derivative[activation]
+                                        : (void *)set->f64->derivative[activation];
+        for (int k = 0; k < operands; k++)
+            tables->types[i * operands + k] = k ? computed : fg_numbers[i];
+    }
+    return PyUFunc_FromFuncAndData(tables->loops, tables->kernels, tables->types, FG_INPUTS, 1 + with_parameter,
+                                   1 + two, PyUFunc_None, name, doc, 0);
+}
+#endif
