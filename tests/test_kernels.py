@@ -1,0 +1,162 @@
+"""Every kernel of every backend and instruction set, by the same checks."""
+
+import os
+import subprocess
+import sys
+
+import checks
+import numpy as np
+import oracle
+import pytest
+
+from fastgrad import formulas, kernels
+from fastgrad.kernels import compiled
+
+DTYPES = ("float32", "float64")
+CASES = list(checks.cases())
+
+
+def _of_set(cpu, kind):
+    """A backend's face over one instruction set of the compiled backend."""
+
+    def run(name, z, parameter=None):
+        ufunc = compiled.SETS[cpu][kind, name]
+        return ufunc(z) if parameter is None else ufunc(z, parameter)
+
+    return run
+
+
+FACES = {f"compiled-{cpu}": (_of_set(cpu, "value"), _of_set(cpu, "derivative")) for cpu in compiled.SETS}
+for _name in ("numpy", "numba"):
+    FACES[_name] = (kernels.get(_name).value, kernels.get(_name).derivative)
+
+
+@pytest.fixture(params=FACES)
+def face(request):
+    return request.param
+
+
+def _bound(face, name, parameter):
+    if face == "numpy":
+        return formulas.ULP_BOUNDS["numpy"]
+    return formulas.ULP_BOUNDS["arithmetic, alpha not 1" if name == "elu" and parameter != 1 else "arithmetic"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "parameter"), CASES)
+@pytest.mark.parametrize("kind", ["value", "derivative"])
+def test_accuracy_over_bit_patterns(face, kind, name, parameter, dtype):
+    if parameter is not None:
+        parameter = float(np.dtype(dtype).type(parameter))
+    function = FACES[face][kind == "derivative"]
+    bound = _bound(face, name, parameter)
+    checks.accurate(lambda z: function(name, z, parameter), kind, name, dtype, parameter, bound)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "parameter"), CASES)
+def test_special_inputs(face, name, parameter, dtype):
+    value, derivative = FACES[face]
+    checks.special(
+        lambda z: value(name, z, parameter), lambda z: derivative(name, z, parameter), name, dtype, parameter
+    )
+
+
+@pytest.mark.parametrize("alpha", [2.0**40, 2.0**100])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_large_alpha_gets_no_false_zero(face, dtype, alpha):
+    info = np.finfo(dtype)
+    z = np.linspace(np.log(float(info.smallest_normal)) - np.log(alpha), -1, 1001).astype(dtype)
+    true = oracle.exact("derivative", "elu", z, alpha)
+    error = oracle.ulp_error(FACES[face][1]("elu", z, alpha), true, dtype)
+    assert not (np.max(error) > _bound(face, "elu", alpha))
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "parameter"), CASES)
+def test_both_outputs_are_the_single_ones_bit_for_bit(backend, name, parameter, dtype):
+    face = kernels.get(backend)
+    z = oracle.bit_patterns(dtype, 1000)
+    y, d = np.empty_like(z), np.empty_like(z)
+    result = face.value_and_derivative(name, z, parameter, out=(y, d))
+    assert result[0] is y
+    assert result[1] is d
+    np.testing.assert_array_equal(y, face.value(name, z, parameter))
+    np.testing.assert_array_equal(d, face.derivative(name, z, parameter))
+
+
+@pytest.mark.parametrize("cpu", compiled.SETS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "parameter"), CASES)
+def test_a_result_does_not_depend_on_place_stride_or_company(cpu, name, parameter, dtype):
+    """Every kind, at every offset and length around the vector width, strided and alone: the same bits."""
+    more = () if parameter is None else (parameter,)
+    z = np.random.default_rng(1).uniform(-20, 20, 80).astype(dtype)
+    wide = np.full((80, 3), np.nan, dtype)
+    wide[:, 1] = z
+    alone = {}
+    for kind in ("value", "derivative"):
+        ufunc = compiled.SETS[cpu][kind, name]
+        alone[kind] = np.array([ufunc(number, *more) for number in z])
+        for start in (0, 1, 5):
+            for length in (1, 2, 7, 8, 15, 16, 17, 33):
+                got = ufunc(z[start : start + length], *more)
+                np.testing.assert_array_equal(got, alone[kind][start : start + length])
+        np.testing.assert_array_equal(ufunc(wide[:, 1], *more), alone[kind])
+        np.testing.assert_array_equal(ufunc(z[::-1], *more), alone[kind][::-1])
+    both = compiled.SETS[cpu]["value_and_derivative", name](wide[::2, 1], *more)
+    np.testing.assert_array_equal(both[0], alone["value"][::2])
+    np.testing.assert_array_equal(both[1], alone["derivative"][::2])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", formulas.VALUES)
+def test_numba_and_the_compiled_kernels_agree_bit_for_bit_where_both_fuse(name, dtype):
+    if compiled.CPU not in ("avx2", "avx512", "neon"):
+        pytest.skip("no fused multiply-add in this instruction set")
+    z = oracle.bit_patterns(dtype, 10_000)
+    parameter = 0.3 if name in formulas.PARAMETERS else None
+    numba = kernels.get("numba")
+    np.testing.assert_array_equal(numba.value(name, z, parameter), compiled.value(name, z, parameter))
+    np.testing.assert_array_equal(numba.derivative(name, z, parameter), compiled.derivative(name, z, parameter))
+
+
+def test_spot_values_of_the_tails():
+    """Published values where derivatives rebuilt from the output are exactly 0."""
+    for name, z, true in [
+        ("sigmoid", 16.75, 5.315785e-08),
+        ("sigmoid", 30.0, 9.357623e-14),
+        ("sigmoid", 85.0, 1.216099e-37),
+    ]:
+        got = float(compiled.derivative(name, np.float32(z)))
+        assert not (abs(got / true - 1) > 1e-6)
+    for name, z, true in [("tanh", 20.0, 1.6993417021166355e-17), ("elu", -40.0, 4.248354255291589e-18)]:
+        got = float(compiled.derivative(name, np.float64(z), 1.0 if name == "elu" else None))
+        assert not (abs(got / true - 1) > 4e-16)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "says"),
+    [
+        ("baseline", "baseline"),
+        ("scalar", "scalar"),
+        ("avx3", "unknown instruction set in FASTGRAD_CPU 'avx3'; did you mean 'avx"),
+    ],
+)
+def test_environment_chooses_the_instruction_set(cpu, says):
+    if cpu == "baseline" and cpu not in compiled.runtime()["built"]:
+        pytest.skip("not an x86 build")
+    code = "from fastgrad.kernels import compiled; print(compiled.runtime()['cpu'])"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "FASTGRAD_CPU": cpu}, capture_output=True, text=True, check=False
+    )
+    assert says in run.stdout + run.stderr
+
+
+def test_unknown_and_missing_backends(monkeypatch):
+    with pytest.raises(ValueError, match="unknown backend 'numbba'; did you mean 'numba'"):
+        kernels.get("numbba")
+    monkeypatch.setitem(sys.modules, "fastgrad.kernels.jit", None)
+    with pytest.raises(ImportError, match=r"backend 'numba' is not available: install it with .*fastgrad\[numba\]"):
+        kernels.get("numba")
