@@ -1,1 +1,74 @@
-"""fastgrad measures how gradients vanish in deep networks, exactly and fast, on plain CPUs."""
+"""fastgrad measures how gradients vanish in deep networks, exactly and fast, on plain CPUs.
+
+The names below are in the order in which data flows: functions of the pre-activation z, layers and networks made
+of them, the decay of their gradients with depth, what theory predicts for it, and what to do about it.
+"""
+
+from fastgrad.activations import ACTIVATIONS, Activation, activation
+from fastgrad.functions import (
+    elu,
+    elu_derivative,
+    leaky_relu,
+    leaky_relu_derivative,
+    relu,
+    relu_derivative,
+    sigmoid,
+    sigmoid_derivative,
+    tanh,
+    tanh_derivative,
+    value_and_derivative,
+)
+
+# Loaded when first used, so that `import fastgrad` costs NumPy and the kernels: name -> module.
+_LATER = {
+    "INITIALIZERS": "initializers",
+    "Initializer": "initializers",
+    "initializer": "initializers",
+    "dense_forward": "dense",
+    "dense_backward": "dense",
+    "MLP": "network",
+    "GradientProfile": "decay",
+    "DecayMeasurement": "decay",
+    "measure": "decay",
+    "Diagnosis": "diagnosis",
+    "diagnose": "diagnosis",
+    "runtime": "kernels.compiled",
+}
+_MODULES = ("initializers", "losses", "dense", "network", "decay", "theory", "diagnosis", "datasets", "study", "plots")
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "activation",
+    "elu",
+    "elu_derivative",
+    "leaky_relu",
+    "leaky_relu_derivative",
+    "relu",
+    "relu_derivative",
+    "sigmoid",
+    "sigmoid_derivative",
+    "tanh",
+    "tanh_derivative",
+    "value_and_derivative",
+    *_LATER,
+    *_MODULES,
+]
+
+
+def __getattr__(name):
+    from importlib import import_module
+
+    if name == "__version__":
+        from importlib.metadata import version  # 30 ms
+
+        return version("fastgrad")
+    if name in _LATER:
+        return getattr(import_module(f"fastgrad.{_LATER[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"fastgrad.{name}")
+    raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*__all__, "__version__"])

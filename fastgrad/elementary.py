@@ -18,7 +18,7 @@ The same subset of Python as ``formulas.py``: the build prints these functions a
 
 def exponent(x):
     """n, the integer nearest to x / ln 2."""
-    return (maximum(lowest, x) * log2_e + shifter) - shifter
+    return mad(maximum(lowest, x), log2_e, shifter) - shifter
 
 
 def p(x):
@@ -50,11 +50,6 @@ def scaled_exp(c, x):
 def exp_beside_one(x):
     """e^x where it is added to 1: it stops falling at 2^least, far below the rounding of 1."""
     return ldexp(significand(x), maximum(least, exponent(x)))
-
-
-def exp_beside_one_low(x):
-    """What rounding took from exp_beside_one(x)."""
-    return ldexp(significand_low(x), maximum(least, exponent(x)))
 
 
 def expm1(x):

@@ -27,10 +27,12 @@ slope and ELU's is alpha (the derivative from the left).
 def sigmoid(z):
     """1 / (1 + e^-z), as 1 / (1 + e) or e / (1 + e) with e = e^-|z|."""
     x = -fabs(z)
+    e = exp_beside_one(x)
+    d = one + e
     numerator = where(z < zero, significand(x), one)
     numerator_low = where(z < zero, significand_low(x), zero)
-    d = one + exp_beside_one(x)
-    return ldexp(divide(numerator, numerator_low, d, one_plus_low(x), one / d), where(z < zero, exponent(x), zero))
+    quotient = divide(numerator, numerator_low, d, sum_low(one, e), one / d)
+    return ldexp(quotient, where(z < zero, exponent(x), zero))
 
 
 def sigmoid_derivative(z):
@@ -41,8 +43,9 @@ def sigmoid_derivative(z):
 def tanh(z):
     """(1 - e) / (1 + e) with e = e^(-2|z|), and the sign of z."""
     x = -two * fabs(z)
-    d = one + exp_beside_one(x)
-    return copysign(divide(-expm1(x), -expm1_low(x), d, one_plus_low(x), one / d), z)
+    e = exp_beside_one(x)
+    d = one + e
+    return copysign(divide(-expm1(x), -expm1_low(x), d, sum_low(one, e), one / d), z)
 
 
 def tanh_derivative(z):
@@ -83,10 +86,11 @@ def elu_derivative(z, alpha):
 
 def bell(c, x):
     """c e / (1 + e)^2 with e = e^x, x <= 0: the derivative of sigmoid (c = 1) and of tanh (c = 4)."""
-    d = one + exp_beside_one(x)
+    e = exp_beside_one(x)
+    d = one + e
     r = one / d
     square = d * d
-    square_low = fma(d, d, -square) + two * d * one_plus_low(x)
+    square_low = fma(d, d, -square) + two * d * sum_low(one, e)
     return ldexp(divide(c * significand(x), c * significand_low(x), square, square_low, r * r), exponent(x))
 
 
@@ -94,11 +98,6 @@ def divide(n, n_low, d, d_low, r):
     """(n + n_low) / (d + d_low) where r is about 1 / d: the quotient n r, corrected by its exact remainder."""
     q = n * r
     return fma(fma(-q, d_low, fma(-q, d, n) + n_low), r, q)
-
-
-def one_plus_low(x):
-    """What rounding took from 1 + e^x."""
-    return sum_low(one, exp_beside_one(x)) + exp_beside_one_low(x)
 
 
 def sum_low(a, b):

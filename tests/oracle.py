@@ -59,9 +59,9 @@ def ulp_error(got, exact_pair, dtype):
     high, low = exact_pair
     got = got.astype(np.float64)
     overflow = np.isinf(got) & (np.abs(high) > float(np.finfo(dtype).max)) & (np.sign(got) == np.sign(high))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         difference = (got - high) - low  # exact or nearly: Sterbenz
-    return np.where(overflow, 0.0, np.abs(difference) / spacing(high, dtype))
+        return np.where(overflow, 0.0, np.abs(difference) / spacing(high, dtype))
 
 
 @cache

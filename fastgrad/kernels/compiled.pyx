@@ -34,8 +34,8 @@ _keep = []  # the C strings of ufuncs, which NumPy does not copy
 
 
 def _ufuncs(int index):
-    """{(kind, activation name): ufunc} of one instruction set."""
-    made = {}
+    """{(kind, activation name): ufunc} of one instruction set, and the exp under them, for arguments at most 0."""
+    made = {"exponential": fg_make_ufunc(&fg_all_sets[index], 3, 0, False, b"exponential", b"e^x, x <= 0.")}
     for kind, kind_name in enumerate(_KINDS):
         for number, name in enumerate(formulas.VALUES):
             formula = (formulas.DERIVATIVES if kind == 1 else formulas.VALUES)[name]

@@ -22,14 +22,13 @@ NAMES = {
     "expm1": np.expm1,
     "expm1_low": lambda x: 0.0,
     "exp_beside_one": np.exp,
-    "exp_beside_one_low": lambda x: 0.0,
     "significand": np.exp,  # all of e^x: NumPy's is not taken apart
     "significand_low": lambda x: 0.0,
     "exponent": lambda x: 0.0,
     "ldexp": lambda a, n: a,
     "scaled_exp": lambda c, x: c * np.exp(x / 2) * np.exp(x / 2),
 }
-for _helper in (formulas.sum_low, formulas.one_plus_low, formulas.divide, formulas.bell):
+for _helper in (formulas.sum_low, formulas.divide, formulas.bell):
     NAMES[_helper.__name__] = FunctionType(_helper.__code__, NAMES)
 
 

@@ -15,7 +15,7 @@
 #include <numpy/ndarraytypes.h>
 #include <numpy/ufuncobject.h>
 
-enum { FG_VALUE, FG_DERIVATIVE, FG_BOTH };
+enum { FG_VALUE, FG_DERIVATIVE, FG_BOTH, FG_EXPONENTIAL };
 enum { FG_BLOCK = 512 };
 
 static void fg_clear_flags(void)
@@ -137,7 +137,9 @@ static PyObject *fg_make_ufunc(const fg_set *set, int kind, int activation, int 
         const int single = fg_numbers[i] == NPY_FLOAT;
         const char computed = single ? NPY_FLOAT : NPY_DOUBLE;
         tables->loops[i] = fg_loops[i][2 * with_parameter + two];
-        if (kind == FG_BOTH)
+        if (kind == FG_EXPONENTIAL)
+            tables->kernels[i] = single ? (void *)set->f32->exponential : (void *)set->f64->exponential;
+        else if (kind == FG_BOTH)
             tables->kernels[i] = single ? (void *)set->f32->both[activation] : (void *)set->f64->both[activation];
         else if (kind == FG_VALUE)
             tables->kernels[i] = single ? (void *)set->f32->value[activation] : (void *)set->f64->value[activation];

@@ -1,0 +1,92 @@
+"""The records of the five activations."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+
+from fastgrad import ACTIVATIONS, Activation, activation
+
+RECORDS = [*map(activation, ACTIVATIONS), activation("elu", alpha=0.4), activation("leaky_relu", negative_slope=1.5)]
+each = pytest.mark.parametrize("phi", RECORDS, ids=str)
+
+
+@each
+def test_gain_undoes_the_mean_square_derivative_at_unit_variance(phi):
+    def integrand(z):
+        return float(phi.derivative(np.float64(z))) ** 2 * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+    mean_square = sum(quad(integrand, *ends, epsabs=0, epsrel=1e-12)[0] for ends in [(-30, 0), (0, 30)])
+    assert not (abs(phi.gain**2 * mean_square - 1) > 1e-8)
+
+
+@each
+def test_derivative_bound_holds_and_is_reached(phi):
+    z = np.linspace(-20, 20, 100_001)
+    largest = phi.derivative(z).max()
+    assert largest <= phi.derivative_bound
+    assert not (largest < phi.derivative_bound * (1 - 1e-7))
+
+
+@given(z=st.floats(-1, 1), scale=st.sampled_from([2.0**-28, 2.0**-60, 2.0**-400, 2.0**70, 2.0**300]))
+@pytest.mark.parametrize("phi", RECORDS, ids=str)
+def test_homogeneous_limit_is_the_activation_at_that_scale(phi, z, scale):
+    limit = phi.homogeneous_limit(scale)
+    if limit is None:
+        return
+    true, got = float(phi(z * scale)), float(limit(z)) * scale
+    # relative to the layer's largest element, which is what a limit at a large scale can promise
+    reference = scale if scale > 1 else abs(true)
+    assert not (abs(got - true) > 2.0**-50 * reference + 2.0**-1070)
+
+
+def test_which_activations_have_limits():
+    small, middle, large = 2.0**-60, 1.0, 2.0**70
+    kinds = {
+        phi.name: tuple(bool(phi.homogeneous_limit(s)) for s in (small, middle, large))
+        for phi in map(activation, ACTIVATIONS)
+    }
+    assert kinds == {
+        "sigmoid": (False, False, False),
+        "tanh": (True, False, False),
+        "relu": (True, True, True),
+        "leaky_relu": (True, True, True),
+        "elu": (True, False, True),
+    }
+
+
+@each
+def test_records_are_values(phi):
+    assert activation(phi) is phi
+    assert pickle.loads(pickle.dumps(phi)) == phi
+    assert hash(phi) == hash(Activation(phi.name, phi.parameter))
+
+
+def test_labels_and_defaults():
+    assert str(activation("elu")) == "elu(alpha=1)"
+    assert str(activation("tanh")) == "tanh"
+    assert activation("leaky_relu").parameter == 0.01
+    assert activation("leaky_relu").parameter_name == "negative_slope"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: activation("rleu"), ValueError, "unknown activation 'rleu'; did you mean 'relu'"),
+        (lambda: activation(None), ValueError, "unknown activation None"),
+        (lambda: activation("relu", alpha=1.0), TypeError, "relu takes no parameter, got alpha"),
+        (lambda: activation("elu", negative_slope=1.0), TypeError, "elu takes alpha, got negative_slope"),
+        (lambda: activation("elu", alpha=-0.5), ValueError, "alpha must be between 0"),
+        (lambda: activation("leaky_relu", negative_slope=math.nan), ValueError, "negative_slope must be between 0"),
+        (lambda: activation(activation("elu"), alpha=2.0), TypeError, "is a record already"),
+        (lambda: Activation("swish"), ValueError, "unknown activation 'swish'"),
+        (lambda: Activation("tanh", 2.0), TypeError, "tanh takes no parameter, got 2.0"),
+    ],
+)
+def test_wrong_calls(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

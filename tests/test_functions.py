@@ -1,0 +1,168 @@
+"""The public functions behave as NumPy's own ufuncs do."""
+
+import numpy as np
+import pytest
+
+import fastgrad
+
+UFUNCS = [
+    fastgrad.sigmoid,
+    fastgrad.tanh,
+    fastgrad.relu,
+    fastgrad.sigmoid_derivative,
+    fastgrad.tanh_derivative,
+    fastgrad.relu_derivative,
+]
+FUNCTIONS = [
+    *UFUNCS,
+    fastgrad.leaky_relu,
+    fastgrad.elu,
+    fastgrad.leaky_relu_derivative,
+    fastgrad.elu_derivative,
+]
+by_name = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+REAL_TYPES = [np.bool_, *np.typecodes["AllInteger"], np.float16, np.float32, np.float64, np.longdouble]
+
+
+def z(dtype=np.float32, size=1000):
+    return np.random.default_rng(3).normal(0, 5, size).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", REAL_TYPES, ids=lambda t: np.dtype(t).name)
+@by_name
+def test_float32_stays_and_other_real_types_go_to_float64(function, dtype):
+    x = np.array([0, 1, 1, 0, 1], dtype)
+    result = function(x)
+    assert result.dtype == (np.float32 if dtype is np.float32 else np.float64)
+    np.testing.assert_array_equal(result, function(x.astype(result.dtype)))
+
+
+def test_every_half_is_read_right():
+    x = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    np.testing.assert_array_equal(fastgrad.relu(x), fastgrad.relu(x.astype(np.float64)))
+
+
+@by_name
+@pytest.mark.parametrize("bad", [np.array([1j]), np.array([None]), np.array(["a"]), np.array(["2020"], "M8[Y]")])
+def test_types_that_are_not_real_are_refused(function, bad):
+    with pytest.raises(TypeError, match="not supported for the input types"):
+        function(bad)
+
+
+@by_name
+def test_out_where_and_in_place(function):
+    x = z()
+    expected = function(x)
+    out = np.zeros_like(x)
+    assert function(x, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    mask = x > 1
+    out = np.full_like(x, 7)
+    function(x, out=out, where=mask)
+    np.testing.assert_array_equal(out, np.where(mask, expected, np.float32(7)))
+    function(x, out=x)
+    np.testing.assert_array_equal(x, expected)
+
+
+@by_name
+def test_any_memory_layout_gives_the_same_bits(function):
+    x = z()
+    expected = function(x)
+    spread = np.zeros((1000, 2), np.float32)
+    spread[:, 1] = x
+    raw = np.zeros(x.nbytes + 1, np.uint8)
+    misaligned = raw[1:].view(np.float32)
+    misaligned[...] = x
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    for view in (spread[:, 1], misaligned, x.astype(">f4"), frozen, x.reshape(10, 100).T.copy().T.reshape(-1)):
+        np.testing.assert_array_equal(function(view), expected)
+    np.testing.assert_array_equal(function(x.reshape(20, 50).T), expected.reshape(20, 50).T)
+    np.testing.assert_array_equal(function(x.reshape(20, 50)[::-3, ::2]), expected.reshape(20, 50)[::-3, ::2])
+
+
+@by_name
+def test_overlapping_output(function):
+    x = z()
+    expected = function(x[:-1])
+    buffer = x.copy()
+    function(buffer[:-1], out=buffer[1:])
+    np.testing.assert_array_equal(buffer[1:], expected)
+
+
+@by_name
+def test_shapes_empty_scalar_and_many_dimensions(function):
+    assert function(np.zeros((0, 3), np.float32)).shape == (0, 3)
+    assert isinstance(function(np.float32(1)), np.float32)
+    assert isinstance(function(1.0), np.float64)
+    assert function([1.0, 2.0]).shape == (2,)
+    assert function(np.zeros((2, 1, 3, 1))).shape == (2, 1, 3, 1)
+
+
+@by_name
+def test_no_floating_point_warnings_whatever_comes(function):
+    x = np.array([np.nan, np.inf, -np.inf, 1e-45, -1e38, -95, -200, 95, 3e38], np.float32)
+    with np.errstate(all="raise"):
+        function(x)
+        function(x.astype(np.float64) * 10)
+        function(np.tile(x, 100)[::2])
+
+
+@by_name
+def test_dispatch_hands_over_to_other_array_types(function):
+    class Other:
+        def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+            return ufunc.__name__, method
+
+    name, method = function(Other())
+    assert (name, method) == (function.__name__, "__call__")
+    masked = np.ma.masked_array(z(size=4), mask=[0, 1, 0, 1])
+    assert isinstance(function(masked), np.ma.MaskedArray)
+
+
+@by_name
+def test_documented(function):
+    assert function.__doc__
+
+
+def test_value_and_derivative_in_one_pass():
+    x = z(np.float64)
+    for name, parameter in [("tanh", {}), ("elu", {"alpha": 0.7}), ("leaky_relu", {"negative_slope": 0.2})]:
+        y, d = fastgrad.value_and_derivative(name, x, **parameter)
+        phi = fastgrad.activation(name, **parameter)
+        np.testing.assert_array_equal(y, phi(x))
+        np.testing.assert_array_equal(d, phi.derivative(x))
+        out = (np.empty_like(x), np.empty_like(x))
+        result = fastgrad.value_and_derivative(phi, x, out=out)
+        assert result[0] is out[0]
+        np.testing.assert_array_equal(out[1], d)
+        value_in_place = x.copy()
+        fastgrad.value_and_derivative(phi, value_in_place, out=(value_in_place, out[1]))
+        np.testing.assert_array_equal(value_in_place, y)
+        np.testing.assert_array_equal(out[1], d)
+
+
+def test_ufunc_methods_and_pickling():
+    import pickle
+
+    assert pickle.loads(pickle.dumps(fastgrad.tanh)) is fastgrad.tanh
+    assert (fastgrad.tanh.nin, fastgrad.tanh.nout) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: fastgrad.elu(1.0, -1), ValueError, r"alpha must be between 0 and 2\*\*100, got -1"),
+        (lambda: fastgrad.elu(1.0, np.nan), ValueError, r"alpha must be between 0 and 2\*\*100, got nan"),
+        (lambda: fastgrad.elu(1.0, np.inf), ValueError, r"alpha must be between 0 and 2\*\*100, got inf"),
+        (lambda: fastgrad.elu(1.0, "big"), TypeError, "alpha must be a real number, got 'big'"),
+        (lambda: fastgrad.leaky_relu(1.0, -0.01), ValueError, "negative_slope must be between 0"),
+        (lambda: fastgrad.leaky_relu(1.0, negative_slope=1j), TypeError, "negative_slope must be a real number"),
+        (lambda: fastgrad.value_and_derivative("tahn", 1.0), ValueError, "unknown activation 'tahn'; did you mean 'tanh'"),
+        (lambda: fastgrad.value_and_derivative("tanh", 1.0, alpha=1), TypeError, "tanh takes no parameter, got alpha"),
+        (lambda: fastgrad.relu([1.0, 2.0], out=np.zeros(3)), ValueError, "broadcast"),
+    ],
+)
+def test_wrong_calls(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
