@@ -34,7 +34,18 @@ _LATER = {
     "diagnose": "diagnosis",
     "runtime": "kernels.compiled",
 }
-_MODULES = ("initializers", "losses", "dense", "network", "decay", "theory", "diagnosis", "datasets", "study", "plots")
+_MODULES = (
+    "initializers",
+    "losses",
+    "dense",
+    "network",
+    "decay",
+    "theory",
+    "diagnosis",
+    "datasets",
+    "study",
+    "plots",
+)
 
 __all__ = [
     "ACTIVATIONS",

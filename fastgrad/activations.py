@@ -10,7 +10,7 @@ from fastgrad._errors import unknown
 
 ACTIVATIONS = tuple(formulas.VALUES)
 
-# Gains of the two activations without a closed form: 1/sqrt(E phi'(Z)^2), Z standard normal (theory.py recomputes them).
+# 1/sqrt(E phi'(Z)^2), Z standard normal, where it has no closed form (the tests integrate it again).
 _GAIN = {"sigmoid": 4.722646085937974, "tanh": 1.467413591630795}
 
 
@@ -71,8 +71,8 @@ class Activation:
         """The positively homogeneous activation that this one equals, to rounding, on inputs of size ``scale``.
 
         ReLU and Leaky ReLU are their own limits; tanh and ELU are linear near 0 (phi(z) = z - z^3/3 ..., below
-        2^-27 indistinguishable in float64; ELU: z + z^2/2 ..., below 2^-53); ELU is ReLU at large scale. None if there is none: then
-        powers of two cannot be carried through the activation.
+        2^-27 indistinguishable in float64; ELU: z + z^2/2 ..., below 2^-53); ELU is ReLU at large scale. None if
+        there is none: then powers of two cannot be carried through the activation.
         """
         if self.name in ("relu", "leaky_relu"):
             return self

@@ -32,11 +32,6 @@ def significand(x):
     return one + p(x)
 
 
-def significand_low(x):
-    """What rounding took from 1 + p."""
-    return sum_low(one, p(x))
-
-
 def exp(x):
     """e^x."""
     return ldexp(significand(x), exponent(x))

@@ -14,9 +14,10 @@ slope and ELU's is alpha (the derivative from the left).
 #           |z| = 9.02, where tanh'(z) is 5.9e-8 and stays a normal number until |z| = 44.
 #         - With e = exp(-|z|) in (0, 1] nothing overflows and nothing cancels: sigmoid and tanh are ratios
 #           of e (or expm1) and 1 + e.
-#         - A sum or product that is rounded once too often costs an ULP, so exp and expm1 come in two words
-#           (``*_low`` is what rounding took) and ``divide`` corrects its quotient by the exact remainder.
-#           Backends whose exp has one word supply 0 for the low one.
+#         - A sum or product that is rounded once too often costs an ULP, so 1 + e, its square and expm1 come in
+#           two words (``*_low`` is what rounding took) and ``divide`` corrects its quotient by the exact remainder.
+#           Numerator and denominator must see the same rounded e: its error then cancels near z = 0, and value
+#           and derivative are monotonic over all floats (a more exact e in one of them broke that).
 #         - Where e^x is a factor it comes as significand(x) 2^exponent(x), scaled last: 4 e^(-2|z|) is a normal
 #           number where e^(-2|z|) is not, and arithmetic on subnormals costs 100 cycles a time. Where it is
 #           added to 1 it is ``exp_beside_one``, which stops falling far below the rounding of 1.
@@ -30,8 +31,7 @@ def sigmoid(z):
     e = exp_beside_one(x)
     d = one + e
     numerator = where(z < zero, significand(x), one)
-    numerator_low = where(z < zero, significand_low(x), zero)
-    quotient = divide(numerator, numerator_low, d, sum_low(one, e), one / d)
+    quotient = divide(numerator, zero, d, sum_low(one, e), one / d)
     return ldexp(quotient, where(z < zero, exponent(x), zero))
 
 
@@ -91,7 +91,7 @@ def bell(c, x):
     r = one / d
     square = d * d
     square_low = fma(d, d, -square) + two * d * sum_low(one, e)
-    return ldexp(divide(c * significand(x), c * significand_low(x), square, square_low, r * r), exponent(x))
+    return ldexp(divide(c * significand(x), zero, square, square_low, r * r), exponent(x))
 
 
 def divide(n, n_low, d, d_low, r):

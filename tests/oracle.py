@@ -72,18 +72,49 @@ def bit_patterns(dtype_name, count, seed=0):
     rng = np.random.default_rng(seed)
     width = info.bits
     unsigned = np.dtype(f"u{width // 8}")
-    patterns = rng.integers(0, 2**width, count // 2, dtype=np.uint64, endpoint=False) if width < 64 else rng.integers(
-        0, 2**64 - 1, count // 2, dtype=np.uint64, endpoint=True
+    patterns = (
+        rng.integers(0, 2**width, count // 2, dtype=np.uint64, endpoint=False)
+        if width < 64
+        else rng.integers(0, 2**64 - 1, count // 2, dtype=np.uint64, endpoint=True)
     )
     anywhere = patterns.astype(unsigned).view(dtype)
     end = 110.0 if width == 32 else 760.0
     bends = rng.uniform(-end, end, count // 4).astype(dtype)
-    exponents = np.ldexp(rng.uniform(1, 2, count // 4), rng.integers(-30, 8, count // 4)) * rng.choice([-1, 1], count // 4)
+    exponents = np.ldexp(rng.uniform(1, 2, count // 4), rng.integers(-30, 8, count // 4)) * rng.choice(
+        [-1, 1], count // 4
+    )
     # each binade's ends; the ends of the range reduction's intervals; where results become subnormal or 0
     binades = np.ldexp(1.0, np.arange(int(info.minexp) - int(info.nmant), int(info.maxexp)))
     reductions = (np.arange(0, 1100 if width == 64 else 160) + 0.5) * np.log(2)
-    limits = np.array([9.011, 10.0, 16.64, 17.33, 19.06, 36.74, 37.43, 43.67, 44.0, 51.98, 87.34, 88.0, 88.72, 103.98, 174.0,
-                       354.2, 354.9, 372.9, 708.4, 709.8, 745.13, 1416.0, 0.0, 1.0, 0.5])
+    limits = np.array(
+        [
+            9.011,
+            10.0,
+            16.64,
+            17.33,
+            19.06,
+            36.74,
+            37.43,
+            43.67,
+            44.0,
+            51.98,
+            87.34,
+            88.0,
+            88.72,
+            103.98,
+            174.0,
+            354.2,
+            354.9,
+            372.9,
+            708.4,
+            709.8,
+            745.13,
+            1416.0,
+            0.0,
+            1.0,
+            0.5,
+        ]
+    )
     points = np.concatenate([binades, reductions, reductions / 2, limits]).astype(dtype)
     points = np.concatenate([points, -points])
     with np.errstate(over="ignore"):

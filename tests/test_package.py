@@ -13,9 +13,10 @@ from fastgrad.kernels import printer
 PACKAGE = Path(fastgrad.__file__).parent
 # A module may import those to its left when it is loaded (lazy imports inside functions are free).
 FLOW = (
-    "_errors formulas elementary kernels activations functions _validation initializers losses dense network decay "
-    "moments theory diagnosis datasets machine study bench palette plots report cli __main__"
-).split()
+    *("_errors", "formulas", "elementary", "kernels", "activations", "functions", "_validation", "initializers"),
+    *("losses", "dense", "network", "decay", "moments", "theory", "diagnosis", "datasets", "machine", "study"),
+    *("bench", "palette", "plots", "report", "cli", "__main__"),
+)
 
 
 def _module(path):

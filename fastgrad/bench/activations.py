@@ -144,9 +144,7 @@ def speed_activations(
 
 def quick_speed() -> list[dict]:
     """A taste for reports: the value kernels in float32 at 65,536 elements beside NumPy and SciPy, about a second."""
-    rows = speed_activations(
-        operations=["value"], dtypes=["float32"], sizes=[65_536], contestants=["numpy"], rounds=15
-    )
+    rows = speed_activations(operations=["value"], dtypes=["float32"], sizes=[65_536], contestants=["numpy"], rounds=15)
     ours = {row.activation: asdict(row) for row in rows if row.contestant == "fastgrad"}
     return [
         {

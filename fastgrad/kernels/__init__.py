@@ -8,7 +8,11 @@ from types import ModuleType
 
 from fastgrad._errors import unknown
 
-BACKENDS = {"compiled": "fastgrad.kernels.compiled", "numba": "fastgrad.kernels.jit", "numpy": "fastgrad.kernels.reference"}
+BACKENDS = {
+    "compiled": "fastgrad.kernels.compiled",
+    "numba": "fastgrad.kernels.jit",
+    "numpy": "fastgrad.kernels.reference",
+}
 _HOW_TO_GET = {
     "compiled": "the extension module is missing: build it with `pip install -e .`",
     "numba": "install it with `pip install 'fastgrad[numba]'`",

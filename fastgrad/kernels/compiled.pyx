@@ -3,6 +3,7 @@
 ``FASTGRAD_CPU=baseline|avx2|avx512|neon|scalar`` chooses an instruction set; :func:`runtime` tells which one is used.
 """
 
+import contextlib
 import os
 
 cimport numpy as cnp
@@ -66,6 +67,12 @@ def _chosen():
 
 CPU = _chosen()
 UFUNCS = SETS[CPU]
+
+# Each also stands in this module under its own name, which is how pickle (and so dask) finds it again.
+for _ufunc in UFUNCS.values():
+    globals()[_ufunc.__name__] = _ufunc
+    with contextlib.suppress(AttributeError):  # before NumPy 2.2 ufuncs take no attributes and pickle searches
+        _ufunc.__module__ = __name__
 
 
 def runtime() -> dict:

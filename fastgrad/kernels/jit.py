@@ -37,7 +37,10 @@ def _llvm(name, operands):
         return arguments[0](*arguments), emit
 
     # intrinsic() wants the exact number of parameters
-    signatures = {1: lambda typingctx, a: typer(typingctx, a), 2: lambda typingctx, a, b: typer(typingctx, a, b)}
+    signatures = {
+        1: lambda typingctx, a: typer(typingctx, a),
+        2: lambda typingctx, a, b: typer(typingctx, a, b),
+    }
     signatures[3] = lambda typingctx, a, b, c: typer(typingctx, a, b, c)
     return intrinsic(signatures[operands])
 

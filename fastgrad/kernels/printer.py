@@ -72,7 +72,7 @@ def header(dtype: str) -> str:
                 head, body = printer.function(node, name if suffix in ("32", "64") else node.name)
                 heads.append(head + ";")
                 bodies.append(body)
-    intro = f"/* {dtype}: printed from elementary.py and formulas.py by kernels/printer.py; included once per instruction set. */"
+    intro = f"/* {dtype}: printed from elementary.py and formulas.py by kernels/printer.py, not to be edited. */"
     return "\n".join([intro, *heads, "", "\n\n".join(bodies), ""])
 
 

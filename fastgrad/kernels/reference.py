@@ -23,7 +23,6 @@ NAMES = {
     "expm1_low": lambda x: 0.0,
     "exp_beside_one": np.exp,
     "significand": np.exp,  # all of e^x: NumPy's is not taken apart
-    "significand_low": lambda x: 0.0,
     "exponent": lambda x: 0.0,
     "ldexp": lambda a, n: a,
     "scaled_exp": lambda c, x: c * np.exp(x / 2) * np.exp(x / 2),
@@ -34,7 +33,9 @@ for _helper in (formulas.sum_low, formulas.divide, formulas.bell):
 
 def _run(formula, z, parameter, out):
     z = np.asarray(z)
-    arguments = (z.astype(np.float64),) if parameter is None else (z.astype(np.float64), np.float64(z.dtype.type(parameter)))
+    arguments = (
+        (z.astype(np.float64),) if parameter is None else (z.astype(np.float64), np.float64(z.dtype.type(parameter)))
+    )
     with np.errstate(all="ignore"):
         result = np.asarray(FunctionType(formula.__code__, NAMES)(*arguments)).astype(z.dtype)
     if out is None:

@@ -1,0 +1,20 @@
+"""``fastgrad`` and ``python -m fastgrad``."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; without the extra ``cli`` one line on stderr and exit code 2."""
+    try:
+        import click  # noqa: F401
+        import rich  # noqa: F401
+    except ImportError as error:
+        print(f"fastgrad: the commands need {error.name}: pip install 'fastgrad[cli]'", file=sys.stderr)
+        sys.exit(2)
+    from fastgrad.cli import commands
+
+    commands()
+
+
+if __name__ == "__main__":
+    main()

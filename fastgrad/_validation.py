@@ -1,0 +1,75 @@
+"""Checks of what users hand in, shared by the public functions: one clear sentence per mistake."""
+
+import numbers
+import operator
+
+import numpy as np
+
+
+def positive_int(name: str, value) -> int:
+    """``value`` as an int; TypeError unless it is an integer, ValueError unless it is at least 1."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, got {value!r}")
+    return number
+
+
+def real_number(name: str, value, *, above: float | None = None, minimum: float | None = None) -> float:
+    """``value`` as a finite float, greater than ``above`` or at least ``minimum``."""
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    number = float(value)
+    if not np.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    if above is not None and number <= above:
+        raise ValueError(f"{name} must be greater than {above:g}, got {value!r}")
+    if minimum is not None and number < minimum:
+        raise ValueError(f"{name} must be at least {minimum:g}, got {value!r}")
+    return number
+
+
+def float_dtype(dtype) -> np.dtype:
+    """float32 or float64 as a NumPy dtype; TypeError for anything else."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if dtype is None or found not in (np.float32, np.float64):
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
+    return found
+
+
+def real_array(name: str, values, dtype=None) -> np.ndarray:
+    """An array of ``dtype``; without one float32 and float64 are kept and other real types go to float64."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if dtype is None:
+        dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
+    with np.errstate(over="ignore"):  # beyond float32 is inf, and the finiteness check names its row
+        return np.ascontiguousarray(array, dtype=dtype)
+
+
+def matrix(name: str, values, shape: tuple[int | None, int | None], dtype=None) -> np.ndarray:
+    """A 2-D ``real_array`` of this shape (None: any length)."""
+    array = real_array(name, values, dtype)
+    if array.ndim != 2 or any(shape[i] not in (None, array.shape[i]) for i in (0, 1)):
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise ValueError(f"{name} must have shape ({wanted}), got {array.shape}")
+    return array
+
+
+def data_matrix(name: str, values, shape: tuple[int | None, int | None], dtype) -> np.ndarray:
+    """A ``matrix`` with at least one row and no NaN or infinity; the message names the first bad row."""
+    array = matrix(name, values, shape, dtype)
+    if array.shape[0] == 0:
+        raise ValueError(f"{name} is an empty batch: it has no rows")
+    if not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise ValueError(f"{name} must be finite in {array.dtype}, but row {row} holds NaN or infinity")
+    return array

@@ -1,0 +1,111 @@
+"""One layer: forward and backward face each other."""
+
+# Design: - The forward pass keeps y and d = phi'(z), which share their exponential; backward is one multiplication,
+#           whatever the activation: no exponential, no cancellation, no branch on its name. z is not kept.
+#         - ``affine_*`` trust their arguments and are what network.py and decay.py run; ``dense_*`` check them.
+
+import numpy as np
+
+from fastgrad import activations, kernels
+from fastgrad._validation import matrix, real_array
+
+
+def affine_forward(x, weight, bias):
+    # x (batch, fan_in), weight (fan_in, fan_out), bias (fan_out,)
+    z = x @ weight
+    z += bias
+    return z  # (batch, fan_out)
+
+
+def affine_backward(dz, x, weight, need_dx=True):
+    # dz (batch, fan_out), x (batch, fan_in), weight (fan_in, fan_out)
+    dx = dz @ weight.T if need_dx else None  # z = x @ weight + bias
+    dweight = x.T @ dz
+    dbias = dz.sum(axis=0)
+    return dx, dweight, dbias
+
+
+def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
+    """One dense layer, ``y = phi(x @ weight + bias)``, and the derivative that the backward pass needs.
+
+    Parameters
+    ----------
+    x : array_like, shape (batch, fan_in)
+    weight : array_like, shape (fan_in, fan_out)
+    bias : array_like, shape (fan_out,)
+        float32 or float64 are kept as given, other real types go to float64; mixed types give float64.
+    activation : str or Activation
+    backend : {"compiled", "numba", "numpy"}
+        What runs the activation.
+    out : (ndarray, ndarray), optional
+        Where to put y and d, shape (batch, fan_out) and of the result's dtype.
+
+    Returns
+    -------
+    y : ndarray, shape (batch, fan_out)
+    d : ndarray, shape (batch, fan_out)
+        phi'(z) at the pre-activation ``z = x @ weight + bias``, computed from z.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, or the activation or backend is unknown.
+    TypeError
+        If an array is not real, or ``out`` has another dtype.
+    ImportError
+        If the backend is not installed.
+    """
+    record = activations.activation(activation)
+    x = matrix("x", x, (None, None))
+    weight = matrix("weight", weight, (x.shape[1], None))
+    bias = real_array("bias", bias)
+    if bias.shape != weight.shape[1:]:
+        raise ValueError(f"bias must have shape ({weight.shape[1]},), got {bias.shape}")
+    dtype = np.result_type(x, weight, bias)
+    shape = (x.shape[0], weight.shape[1])
+    y, d = out if out is not None else (np.empty(shape, dtype), np.empty(shape, dtype))
+    for name, array in (("y", y), ("d", d)):
+        if array.dtype != dtype:
+            raise TypeError(f"out's {name} must have dtype {dtype}, got {array.dtype}")
+        if array.shape != shape:
+            raise ValueError(f"out's {name} must have shape {shape}, got {array.shape}")
+    np.matmul(x, weight, out=y)
+    y += bias
+    return record.value_and_derivative(y, out=(y, d), backend=backend)
+
+
+def dense_backward(dy, d, x, weight, *, backend="compiled"):
+    """The gradients of one dense layer.
+
+    Parameters
+    ----------
+    dy : array_like, shape (batch, fan_out)
+        Gradient of the loss with respect to the layer's output y.
+    d : array_like, shape (batch, fan_out)
+        phi'(z), from :func:`dense_forward`.
+    x : array_like, shape (batch, fan_in)
+    weight : array_like, shape (fan_in, fan_out)
+    backend : {"compiled", "numba", "numpy"}
+        Checked only: backward is one multiplication and two matrix products, NumPy's for every backend.
+
+    Returns
+    -------
+    dx : ndarray, shape (batch, fan_in)
+    dweight : ndarray, shape (fan_in, fan_out)
+    dbias : ndarray, shape (fan_out,)
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, or the backend is unknown.
+    TypeError
+        If an array is not real.
+    ImportError
+        If the backend is not installed.
+    """
+    kernels.get(backend)
+    x = matrix("x", x, (None, None))
+    weight = matrix("weight", weight, (x.shape[1], None))
+    dy = matrix("dy", dy, (x.shape[0], weight.shape[1]))
+    d = matrix("d", d, dy.shape)
+    return affine_backward(dy * d, x, weight)  # y = phi(z), d = phi'(z)

@@ -1,0 +1,289 @@
+"""Profile -> verdict and evidence; network -> cause, by changing one thing at a time, and remedy."""
+
+# Design: - The verdict is on delta, relative between hidden layers: neither the loss' scale nor the
+#           batch's size enters, and dL/dW does not (in a ReLU network without biases its profile is the
+#           same for every scale of the weights).
+#         - It is on the decades lost over the whole depth, not on the rate: one learning rate serves all
+#           layers, and what it meets is the span between the first layer and the last. 0.1 decades per
+#           layer is harmless in 5 layers and fatal in 50.
+#         - Precedence: saturated and dead name a mechanism, vanishing and exploding the outcome. Saturated
+#           comes first, since the derivative of a saturated sigmoid may round to 0 and its unit look dead,
+#           and it needs the outcome too: sigmoid at its critical gain has 38 % of its units saturated and
+#           keeps its delta. Dead needs no outcome: what the last few units let through says little.
+#         - Causes are measured, not inferred: the network is drawn again with one thing changed. Theory's
+#           number stands beside each.
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from fastgrad import theory
+from fastgrad.activations import Activation, activation
+from fastgrad.decay import GradientProfile, decades_lost
+from fastgrad.initializers import Initializer, initializer
+from fastgrad.network import MLP
+
+VERDICTS = ("healthy", "vanishing", "exploding", "dead", "saturated")
+
+# Decades between the first hidden layer's delta and the last's. One learning rate serves both: at two
+# decades the first learns a hundred times slower, so that one epoch for it is a hundred for the other.
+# Chance does not get there: a healthy ReLU network of width 64 and depth 50 varies by 0.43 decades (one
+# standard deviation, theory.py).
+DECADES = 2.0
+
+# Share of a layer's units whose derivative is 0 on every sample. Half is normal for ReLU: with one sample,
+# and deep down, where all samples look alike. Then 0.9 has a chance of 3e-4 in a layer of 16 units and of
+# 5e-12 in one of 64.
+DEAD = 0.9
+
+# "Most": share of (sample, unit) pairs, mean over the hidden layers, whose derivative is below a hundredth
+# of its bound (decay.SATURATED_SHARE).
+SATURATED = 0.5
+
+# Counterfactual networks: three seeds put a standard error of 0.25 decades on the healthy network above, an
+# eighth of DECADES. More samples would not help: the noise is that of the weights.
+SEEDS = 3
+BATCH = 64
+
+ALTERNATIVES = ("relu", "tanh", "elu")
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """The same network with one thing changed.
+
+    Attributes
+    ----------
+    kind : {"activation", "init", "depth", "weights", "activation and init"}
+        What changed; "weights" are those of a trained or edited network.
+    change : str
+        What it was changed to.
+    decades_lost_before, decades_lost_after : float
+        Measured; the second is the mean over ``SEEDS`` networks. Negative where delta grows instead.
+    predicted_after : float
+        By mean-field theory.
+    verdict_after : str
+        The verdict on most of the changed networks.
+    """
+
+    kind: str
+    change: str
+    decades_lost_before: float
+    decades_lost_after: float
+    predicted_after: float
+    verdict_after: str
+
+    @property
+    def cures(self) -> bool:
+        """Whether the changed networks are healthy, most of them and on average."""
+        return self.verdict_after == "healthy" and abs(self.decades_lost_after) < DECADES
+
+    def __str__(self) -> str:
+        return f"{self.change}, {_signed(self.decades_lost_after)} ({_signed(self.predicted_after)})"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with a network's gradients, if anything.
+
+    Attributes
+    ----------
+    verdict : {"healthy", "vanishing", "exploding", "dead", "saturated"}
+    evidence : str
+        The verdict's reasons in numbers.
+    decades_lost : float
+        From the last hidden layer to the first; inf where delta is exactly 0 on the way.
+    causes : tuple of Counterfactual
+        One thing changed at a time, best first: what cures, what keeps the depth, what leaves delta most
+        nearly level. Empty if healthy, and if diagnosed from a profile alone. If a trained or edited network
+        would be healthy with its weights drawn anew, that is the only one.
+    remedy : Counterfactual or None
+        The best, changes of activation and initialisation together included; None if nothing cures.
+    """
+
+    verdict: str
+    evidence: str
+    decades_lost: float
+    causes: tuple[Counterfactual, ...] = ()
+    remedy: Counterfactual | None = None
+
+    def __str__(self) -> str:
+        lines = [f"{self.verdict}: {self.evidence}."]
+        cures = [c for c in self.causes if c.cures and c != self.remedy]
+        others = [c for c in self.causes if not c.cures]
+        if self.remedy:
+            lines.append(f"Remedy, with the decades then lost (and theory's): {self.remedy}.")
+        if cures:
+            lines.append(f"Also cured by: {'; '.join(map(str, cures))}.")
+        if others:
+            lines.append(f"Not cured by: {'; '.join(map(str, others))}.")
+        return " ".join(lines)
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON; numbers that JSON has not (infinities and NaN) are None."""
+        return _json_ready(asdict(self))
+
+
+def diagnose(profile: GradientProfile) -> Diagnosis:
+    """The verdict on one profile, with its evidence; no causes (see :func:`diagnose_network`)."""
+    if profile.log10_delta[-1] == -math.inf:
+        return Diagnosis("healthy", "delta is 0 at the output already: the loss is at its minimum here", 0.0)
+    lost = _lost(profile.log10_delta)
+    level = abs(lost) < DECADES
+    saturated = float(np.mean(profile.saturated_fraction))
+    worst = int(np.argmax(profile.dead_fraction))
+    dead = float(profile.dead_fraction[worst])
+    evidence = [_course(profile)]
+    if saturated >= SATURATED:
+        evidence.append(f"{saturated:.0%} of the units are saturated")
+    if dead >= DEAD:
+        evidence.append(f"{dead:.0%} of the units of hidden layer {worst + 1} pass nothing")
+    if saturated >= SATURATED and not level:
+        verdict = "saturated"
+    elif dead >= DEAD:
+        verdict = "dead"
+    else:
+        verdict = "healthy" if level else "vanishing" if lost > 0 else "exploding"
+    return Diagnosis(verdict, "; ".join(evidence), lost)
+
+
+def diagnose_network(network: MLP, X, y, profile: GradientProfile | None = None) -> Diagnosis:
+    """The verdict on a network, its causes by counterfactual, and the remedy with its effect.
+
+    Parameters
+    ----------
+    network : MLP
+    X, y
+        As for :meth:`fastgrad.MLP.gradient_profile`, which also lists the errors.
+    profile : GradientProfile, optional
+        That of ``network`` on ``X`` and ``y``, if it has been measured.
+
+    Returns
+    -------
+    Diagnosis
+    """
+    found = diagnose(network.gradient_profile(X, y) if profile is None else profile)
+    if found.verdict == "healthy":
+        return found
+    rows = np.linspace(0, len(X) - 1, min(len(X), BATCH)).astype(int)
+    X, y = np.asarray(X)[rows], np.asarray(y)[rows]
+    before = found.decades_lost
+    if not _as_drawn(network):
+        anew = "weights and biases drawn anew", network.activation, network.initializer, network.sizes
+        redrawn = _try(network, X, y, before, "weights", *anew)
+        if redrawn.cures:
+            return replace(found, causes=(redrawn,), remedy=redrawn)
+    tried = [_try(network, X, y, before, *change) for change in _changes(network, before)]
+    tried.sort(key=lambda c: (not c.cures, c.kind == "depth", abs(c.decades_lost_after)))
+    causes = tuple(c for c in tried if c.kind != "activation and init")
+    return replace(found, causes=causes, remedy=next((c for c in tried if c.cures), None))
+
+
+def _lost(log10_delta):
+    """As :func:`decay.decades_lost`, and inf where delta is exactly 0 at every hidden layer."""
+    return math.inf if log10_delta[-2] == -math.inf else decades_lost(log10_delta)
+
+
+def _course(profile):
+    """How delta runs from the last hidden layer to the first, in words and numbers."""
+    lost, depth = _lost(profile.log10_delta), len(profile.log10_delta) - 1
+    if math.isinf(lost):
+        blocked = int(np.flatnonzero(profile.log10_delta == -math.inf)[-1]) + 1
+        return f"delta is exactly 0 from hidden layer {blocked} down to the first"
+    if depth == 1:
+        return "there is one hidden layer only"
+    verb = "falls" if lost >= 0 else "grows"
+    text = f"delta {verb} by {abs(lost):.2f} decades from hidden layer {depth} to the first"
+    text += f", {abs(lost) / (depth - 1):.3f} per layer"
+    if profile.float32_zero_layer:
+        text += f"; in float32 plain backpropagation gives 0 from layer {profile.float32_zero_layer} down"
+    return text
+
+
+def _changes(network, lost) -> Iterator[tuple[str, str, Activation, Initializer, tuple[int, ...]]]:
+    """(kind, change, activation, initializer, sizes) of every counterfactual."""
+    act, init, sizes = network.activation, network.initializer, network.sizes
+    for rule in _other_rules(act, init, sizes):
+        yield "init", str(rule), act, rule, sizes
+    for name in ALTERNATIVES:
+        if name != act.name:
+            yield "activation", name, activation(name), init, sizes
+    for name, rule in (("relu", "he_normal"), ("tanh", "xavier_normal")):
+        if name != act.name and _differs(initializer(rule), init, sizes):
+            yield "activation and init", f"{name} with {rule}", activation(name), initializer(rule), sizes
+    depth = _harmless_depth(network.depth, lost)
+    if depth < network.depth:
+        kept = np.linspace(0, network.depth - 1, depth).round().astype(int)
+        widths = tuple(sizes[1 + layer] for layer in kept)
+        yield "depth", f"depth {depth}", act, init, (sizes[0], *widths, sizes[-1])
+
+
+def _other_rules(act, init, sizes):
+    """The initialisers that suit the activation, without the present one and without repetitions."""
+    slope = act.parameter if act.name == "leaky_relu" else 0.0
+    seen = [init]
+    for rule in (
+        initializer("he_normal", negative_slope=slope),
+        initializer("xavier_normal"),
+        initializer("xavier_normal", gain=theory.critical_gain(act)),
+        initializer("xavier_normal", gain=act.gain),
+    ):
+        if all(_differs(rule, other, sizes) for other in seen):
+            seen.append(rule)
+            yield rule
+
+
+def _differs(rule, other, sizes):
+    """Whether two rules give different networks of these sizes: by the variances of the hidden layers."""
+    fans = list(pairwise(sizes[1:-1])) or [sizes[:2]]
+    return any(
+        not math.isclose(rule.weight_variance(*fan), other.weight_variance(*fan), rel_tol=1e-9)
+        or rule.bias_variance(*fan) != other.bias_variance(*fan)
+        for fan in fans
+    )
+
+
+def _harmless_depth(depth, lost):
+    """The hidden layers over which a loss of this rate stays within half of ``DECADES``."""
+    return min(depth, 1 + int(DECADES / 2 / max(abs(lost), 1e-9) * (depth - 1)))
+
+
+def _as_drawn(network):
+    """Whether the weights and biases are still those that the seed gives."""
+    fresh = _like(network, network.activation, network.initializer, network.sizes, network.seed)
+    pairs = zip(network.weights + network.biases, fresh.weights + fresh.biases, strict=True)
+    return all(np.array_equal(now, then) for now, then in pairs)
+
+
+def _like(network, act, init, sizes, seed):
+    return MLP(sizes, act, init, seed, network.dtype, network.loss, network.bias_std, network.backend)
+
+
+def _try(network, X, y, before, kind, change, act, init, sizes):
+    """Measure and predict one changed network."""
+    profiles = [_like(network, act, init, sizes, seed).gradient_profile(X, y) for seed in range(SEEDS)]
+    predicted = theory.predict(act, init, sizes, X, bias_std=network.bias_std)
+    return Counterfactual(
+        kind,
+        change,
+        before,
+        float(np.mean([_lost(p.log10_delta) for p in profiles])),
+        _lost(predicted.log10_delta_ratio),
+        Counter(diagnose(p).verdict for p in profiles).most_common(1)[0][0],
+    )
+
+
+def _signed(lost):
+    return f"{round(lost, 2) + 0.0:.2f}"  # + 0.0: no -0.00
+
+
+def _json_ready(value):
+    if isinstance(value, dict):
+        return {key: _json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_ready(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

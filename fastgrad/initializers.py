@@ -1,0 +1,360 @@
+"""Initial weights and biases: Xavier and He, the presets people have without knowing, and the naive normal.
+
+A rule is a variance, a distribution and a bias. ``initializer(name)`` gives it as a record; the functions
+draw one weight matrix, shape ``(fan_in, fan_out)``.
+"""
+
+# Design: - Draws are made in float64 and rounded once. NumPy's native float32 normals cost the same (8.3 against
+#           9.1 ns each), and this way a float32 and a float64 network of one seed are the same network.
+#         - Each layer has its own stream, made from (seed, layer) alone: widening one layer or adding another
+#           behind it leaves every other layer's weights as they were.
+#         - There is one variance per rule, read by the draw, by the theory and by the tests.
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgrad._errors import unknown
+from fastgrad._validation import float_dtype, positive_int, real_number
+
+# Standard deviation of a standard normal cut off at +-2: Keras divides by it, so that its variance is right.
+TRUNCATED_STD = 0.87962566103423978
+MODES = ("fan_in", "fan_out", "fan_avg")
+
+Seed = int | np.random.SeedSequence
+Rng = Seed | np.random.Generator
+
+
+def _draw_normal(rng, std, shape):
+    values = rng.standard_normal(shape)
+    values *= std
+    return values
+
+
+def _draw_uniform(rng, std, shape):
+    return rng.uniform(-math.sqrt(3.0) * std, math.sqrt(3.0) * std, shape)
+
+
+def _draw_truncated(rng, std, shape):
+    """Normal, redrawn where it lies beyond two of its own (uncorrected) standard deviations."""
+    values = rng.standard_normal(shape)
+    while (beyond := np.abs(values) > 2.0).any():
+        values[beyond] = rng.standard_normal(np.count_nonzero(beyond))
+    values *= std / TRUNCATED_STD
+    return values
+
+
+def _fan(mode, fan_in, fan_out):
+    return {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+
+
+def _xavier(fan_in, fan_out, gain):
+    return 2.0 * gain**2 / (fan_in + fan_out)
+
+
+def _he(fan_in, fan_out, negative_slope, mode):
+    return 2.0 / ((1.0 + negative_slope**2) * _fan(mode, fan_in, fan_out))
+
+
+def _per_fan_in(scale):
+    return lambda fan_in, fan_out: scale / fan_in
+
+
+class _Rule(NamedTuple):
+    """Var W of (fan_in, fan_out, **options), how to draw it, the options' defaults, and Var b."""
+
+    variance: Callable[..., float]
+    draw: Callable
+    defaults: Mapping = {}
+    bias_variance: Callable[[int], float] = lambda fan_in: 0.0
+
+
+_HE_DEFAULTS = {"negative_slope": 0.0, "mode": "fan_in"}
+_RULES = {
+    "xavier_normal": _Rule(_xavier, _draw_normal, {"gain": 1.0}),
+    "xavier_uniform": _Rule(_xavier, _draw_uniform, {"gain": 1.0}),
+    "he_normal": _Rule(_he, _draw_normal, _HE_DEFAULTS),
+    "he_uniform": _Rule(_he, _draw_uniform, _HE_DEFAULTS),
+    "lecun_normal": _Rule(_per_fan_in(1.0), _draw_truncated),
+    "keras_he_normal": _Rule(_per_fan_in(2.0), _draw_truncated),
+    "keras_glorot_normal": _Rule(lambda fan_in, fan_out: _xavier(fan_in, fan_out, 1.0), _draw_truncated),
+    "keras_dense": _Rule(lambda fan_in, fan_out: _xavier(fan_in, fan_out, 1.0), _draw_uniform),
+    "torch_linear": _Rule(_per_fan_in(1 / 3), _draw_uniform, bias_variance=lambda fan_in: 1 / (3 * fan_in)),
+    "normal": _Rule(lambda fan_in, fan_out, std: std**2, _draw_normal, {"std": 0.01}),
+}
+_ALIASES = {
+    "glorot_normal": "xavier_normal",
+    "glorot_uniform": "xavier_uniform",
+    "kaiming_normal": "he_normal",
+    "kaiming_uniform": "he_uniform",
+}
+INITIALIZERS = tuple(_RULES)
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """A rule for initial weights and biases, with its options; get one with :func:`initializer`."""
+
+    name: str
+    options: Mapping[str, float | str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self):
+        name = _ALIASES.get(self.name, self.name)
+        if name not in _RULES:
+            raise unknown("initializer", self.name, (*INITIALIZERS, *_ALIASES))
+        options = {**_RULES[name].defaults}
+        for key, value in self.options.items():
+            if key not in options:
+                takes = f"takes {', '.join(options)}" if options else "takes no options"
+                raise TypeError(f"{name} {takes}, got {key}")
+            options[key] = _check_option(key, value)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "options", options)
+
+    @property
+    def label(self) -> str:
+        """Name and the options that are not at their default, ``xavier_normal(gain=2)``; always the std."""
+        shown = [
+            f"{key}={value if key == 'mode' else format(value, 'g')}"
+            for key, value in self.options.items()
+            if key == "std" or value != _RULES[self.name].defaults[key]
+        ]
+        return f"{self.name}({', '.join(shown)})" if shown else self.name
+
+    def __str__(self) -> str:
+        return self.label
+
+    def weight_variance(self, fan_in: int, fan_out: int) -> float:
+        """Var W of one weight of a ``(fan_in, fan_out)`` layer."""
+        return _RULES[self.name].variance(fan_in, fan_out, **self.options)
+
+    def bias_variance(self, fan_in: int, fan_out: int) -> float:
+        """Var b of one bias: 0 but for ``torch_linear``."""
+        return _RULES[self.name].bias_variance(fan_in)
+
+    def weight(self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+        """Weights, shape ``(fan_in, fan_out)``, drawn from ``rng``: a seed, SeedSequence or Generator."""
+        shape, dtype = _check_shape(shape), float_dtype(dtype)
+        std = math.sqrt(self.weight_variance(*shape))
+        return _RULES[self.name].draw(generator(rng), std, shape).astype(dtype, copy=False)
+
+    def bias(self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+        """The bias of a ``(fan_in, fan_out)`` layer, shape ``(fan_out,)``: zeros but for ``torch_linear``."""
+        (fan_in, fan_out), dtype = _check_shape(shape), float_dtype(dtype)
+        variance = self.bias_variance(fan_in, fan_out)
+        if variance == 0.0:
+            return np.zeros(fan_out, dtype)
+        return _RULES[self.name].draw(generator(rng), math.sqrt(variance), fan_out).astype(dtype, copy=False)
+
+
+def initializer(name: str | Initializer, **options: float | str) -> Initializer:
+    """The record of the named initializer.
+
+    Parameters
+    ----------
+    name : str or Initializer
+        One of ``INITIALIZERS`` or an alias (``glorot_*`` for Xavier, ``kaiming_*`` for He); a record is
+        returned as it is.
+    **options
+        ``gain`` (Xavier), ``negative_slope`` and ``mode`` (He), ``std`` (normal); see the functions of those
+        names.
+
+    Raises
+    ------
+    ValueError
+        If the name or ``mode`` is unknown, or an option is out of range or not finite.
+    TypeError
+        If the initializer does not take that option.
+
+    Examples
+    --------
+    >>> initializer("he_normal").weight_variance(128, 128)
+    0.015625
+    """
+    if isinstance(name, Initializer):
+        if options:
+            raise TypeError(f"{name} is a record and takes no further options, got {', '.join(options)}")
+        return name
+    return Initializer(name, options)
+
+
+def generator(rng: Rng) -> np.random.Generator:
+    """A Generator from a non-negative int seed, a SeedSequence or a Generator, which is returned as it is."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    return np.random.default_rng(_seed_sequence(rng))
+
+
+def layer_seed(seed: Seed, *key: int) -> np.random.SeedSequence:
+    """The seed of one layer: ``layer_seed(seed, l)`` is ``SeedSequence(seed).spawn(...)[l]``.
+
+    A longer key goes on to that child's children. Unlike ``spawn`` this leaves a given SeedSequence as it is.
+    """
+    root = _seed_sequence(seed)
+    return np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key), pool_size=root.pool_size)
+
+
+def check_seed(seed: Seed) -> Seed:
+    """``seed`` itself; TypeError unless it is an integer or a SeedSequence, ValueError if it is negative."""
+    _seed_sequence(seed)
+    return seed
+
+
+def _seed_sequence(seed):
+    if isinstance(seed, np.random.SeedSequence):
+        return seed
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+        raise TypeError(f"a seed must be an integer or a numpy.random.SeedSequence, got {seed!r}")
+    if seed < 0:
+        raise ValueError(f"a seed must be at least 0, got {seed}")
+    return np.random.SeedSequence(int(seed))
+
+
+def _check_shape(shape):
+    try:
+        fan_in, fan_out = shape
+    except (TypeError, ValueError):
+        raise ValueError(f"shape must be (fan_in, fan_out), got {shape!r}") from None
+    return positive_int("fan_in", fan_in), positive_int("fan_out", fan_out)
+
+
+def _check_option(key, value):
+    if key == "mode":
+        if value not in MODES:
+            raise unknown("fan mode", value, MODES)
+        return value
+    if key == "gain":
+        return real_number("gain", value, above=0.0)
+    return real_number(key, value, minimum=0.0)
+
+
+def xavier_normal(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """Normal weights of variance ``2 gain^2 / (fan_in + fan_out)``.
+
+    Parameters
+    ----------
+    shape : (fan_in, fan_out)
+    gain : float
+        Factor on the standard deviation, above 0; ``activation(name).gain`` is one that keeps delta's scale.
+    rng : int, SeedSequence or Generator
+    dtype : float32 or float64
+
+    Returns
+    -------
+    ndarray, shape (fan_in, fan_out)
+
+    Raises
+    ------
+    ValueError
+        If the shape is not two positive numbers, or the gain is not finite and above 0.
+    TypeError
+        If the dtype, the seed or a fan has the wrong type.
+
+    References
+    ----------
+    Glorot and Bengio 2010, equation 12 (the variance; equation 16 is its uniform form).
+    """
+    return Initializer("xavier_normal", {"gain": gain}).weight(shape, rng, dtype)
+
+
+def xavier_uniform(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """Uniform weights on ``+-gain sqrt(6 / (fan_in + fan_out))``: Glorot and Bengio 2010, equation 16.
+
+    Parameters, result and errors are those of :func:`xavier_normal`.
+    """
+    return Initializer("xavier_uniform", {"gain": gain}).weight(shape, rng, dtype)
+
+
+def he_normal(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """Normal weights of variance ``2 / ((1 + negative_slope^2) fan)``.
+
+    Parameters
+    ----------
+    shape : (fan_in, fan_out)
+    negative_slope : float
+        Of the Leaky ReLU that follows, at least 0; 0 for ReLU.
+    mode : {"fan_in", "fan_out", "fan_avg"}
+        Which fan: ``fan_in`` keeps the scale of the signal, ``fan_out`` that of delta.
+    rng : int, SeedSequence or Generator
+    dtype : float32 or float64
+
+    Returns
+    -------
+    ndarray, shape (fan_in, fan_out)
+
+    Raises
+    ------
+    ValueError
+        If the shape is not two positive numbers, the slope is negative or not finite, or the mode is unknown.
+    TypeError
+        If the dtype, the seed or a fan has the wrong type.
+
+    References
+    ----------
+    He et al. 2015, equation 10 (``fan_in``), 14 (``fan_out``) and 15 (Leaky ReLU).
+    """
+    options = {"negative_slope": negative_slope, "mode": mode}
+    return Initializer("he_normal", options).weight(shape, rng, dtype)
+
+
+def he_uniform(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """Uniform weights of variance ``2 / ((1 + negative_slope^2) fan)``; all else as :func:`he_normal`."""
+    options = {"negative_slope": negative_slope, "mode": mode}
+    return Initializer("he_uniform", options).weight(shape, rng, dtype)
+
+
+def lecun_normal(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """Truncated normal weights of variance ``1 / fan_in``, as Keras draws them.
+
+    The normal is cut off at two standard deviations, and its scale divided by 0.8796 so that the variance is
+    right. LeCun et al. 1998, "Efficient BackProp", equation 16. Errors as in :func:`xavier_normal`.
+    """
+    return Initializer("lecun_normal").weight(shape, rng, dtype)
+
+
+def keras_he_normal(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """Truncated normal weights of variance ``2 / fan_in``: Keras' ``he_normal``.
+
+    Errors as in :func:`xavier_normal`.
+    """
+    return Initializer("keras_he_normal").weight(shape, rng, dtype)
+
+
+def keras_glorot_normal(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """Truncated normal weights of variance ``2 / (fan_in + fan_out)``: Keras' ``glorot_normal``.
+
+    Errors as in :func:`xavier_normal`.
+    """
+    return Initializer("keras_glorot_normal").weight(shape, rng, dtype)
+
+
+def keras_dense(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """The default of Keras' ``Dense``: :func:`xavier_uniform` with gain 1; its bias is zero."""
+    return Initializer("keras_dense").weight(shape, rng, dtype)
+
+
+def torch_linear(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """The default of PyTorch's ``Linear``: uniform on ``+-1 / sqrt(fan_in)``, weights and biases alike.
+
+    The variance is ``1 / (3 fan_in)``. It is the "standard initialization" of Glorot and Bengio 2010,
+    equation 1. Errors as in :func:`xavier_normal`.
+    """
+    return Initializer("torch_linear").weight(shape, rng, dtype)
+
+
+def normal(shape, std: float = 0.01, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    """Normal weights of a fixed standard deviation, whatever the fans.
+
+    What Xavier and He replace; 0.01 is the choice of Krizhevsky et al. 2012 (AlexNet), section 5. ``std`` is
+    finite and at least 0. Errors as in :func:`xavier_normal`.
+    """
+    return Initializer("normal", {"std": std}).weight(shape, rng, dtype)
+
+
+glorot_normal = xavier_normal
+glorot_uniform = xavier_uniform
+kaiming_normal = he_normal
+kaiming_uniform = he_uniform

@@ -1,0 +1,146 @@
+"""The two losses, each a mean over the batch, and their gradient delta at the outputs."""
+
+# Design: - Outputs come as ``2^exponent * outputs`` and delta leaves the same way, so that a network whose
+#           outputs (or whose softmax) are out of the floating-point range still has a delta.
+#         - The delta of a softmax at its label is p - 1, which cancels to 0 once the other classes hold less
+#           than an ulp. It is taken as minus the sum of the others instead, which never cancels.
+#         - All is done in float64, whatever the network's dtype: this is one small layer out of many.
+
+import math
+
+import numpy as np
+
+from fastgrad._validation import data_matrix, real_array
+
+# Where the other classes' largest log-probability is below this, delta counts as 0: so large a logarithm has
+# no digits left for what a layer changes.
+LOWEST_LOG = -1e9
+
+_LN_2 = math.log(2.0)
+
+
+def cross_entropy(outputs, labels) -> tuple[float, np.ndarray]:
+    """Softmax cross-entropy, ``mean(-log softmax(outputs)[label])``, and its gradient.
+
+    Parameters
+    ----------
+    outputs : array_like, shape (batch, classes)
+        Finite real numbers; float32 and float64 are kept, other types go to float64.
+    labels : array_like of int, shape (batch,)
+        From 0 to ``classes - 1``.
+
+    Returns
+    -------
+    loss : float
+        In nats.
+    delta : ndarray, shape (batch, classes)
+        dloss/doutputs, ``(softmax(outputs) - one_hot(labels)) / batch``.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, the batch is empty, the outputs are not finite, there is only one class, or a
+        label is out of range.
+    TypeError
+        If the outputs are not real, or the labels are not integers.
+    """
+    return _plain("cross_entropy", outputs, labels)
+
+
+def mse(outputs, targets) -> tuple[float, np.ndarray]:
+    """Mean squared error, ``mean((outputs - targets)^2)`` over batch and outputs, and its gradient.
+
+    Parameters
+    ----------
+    outputs, targets : array_like, shape (batch, n_out)
+        Finite real numbers; float32 and float64 are kept, other types go to float64.
+
+    Returns
+    -------
+    loss : float
+        In the targets' unit squared.
+    delta : ndarray, shape (batch, n_out)
+        dloss/doutputs, ``2 (outputs - targets) / (batch n_out)``.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, the batch is empty, or a value is not finite.
+    TypeError
+        If the outputs or targets are not real.
+    """
+    return _plain("mse", outputs, targets)
+
+
+def scaled_cross_entropy(outputs, labels, exponent=0):
+    """``cross_entropy`` of ``2^exponent * outputs`` -> (loss, delta, k), the gradient being ``2^k * delta``.
+
+    Nothing is checked. The loss is inf if it is beyond float64.
+    """
+    rows = np.arange(len(labels))
+    t = outputs - outputs.max(axis=1, keepdims=True).astype(np.float64)
+    with np.errstate(over="ignore"):  # -inf is right where a difference from its row's maximum overflows
+        t = np.ldexp(t, exponent)
+    top = t.argmax(axis=1)
+    e = np.exp(t)
+    e[rows, top] = 0.0
+    log_p = t - np.log1p(e.sum(axis=1, keepdims=True))
+    loss = -log_p[rows, labels].mean()
+
+    log_p[rows, labels] = -np.inf  # from here on: the other classes
+    largest = float(log_p.max())
+    if not largest >= LOWEST_LOG:
+        return float(loss), np.full_like(outputs, 0.0 if largest < LOWEST_LOG else np.nan), 0
+    k = math.floor(largest / _LN_2)
+    delta = np.exp(log_p - k * _LN_2)
+    delta[rows, labels] = -delta.sum(axis=1)
+    delta /= len(labels)
+    return float(loss), delta.astype(outputs.dtype, copy=False), k
+
+
+def scaled_mse(outputs, targets, exponent=0):
+    """``mse`` of ``2^exponent * outputs`` -> (loss, delta, k), the gradient being ``2^k * delta``.
+
+    Nothing is checked. The loss is inf if it is beyond float64.
+    """
+    top = max(math.frexp(np.abs(outputs).max())[1] + exponent, math.frexp(np.abs(targets).max())[1])
+    k = top if exponent else 0
+    residual = np.ldexp(outputs.astype(np.float64), exponent - k) - np.ldexp(targets.astype(np.float64), -k)
+    with np.errstate(over="ignore"):
+        loss = np.ldexp(np.square(residual).mean(), 2 * k)
+    residual *= 2.0 / residual.size
+    return float(loss), residual.astype(outputs.dtype, copy=False), k
+
+
+SCALED = {"cross_entropy": scaled_cross_entropy, "mse": scaled_mse}
+LOSSES = tuple(SCALED)
+
+
+def check_targets(loss: str, y, batch: int, n_out: int, dtype) -> np.ndarray:
+    """``y`` as the array this loss wants for ``(batch, n_out)`` outputs, or the error that says why not."""
+    if loss == "mse":
+        return data_matrix("y", y, (batch, n_out), dtype)
+    labels = np.asarray(y)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"y must hold integer labels for the cross-entropy, got dtype {labels.dtype}")
+    if labels.shape != (batch,):
+        raise ValueError(f"y must have shape ({batch},), one label per row of the batch, got {labels.shape}")
+    bad = np.flatnonzero((labels < 0) | (labels >= n_out))
+    if bad.size:
+        raise ValueError(f"y must hold labels from 0 to {n_out - 1}, but row {bad[0]} holds {labels[bad[0]]}")
+    return labels
+
+
+def check_n_out(loss: str, n_out: int) -> None:
+    """ValueError if a softmax over ``n_out`` classes is constant."""
+    if loss == "cross_entropy" and n_out < 2:
+        raise ValueError(f"the cross-entropy needs at least 2 outputs, one per class, got {n_out}")
+
+
+def _plain(loss, outputs, targets):
+    outputs = real_array("outputs", outputs)
+    outputs = data_matrix("outputs", outputs, (None, None), outputs.dtype)
+    check_n_out(loss, outputs.shape[1])
+    targets = check_targets(loss, targets, *outputs.shape, outputs.dtype)
+    value, delta, k = SCALED[loss](outputs, targets)
+    return value, np.ldexp(delta, k)

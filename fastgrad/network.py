@@ -1,0 +1,190 @@
+"""A stack of dense layers and its loss; gradients."""
+
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from fastgrad import activations, initializers, kernels
+from fastgrad._errors import unknown
+from fastgrad._validation import data_matrix, float_dtype, positive_int, real_number
+from fastgrad.dense import affine_backward, affine_forward
+from fastgrad.losses import LOSSES, SCALED, check_n_out, check_targets
+
+
+class MLP:
+    """A multilayer perceptron: dense hidden layers of one activation, an affine output layer and a loss.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        ``[n_in, n_1, ..., n_out]``: features, one width per hidden layer (at least one), outputs.
+    activation : str or Activation
+    init : str or Initializer
+    seed : int or SeedSequence
+        Layer l is drawn from a stream made from (seed, l) alone; float32 and float64 draw the same network.
+    dtype : {"float32", "float64"}
+    loss : {"cross_entropy", "mse"}
+        Softmax cross-entropy on integer labels, or mean squared error over batch and outputs.
+    bias_std : float, optional
+        Biases are normal with this standard deviation; without it they are what the initializer says.
+    backend : {"compiled", "numba", "numpy"}
+        What runs the activation.
+
+    Attributes
+    ----------
+    weights, biases : list of ndarray
+        Shapes ``(fan_in, fan_out)`` and ``(fan_out,)``, from the input to the output. They may be replaced.
+    activation : Activation
+    initializer : Initializer
+    sizes : tuple of int
+    seed, dtype, loss, bias_std, backend
+        As given; ``dtype`` is a ``numpy.dtype``.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, a size is below 1, there is no hidden layer, a softmax would have one class, or
+        ``bias_std`` is negative or not finite.
+    TypeError
+        If a size or the seed is not an integer, or the dtype is not float32 or float64.
+    ImportError
+        If the backend is not installed.
+    """
+
+    def __init__(
+        self,
+        sizes,
+        activation="relu",
+        init="he_normal",
+        seed=0,
+        dtype="float32",
+        loss="cross_entropy",
+        bias_std=None,
+        backend="compiled",
+    ):
+        if not np.iterable(sizes):
+            raise TypeError(f"sizes must be [n_in, hidden ..., n_out], got {sizes!r}")
+        self.sizes = tuple(positive_int(f"sizes[{i}]", size) for i, size in enumerate(sizes))
+        if len(self.sizes) < 3:
+            raise ValueError(f"sizes must be [n_in, hidden ..., n_out] with a hidden layer, got {sizes}")
+        if loss not in LOSSES:
+            raise unknown("loss", loss, LOSSES)
+        check_n_out(loss, self.sizes[-1])
+        kernels.get(backend)
+        self.activation = activations.activation(activation)
+        self.initializer = initializers.initializer(init)
+        self.seed = initializers.check_seed(seed)
+        self.dtype = float_dtype(dtype)
+        self.loss = loss
+        self.bias_std = None if bias_std is None else real_number("bias_std", bias_std, minimum=0.0)
+        self.backend = backend
+
+    # Design: parameters are drawn when first used, and `del net.weights` makes them be drawn again: what
+    #         needs a network's description only (theory, a measurement over many seeds) does not hold them.
+
+    @cached_property
+    def weights(self) -> list[np.ndarray]:
+        """One ``(fan_in, fan_out)`` array per layer, input to output."""
+        return [
+            self.initializer.weight(shape, initializers.layer_seed(self.seed, layer), self.dtype)
+            for layer, shape in enumerate(pairwise(self.sizes))
+        ]
+
+    @cached_property
+    def biases(self) -> list[np.ndarray]:
+        """One ``(fan_out,)`` array per layer, from streams of their own: biases do not change the weights."""
+        return [
+            self._bias(shape, initializers.layer_seed(self.seed, layer, 0))
+            for layer, shape in enumerate(pairwise(self.sizes))
+        ]
+
+    def _bias(self, shape, seed):
+        if self.bias_std is None:
+            return self.initializer.bias(shape, seed, self.dtype)
+        draw = initializers.generator(seed).normal(0.0, self.bias_std, shape[1])
+        return draw.astype(self.dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"MLP({list(self.sizes)}, activation={str(self.activation)!r}, init={str(self.initializer)!r}, "
+            f"seed={self.seed!r}, dtype={self.dtype.name!r}, loss={self.loss!r}, bias_std={self.bias_std!r})"
+        )
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers."""
+        return len(self.sizes) - 2
+
+    @np.errstate(over="ignore", invalid="ignore")  # a network that overflows answers inf or NaN
+    def predict(self, X) -> np.ndarray:
+        """The outputs (logits for the cross-entropy), shape (batch, n_out), of X, shape (batch, n_in)."""
+        h = self.check_data(X)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            z = affine_forward(h, weight, bias)
+            h = self.activation(z, out=z, backend=self.backend)
+        return affine_forward(h, self.weights[-1], self.biases[-1])
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def loss_and_gradients(self, X, y) -> tuple[float, list[tuple[np.ndarray, np.ndarray]]]:
+        """The mean loss over a batch and its gradients by plain backpropagation, as training uses them.
+
+        What lies below the dtype's range comes out as 0; ``gradient_profile`` measures it all the same.
+
+        Parameters
+        ----------
+        X : array_like, shape (batch, n_in)
+            Finite real numbers.
+        y : array_like
+            Integer labels, shape (batch,), or for the mean squared error targets, shape (batch, n_out).
+
+        Returns
+        -------
+        loss : float
+        gradients : list of (dweight, dbias)
+            One pair per layer, input to output, shaped as ``weights`` and ``biases``.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit, the batch is empty, a value is NaN or infinite, or a label is out of
+            range.
+        TypeError
+            If X or y has the wrong dtype.
+        """
+        X = self.check_data(X)
+        y = self.check_targets(y, len(X))
+        hs, ds = [X], []  # layer inputs, (batch, fan_in); phi' of the hidden layers, (batch, fan_out)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            z = affine_forward(hs[-1], weight, bias)
+            h, d = self.activation.value_and_derivative(z, out=(z, np.empty_like(z)), backend=self.backend)
+            hs.append(h)
+            ds.append(d)
+        outputs = affine_forward(hs[-1], self.weights[-1], self.biases[-1])
+        loss, delta, exponent = SCALED[self.loss](outputs, y)
+
+        delta = np.ldexp(delta, exponent)
+        gradients = []
+        for layer in reversed(range(self.depth + 1)):
+            dh, dweight, dbias = affine_backward(delta, hs[layer], self.weights[layer], need_dx=layer > 0)
+            gradients.append((dweight, dbias))
+            if layer > 0:
+                delta = np.multiply(dh, ds[layer - 1], out=dh)  # h = phi(z), d = phi'(z)
+        return loss, gradients[::-1]
+
+    def gradient_profile(self, X, y):
+        """How delta and dL/dW change from layer to layer: a :class:`fastgrad.decay.GradientProfile`.
+
+        X, y and the errors are those of :meth:`loss_and_gradients`.
+        """
+        from fastgrad.decay import profile
+
+        return profile(self, X, y)
+
+    def check_data(self, X) -> np.ndarray:
+        """X as a finite (batch, n_in) array of this network's dtype, or the error that says why not."""
+        return data_matrix("X", X, (None, self.sizes[0]), self.dtype)
+
+    def check_targets(self, y, batch: int) -> np.ndarray:
+        """y as the loss wants it for this many rows, or the error that says why not."""
+        return check_targets(self.loss, y, batch, self.sizes[-1], self.dtype)

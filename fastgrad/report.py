@@ -1,0 +1,363 @@
+"""Results -> terminal, a web page, JSON and CSV. No arithmetic: numbers come here computed."""
+
+import base64
+import csv
+import io
+import json
+import math
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+import fastgrad
+from fastgrad.palette import BINS, decade_bin
+from fastgrad.study import CellResult, deepest, headline
+
+TEXT_COLUMNS = ("network", "kernel", "type", "peer", "seeds")
+TERMINAL_WIDTH = 100
+TERMINAL_ROWS = 24  # with more networks than this the terminal shows the deepest of each kind
+TERMINAL_DEPTHS = 8  # columns of a heat map in the terminal; more are shown below one another
+TERMINAL_EVIDENCE = 6  # with more than this it leaves the evidence to the page
+CSV_CELL = ("depth", "width", "batch", "data", "dtype", "backend")
+CSV_RESULT = (
+    "decades_per_layer", "decades_per_layer_low", "decades_per_layer_high", "predicted_decades_per_layer",
+    "decades_lost", "half_life", "float32_zero_layer", "float64_zero_layer", "verdict", "verdict_seeds",
+    "evidence", "seconds",
+)  # fmt: skip
+SPEED_COLUMNS = ("kernel", "size", "type", "ns per element", "peer", "peer's ns", "times faster")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What there is to show: results, facts of the machine, rows of ``bench.quick_speed()``, the command."""
+
+    results: Sequence[CellResult]
+    machine: dict[str, str]
+    speed: Sequence[dict]
+    command: str
+
+    def to_dict(self) -> dict:
+        """Everything as JSON can hold it; see ``CellResult.to_dict`` for numbers that are not finite."""
+        return {
+            "fastgrad": fastgrad.__version__,
+            "command": self.command,
+            "machine": self.machine,
+            "headline": headline(self.results),
+            "cells": [result.to_dict() for result in self.results],
+            "speed": list(self.speed),
+        }
+
+
+def to_json(report: Report) -> str:
+    """The report as strict JSON, ending in a newline."""
+    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+
+
+def to_csv(results: Sequence[CellResult]) -> str:
+    """One row per cell, with a header; an empty field is "none"."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("activation", "init", *CSV_CELL, "seeds", *CSV_RESULT))
+    for result in results:
+        cell = result.cell
+        names = (
+            cell.activation_label,
+            cell.init_label,
+            *(getattr(cell, name) for name in CSV_CELL),
+            len(cell.seeds),
+        )
+        writer.writerow((*names, *(getattr(result, name) for name in CSV_RESULT)))
+    return text.getvalue()
+
+
+def write_folder(report: Report, out: str | Path) -> Path:
+    """Write page, pictures, JSON and CSV into the folder ``out``, which is there; return the page's path."""
+    from fastgrad import plots
+
+    out = Path(out)
+    (out / "results.json").write_text(to_json(report), encoding="utf-8")
+    (out / "cells.csv").write_text(to_csv(report.results), encoding="utf-8")
+    for name, figure in {
+        "delta": plots.delta_figure(report.results),
+        "heatmap": plots.heatmap_figure(report.results),
+    }.items():
+        (out / f"{name}.png").write_bytes(plots.picture(figure, "png"))
+        (out / f"{name}.svg").write_bytes(plots.picture(figure, "svg"))
+    page = out / "index.html"
+    page.write_text(to_html(report), encoding="utf-8")
+    return page
+
+
+def to_html(report: Report) -> str:
+    """The report as one page that needs nothing but itself: no script, no network."""
+    template = string.Template(resources.files("fastgrad").joinpath("report.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=escape(f"fastgrad: {headline(report.results)}"),
+        headline=escape(headline(report.results)),
+        setting=escape(_setting(report.results)),
+        command=escape(report.command),
+        machine="".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in report.machine.items()),
+        bin_styles="\n".join(f".bin{i} {{ background: {b}; color: {f}; }}" for i, (_, _, b, f) in enumerate(BINS)),
+        heatmap=_html_heatmap(report.results),
+        key="".join(f'<li><span class="bin{i}"></span>{escape(name)}</li>' for i, (_, name, *_) in enumerate(BINS)),
+        panels=_html_panels(report.results),
+        cells=_html_table(CELL_COLUMNS, _rows(report.results, _cell_row), "Decades of delta, mean over seeds"),
+        evidence=_html_table(
+            EVIDENCE_COLUMNS, _rows(report.results, _evidence_row), "The commonest verdict over seeds"
+        ),
+        speed=_html_speed(report.speed),
+        version=escape(fastgrad.__version__),
+    )
+
+
+def print_report(report: Report, console) -> None:
+    """The report on a ``rich.console.Console``: findings, machine, heat map, cells, evidence, speed."""
+    from rich.text import Text
+
+    def section(title, table):
+        console.print(Text(f"\n{title}", style="bold"))
+        console.print(table)
+
+    shown = report.results if len(report.results) <= TERMINAL_ROWS else deepest(report.results)
+    console.print(Text(headline(report.results), style="bold"))
+    console.print(Text(_setting(report.results)))
+    console.print(Text(", ".join(f"{name} {value}" for name, value in report.machine.items()), style="dim"))
+    depths, _ = _grid(report.results)
+    for start in range(0, len(depths), TERMINAL_DEPTHS):
+        heatmap = _rich_heatmap(report.results, depths[start : start + TERMINAL_DEPTHS])
+        section("Decades of delta lost from the last hidden layer to the first", heatmap)
+    section("Decades of delta lost per layer", _rich_cells(shown))
+    if len(report.results) <= TERMINAL_EVIDENCE:
+        lines = [f"{r.cell.label}, depth {r.cell.depth}: {r.verdict}; {r.evidence}" for r in report.results]
+        section("Verdicts", Text("\n".join(lines)))
+    if report.speed:
+        rows = [_speed_row(row) for row in report.speed]
+        section("Speed of the activations' values, one thread", _rich_table(SPEED_COLUMNS, {"": rows}))
+
+
+# Plain text of one number or row, shared by terminal and page.
+
+
+def _number(value, digits=3):
+    return "none" if value is None or math.isnan(value) else f"{value:z.{digits}f}"
+
+
+def _interval(result):
+    low, high = result.decades_per_layer_low, result.decades_per_layer_high
+    return f"{low:z.3f} to {high:z.3f}" if math.isfinite(low) and math.isfinite(high) else "none"
+
+
+CELL_COLUMNS = (
+    "network", "depth", "decades per layer", "95 % interval", "theory", "decades lost", "half-life, layers",
+    "float32 zero at layer", "verdict",
+)  # fmt: skip
+
+TERMINAL_COLUMNS = {
+    "network": "network",
+    "depth": "depth",
+    "decades per layer": "per layer",
+    "95 % interval": "95 % interval",
+    "theory": "theory",
+    "float32 zero at layer": "f32 0 at",
+    "verdict": "verdict",
+}
+
+
+def _cell_row(result):
+    return (
+        result.cell.init_label,
+        str(result.cell.depth),
+        _number(result.decades_per_layer),
+        _interval(result),
+        _number(result.predicted_decades_per_layer),
+        _number(result.decades_lost, 1),
+        _number(result.half_life, 1),
+        _number(result.float32_zero_layer, 0),
+        result.verdict,
+    )
+
+
+EVIDENCE_COLUMNS = ("network", "depth", "verdict", "seeds", "evidence")
+
+
+def _evidence_row(result):
+    share = f"{result.verdict_seeds} of {len(result.cell.seeds)}"
+    return result.cell.init_label, str(result.cell.depth), result.verdict, share, result.evidence
+
+
+def _speed_row(row):
+    return (
+        row["kernel"],
+        f"{row['size']:,}",
+        row["dtype"],
+        f"{row['ns_per_element']:.3g}",
+        row["peer"],
+        f"{row['peer_ns_per_element']:.3g}",
+        f"{row['ratio']:.2f}",
+    )
+
+
+def _setting(results):
+    """The fields that all cells share, in a sentence."""
+    parts = []
+    for name, words in {"width": "width {}", "batch": "batch {}", "data": "data: {}", "dtype": "{}"}.items():
+        values = sorted({getattr(result.cell, name) for result in results})
+        parts.append(words.format(", ".join(map(str, values))))
+    seeds = sorted({len(result.cell.seeds) for result in results})
+    return f"Networks at initialisation, {', '.join(parts)}, {', '.join(map(str, seeds))} seeds each."
+
+
+def _by_activation(results):
+    groups = {}
+    for result in results:
+        groups.setdefault(result.cell.activation_label, []).append(result)
+    return groups
+
+
+def _grid(results):
+    """The depths, and {activation: {initialiser: {depth: result}}}."""
+    groups = {}
+    for phi, members in _by_activation(results).items():
+        for result in members:
+            groups.setdefault(phi, {}).setdefault(result.cell.init_label, {})[result.cell.depth] = result
+    return sorted({result.cell.depth for result in results}), groups
+
+
+def _rows(results, row):
+    return {phi: [row(result) for result in members] for phi, members in _by_activation(results).items()}
+
+
+# The page.
+
+
+def _html_table(columns, groups, caption):
+    """A table of ``{group: [row, ...]}``, each group under a line with its name, if it has one."""
+    head = "".join(f'<th scope="col"{_css(name)}>{escape(name)}</th>' for name in columns)
+    bodies = []
+    for group, rows in groups.items():
+        title = f'<tr><th scope="rowgroup" colspan="{len(columns)}">{escape(group)}</th></tr>' if group else ""
+        bodies.append(f"<tbody>{title}{''.join(_html_row(columns, row) for row in rows)}</tbody>")
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>{''.join(bodies)}</table>"
+
+
+def _html_row(columns, row):
+    first, *rest = row
+    cells = "".join(f"<td{_css(name)}>{escape(text)}</td>" for name, text in zip(columns[1:], rest, strict=True))
+    return f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
+
+
+def _css(column):
+    kinds = {"verdict": "verdict", "evidence": "prose"} | dict.fromkeys(TEXT_COLUMNS, "")
+    name = kinds.get(column, "number")
+    return f' class="{name}"' if name else ""
+
+
+def _html_heatmap(results):
+    depths, groups = _grid(results)
+    head = "".join(f'<th scope="col" class="number">{depth}</th>' for depth in depths)
+    bodies = []
+    for phi, rows in groups.items():
+        body = f'<tr><th scope="rowgroup" colspan="{len(depths) + 1}">{escape(phi)}</th></tr>'
+        for init, found in rows.items():
+            cells = "".join(_html_heat(found.get(depth)) for depth in depths)
+            body += f'<tr><th scope="row">{escape(init)}</th>{cells}</tr>'
+        bodies.append(f"<tbody>{body}</tbody>")
+    return (
+        '<table class="heat"><caption>Decades of delta lost, by number of hidden layers</caption>'
+        f'<thead><tr><th scope="col">network</th>{head}</tr></thead>{"".join(bodies)}</table>'
+    )
+
+
+def _html_heat(result):
+    if result is None:
+        return "<td></td>"
+    return f'<td class="bin{decade_bin(result.decades_lost)}">{_number(result.decades_lost, 1)}</td>'
+
+
+def _html_panels(results):
+    from fastgrad import plots
+
+    limits = plots.delta_limits(results)
+    pictures = []
+    for members in _by_activation(deepest(results)).values():
+        light, dark = (_data_uri(members, theme, limits) for theme in (plots.LIGHT, plots.DARK))
+        source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        pictures.append(f'<picture>{source}<img src="{light}" alt="{escape(_alternative(members))}"></picture>')
+    return "".join(pictures)
+
+
+def _data_uri(members, theme, limits):
+    from fastgrad import plots
+
+    svg = plots.picture(plots.delta_figure(members, theme, limits, key=False), "svg")
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+
+
+def _alternative(members):
+    ends = "; ".join(
+        f"{result.cell.init_label} reaches 10^{result.log10_delta_ratio[0]:z.1f} at the first of "
+        f"{result.cell.depth} hidden layers (theory 10^{result.predicted_ratio[0]:z.1f})"
+        for result in members
+    )
+    return f"{members[0].cell.activation_label}: RMS of delta relative to the output layer. {ends}."
+
+
+def _html_speed(rows):
+    if not rows:
+        return ""
+    table = _html_table(SPEED_COLUMNS, {"": [_speed_row(row) for row in rows]}, "Time per element in nanoseconds")
+    return (
+        '<section aria-labelledby="speed"><h2 id="speed">Speed</h2>'
+        '<p class="note">The activations\' values on one thread of this machine, beside a peer. '
+        "Below 1 time faster is slower.</p>"
+        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="speed">{table}</div></section>'
+    )
+
+
+# The terminal.
+
+
+def _rich_table(columns, groups):
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    for name in columns:
+        text = name in (*TEXT_COLUMNS, "verdict")
+        table.add_column(name, justify="left" if text else "right", no_wrap=name == "network")
+    for group, rows in groups.items():
+        if group:
+            table.add_row(Text(group))
+        for first, *rest in rows:
+            cells = [f"  {first}" if group else first, *rest]
+            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+    return table
+
+
+def _rich_heatmap(results, depths):
+    _, groups = _grid(results)
+    body = {
+        phi: [[init, *(_rich_heat(found.get(depth)) for depth in depths)] for init, found in rows.items()]
+        for phi, rows in groups.items()
+    }
+    heads = [f"depth {depth}" if index == 0 else str(depth) for index, depth in enumerate(depths)]
+    return _rich_table(["network", *heads], body)
+
+
+def _rich_heat(result):
+    from rich.text import Text
+
+    if result is None:
+        return ""
+    _, _, back, ink = BINS[decade_bin(result.decades_lost)]
+    return Text(f" {_number(result.decades_lost, 1):>5} ", style=f"{ink} on {back}")
+
+
+def _rich_cells(results):
+    kept = [CELL_COLUMNS.index(name) for name in TERMINAL_COLUMNS]
+    groups = _rows(results, lambda result: [_cell_row(result)[index] for index in kept])
+    return _rich_table(TERMINAL_COLUMNS.values(), groups)

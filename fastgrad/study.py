@@ -1,0 +1,404 @@
+"""A grid of networks measured cell by cell: activation x initialisation x depth, each over several seeds.
+
+A cell is plain data, and so is its result. Finished cells are appended to ``cells.jsonl`` one by one, so an
+interrupted study goes on where it stopped.
+"""
+
+# Design: - A line of cells.jsonl is written with one call and synced before the next is. A line without its
+#           newline is what a killed run leaves; it is cut off before anything is appended.
+#         - A stored cell is used again only if its definition and the version of fastgrad are the same, so a
+#           new version never shows an old version's numbers.
+#         - What is averaged over seeds is log10 of delta relative to the output layer's: it is what the
+#           theory predicts, and the scale of the loss drops out of it.
+#         - BLAS runs on one thread, where threadpoolctl (it comes with scikit-learn) can tell it so: at these
+#           widths its threads gain nothing (5.9 to 6.3 s for the default grid either way, on two shared
+#           cores), and with two workers they cost a lot (11 and 27 s, against 6.2 and 6.3 s with one).
+#         - JSON has no infinities: they are the strings "inf", "-inf" and "nan", which float() reads.
+
+import contextlib
+import functools
+import itertools
+import json
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+import fastgrad
+from fastgrad import datasets, decay, diagnosis, kernels, theory
+from fastgrad._errors import unknown
+from fastgrad._validation import positive_int
+from fastgrad.activations import Activation, activation
+from fastgrad.initializers import Initializer, initializer
+
+CELLS_FILE = "cells.jsonl"
+CLASSES = 10
+DTYPES = ("float32", "float64")
+VERDICTS = ("healthy", "vanishing", "exploding", "saturated", "dead")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One square network to measure: ``depth`` hidden layers of ``width`` units and an affine output layer.
+
+    Everything is plain data; names are those of ``ACTIVATIONS``, ``INITIALIZERS`` and ``datasets.DATASETS``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a name is unknown, a size or an option is out of range, or the batch is larger than the data.
+    """
+
+    activation: str
+    init: str
+    depth: int
+    width: int = 128
+    batch: int = 128
+    data: str = "digits"
+    dtype: str = "float32"
+    backend: str = "compiled"
+    seeds: tuple[int, ...] = tuple(range(10))
+    parameter: float | None = None
+    init_options: tuple[tuple[str, float | str], ...] = ()
+
+    def __post_init__(self):
+        for name in ("depth", "width", "batch"):
+            positive_int(name, getattr(self, name))
+        if self.data not in datasets.DATASETS:
+            raise unknown("data set", self.data, datasets.DATASETS)
+        if self.dtype not in DTYPES:
+            raise unknown("dtype", self.dtype, DTYPES)
+        if self.backend not in kernels.BACKENDS:
+            raise unknown("backend", self.backend, kernels.BACKENDS)
+        if not self.seeds:
+            raise ValueError("seeds must name at least one seed")
+        record = Activation(self.activation, self.parameter)
+        rule = initializer(self.init, **dict(self.init_options))
+        normal_form = {
+            "parameter": record.parameter,
+            "init": rule.name,
+            "init_options": tuple(sorted(rule.options.items())),
+            "seeds": tuple(self.seeds),
+        }
+        for name, value in normal_form.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def activation_label(self) -> str:
+        """The activation and its parameter, such as ``elu(alpha=1)``."""
+        return Activation(self.activation, self.parameter).label
+
+    @property
+    def init_label(self) -> str:
+        """The initialiser and the options that are not its defaults, such as ``xavier_normal(gain=2)``."""
+        return initializer(self.init, **dict(self.init_options)).label
+
+    @property
+    def label(self) -> str:
+        """Activation and initialiser: ``tanh + xavier_normal``."""
+        return f"{self.activation_label} + {self.init_label}"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What was measured and predicted for one cell. L = depth + 1 weight layers, the output layer last.
+
+    Logarithms are log10 of the RMS over batch and units, averaged over seeds. The ratio is relative to delta
+    at the output layer; its ``low`` and ``high``, like those of ``decades_per_layer``, are the 95 % Student-t
+    interval of the mean over seeds, infinite with one seed. ``predicted_low`` and ``predicted_high`` are the
+    theory's 95 % band of such a mean. ``decades_lost`` counts from the last hidden layer to the first;
+    ``half_life`` is in layers, infinite where delta does not decay. ``float32_zero_layer`` is the layer,
+    counted from the input, from which plain backpropagation in float32 returns zeros only, or None.
+    ``verdict`` is the commonest of the seeds' verdicts, held by ``verdict_seeds`` of them.
+    """
+
+    cell: Cell
+    version: str
+    log10_delta: tuple[float, ...]
+    log10_delta_ratio: tuple[float, ...]
+    log10_delta_ratio_low: tuple[float, ...]
+    log10_delta_ratio_high: tuple[float, ...]
+    log10_weight_gradient: tuple[float, ...]
+    log10_signal: tuple[float, ...]
+    saturated_fraction: tuple[float, ...]
+    dead_fraction: tuple[float, ...]
+    predicted_ratio: tuple[float, ...]
+    predicted_low: tuple[float, ...]
+    predicted_high: tuple[float, ...]
+    decades_per_layer: float
+    decades_per_layer_low: float
+    decades_per_layer_high: float
+    predicted_decades_per_layer: float
+    decades_lost: float
+    half_life: float
+    float32_zero_layer: int | None
+    float64_zero_layer: int | None
+    verdict: str
+    verdict_seeds: int
+    evidence: str
+    seconds: float
+
+    def to_dict(self) -> dict:
+        """The result as JSON can hold it: what is not finite is the string "inf", "-inf" or "nan"."""
+        return _plain(asdict(self))
+
+    @classmethod
+    def from_dict(cls, record: dict) -> "CellResult":
+        """The inverse of :meth:`to_dict`; KeyError, TypeError or ValueError if it is something else."""
+        values = {field.name: record[field.name] for field in fields(cls)}
+        options = tuple((name, value) for name, value in record["cell"]["init_options"])
+        values["cell"] = Cell(**{**record["cell"], "init_options": options})
+        for field in fields(cls):
+            if field.type is float:
+                values[field.name] = float(values[field.name])
+            elif field.type == tuple[float, ...]:
+                values[field.name] = tuple(float(number) for number in values[field.name])
+        return cls(**values)
+
+
+def grid(
+    activations: Iterable[str | Activation],
+    inits: Iterable[str | Initializer],
+    depths: Iterable[int],
+    **common,
+) -> list[Cell]:
+    """Every activation with every initialiser at every depth, each once; ``common`` are fields of Cell."""
+    pairs = itertools.product(map(activation, activations), map(initializer, inits), depths)
+    cells = (
+        Cell(
+            phi.name,
+            rule.name,
+            depth,
+            parameter=phi.parameter,
+            init_options=tuple(rule.options.items()),
+            **common,
+        )
+        for phi, rule, depth in pairs
+    )
+    return list(dict.fromkeys(cells))
+
+
+def check(cells: Sequence[Cell]) -> None:
+    """Whether the cells can be measured here, before any is: the data sets load, the backends are installed.
+
+    Raises
+    ------
+    ValueError
+        If a batch is larger than its data set.
+    ImportError
+        If a data set or a backend needs a package that is missing.
+    """
+    for cell in cells:
+        kernels.get(cell.backend)
+        rows = len(_data(cell.data)[0])
+        if cell.batch > rows:
+            raise ValueError(f"batch must be at most the {rows} rows of {cell.data!r}, got {cell.batch}")
+
+
+def measure_cell(cell: Cell) -> CellResult:
+    """Measure one cell over its seeds, predict it, and give the verdict."""
+    start = time.perf_counter()
+    X, y = (array[: cell.batch] for array in _data(cell.data))
+    phi, rule = Activation(cell.activation, cell.parameter), initializer(cell.init, **dict(cell.init_options))
+    measured = decay.measure(
+        phi, rule, cell.depth, cell.width, X, y,
+        seeds=cell.seeds, dtype=cell.dtype, n_out=CLASSES, backend=cell.backend,
+    )  # fmt: skip
+    sizes = [X.shape[1], *[cell.width] * cell.depth, CLASSES]
+    predicted = theory.predict(phi, rule, sizes, q0=np.mean(X**2, axis=1))
+    ratio, low, high = _mean_interval([p.log10_delta - p.log10_delta[-1] for p in measured.profiles])
+    band_low, band_high = predicted.mean_band(len(cell.seeds))
+    verdict, votes, evidence = _verdict(measured)
+    return CellResult(
+        cell=cell,
+        version=fastgrad.__version__,
+        log10_delta=tuple(measured.log10_delta.tolist()),
+        log10_delta_ratio=tuple(ratio.tolist()),
+        log10_delta_ratio_low=tuple(low.tolist()),
+        log10_delta_ratio_high=tuple(high.tolist()),
+        log10_weight_gradient=tuple(measured.log10_weight_gradient.tolist()),
+        log10_signal=tuple(measured.log10_signal.tolist()),
+        saturated_fraction=tuple(measured.saturated_fraction.tolist()),
+        dead_fraction=tuple(measured.dead_fraction.tolist()),
+        predicted_ratio=tuple(predicted.log10_delta_ratio.tolist()),
+        predicted_low=tuple(band_low.tolist()),
+        predicted_high=tuple(band_high.tolist()),
+        decades_per_layer=float(measured.decades_per_layer),
+        decades_per_layer_low=float(measured.decades_per_layer_interval[0]),
+        decades_per_layer_high=float(measured.decades_per_layer_interval[1]),
+        predicted_decades_per_layer=float(predicted.decades_per_layer),
+        decades_lost=float(measured.decades_lost),
+        half_life=float(measured.half_life),
+        float32_zero_layer=measured.float32_zero_layer,
+        float64_zero_layer=measured.float64_zero_layer,
+        verdict=verdict,
+        verdict_seeds=votes,
+        evidence=evidence,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def run_study(
+    cells: Iterable[Cell],
+    out: str | Path | None = None,
+    progress: Callable[[CellResult, bool], None] = lambda result, reused: None,
+    workers: int = 1,
+) -> Iterator[CellResult]:
+    """Measure the cells, and yield each result as it is finished.
+
+    Parameters
+    ----------
+    cells : iterable of Cell
+    out : path, optional
+        A folder, made if it is not there. Every finished cell is appended to its ``cells.jsonl`` at once, and
+        the cells already there with the same definition and version are not measured again.
+    progress : callable
+        Called with each result and whether it was read from ``cells.jsonl``.
+    workers : int
+        Threads that measure cells side by side; the numbers do not depend on it.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to, before anything is measured.
+    ValueError, ImportError
+        As :func:`check`, likewise.
+    """
+    cells = list(cells)
+    positive_int("workers", workers)
+    check(cells)
+    stored = _open_folder(out) if out is not None else {}
+    return _results(cells, stored, out, progress, workers)
+
+
+def _results(cells, stored, out, progress, workers):
+    for cell in cells:
+        if cell in stored:
+            progress(stored[cell], True)
+            yield stored[cell]
+    left = [cell for cell in cells if cell not in stored]
+    for result in _measured(left, workers):
+        if out is not None:
+            _append(Path(out), result)
+        progress(result, False)
+        yield result
+
+
+def _measured(cells, workers):
+    pool = ThreadPoolExecutor(workers)
+    with _one_blas_thread():
+        try:
+            for future in as_completed([pool.submit(measure_cell, cell) for cell in cells]):
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _one_blas_thread():
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return contextlib.nullcontext()
+    return threadpool_limits(1, user_api="blas")
+
+
+def deepest(results: Iterable[CellResult]) -> list[CellResult]:
+    """The result of greatest depth of each pair of activation and initialiser, in order of appearance."""
+    found = {}
+    for result in results:
+        if result.cell.label not in found or result.cell.depth > found[result.cell.label].cell.depth:
+            found[result.cell.label] = result
+    return list(found.values())
+
+
+def headline(results: Sequence[CellResult]) -> str:
+    """What was found, in two sentences: the steepest slope among the deepest networks, and the verdicts."""
+    verdicts = Counter(result.verdict for result in results)
+    counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict])
+    networks = "network" if len(results) == 1 else "networks"
+    return f"{_steepest(results)} Of {len(results)} {networks}: {counts}."
+
+
+def _steepest(results):
+    fitted = [result for result in deepest(results) if not math.isnan(result.decades_per_layer)]
+    if not fitted:
+        return "There is no slope of delta to fit."
+    result = max(fitted, key=lambda result: abs(result.decades_per_layer))
+    verb, sign = ("loses", 1) if result.decades_per_layer >= 0 else ("gains", -1)
+    slope, expected = sign * result.decades_per_layer, sign * result.predicted_decades_per_layer
+    lost = "all" if slope == math.inf else f"{slope:.3f} decades"
+    at = f"(theory {expected:z.3f}) at depth {result.cell.depth}"
+    return f"{result.cell.label} {verb} {lost} of gradient per layer {at}."
+
+
+@functools.cache
+def _data(name):
+    return datasets.load(name)
+
+
+def _mean_interval(samples):
+    """Mean over the first axis and its 95 % Student-t interval."""
+    from scipy.special import stdtrit
+
+    samples = np.asarray(samples, dtype=np.float64)
+    count = len(samples)
+    with np.errstate(invalid="ignore"):
+        mean = samples.mean(axis=0)
+        if count == 1:
+            return mean, np.full_like(mean, -np.inf), np.full_like(mean, np.inf)
+        half = stdtrit(count - 1, 0.975) * samples.std(axis=0, ddof=1) / math.sqrt(count)
+        return mean, mean - half, mean + half
+
+
+def _verdict(measured):
+    """The commonest verdict over seeds, its votes, and the evidence of its seed nearest the mean."""
+    diagnoses = [diagnosis.diagnose(profile) for profile in measured.profiles]
+    verdict, votes = Counter(found.verdict for found in diagnoses).most_common(1)[0]
+    holders = [i for i, found in enumerate(diagnoses) if found.verdict == verdict]
+    nearest = min(holders, key=lambda i: abs(measured.profiles[i].decades_lost - measured.decades_lost))
+    return verdict, votes, diagnoses[nearest].evidence
+
+
+def _open_folder(out):
+    """Make the folder, open cells.jsonl for appending, cut off a half-written line, and read the rest."""
+    path = Path(out) / CELLS_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab+") as file:
+        file.seek(0)
+        text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        if len(whole) < len(text):
+            file.truncate(len(whole))
+    stored = {}
+    for line in whole.splitlines():
+        try:
+            result = CellResult.from_dict(json.loads(line))
+        except (ValueError, KeyError, TypeError):
+            continue  # a line of another version's format: that cell is measured again
+        if result.version == fastgrad.__version__:
+            stored[result.cell] = result
+    return stored
+
+
+def _append(out, result):
+    line = json.dumps(result.to_dict(), allow_nan=False) + "\n"
+    with open(out / CELLS_FILE, "ab") as file:
+        file.write(line.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

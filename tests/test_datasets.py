@@ -1,0 +1,55 @@
+"""Data sets: shapes, standardisation, repeatability, and the missing extra."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from fastgrad import datasets
+
+
+def test_digits_are_standardised_and_constant_pixels_stay_zero():
+    X, y = datasets.load("digits")
+    assert X.shape == (1797, 64)
+    assert X.dtype == np.float64
+    assert y.dtype == np.int64
+    assert sorted(set(y.tolist())) == list(range(10))
+    constant = ~X.any(axis=0)
+    assert constant.sum() == 3
+    spread = X[:, ~constant].std(axis=0)
+    assert np.abs(spread - 1).max() <= 1e-12
+    # A mean of zero has no relative error: it is judged against the size of the terms, which is 1.
+    assert np.abs(X.mean(axis=0)).max() <= 1e-12
+
+
+def test_normal_is_the_same_every_time_and_looks_normal():
+    X, y = datasets.load("normal")
+    again, labels = datasets.load("normal")
+    assert np.array_equal(X, again)
+    assert np.array_equal(y, labels)
+    assert X.shape == (2048, 64)
+    assert set(y.tolist()) == set(range(10))
+    limit = 5 / np.sqrt(X.size)
+    assert abs(X.mean()) <= limit
+    assert abs(X.var() - 1) <= np.sqrt(2) * limit
+
+
+def test_every_listed_data_set_loads():
+    for name in datasets.DATASETS:
+        X, y = datasets.load(name)
+        assert len(X) == len(y) > 0
+        assert np.isfinite(X).all()
+
+
+def test_unknown_name_gets_the_nearest():
+    with pytest.raises(ValueError, match="unknown data set 'digit'; did you mean 'digits'"):
+        datasets.load("digit")
+
+
+def test_missing_scikit_learn_is_one_clear_error(monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "sklearn"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ImportError, match=r"pip install 'fastgrad\[cli\]'"):
+        datasets.load("digits")
+    datasets.load("normal")

@@ -1,0 +1,452 @@
+"""Profiles: against mpmath beyond the float range, bit for bit against plain backpropagation within it."""
+
+import json
+import math
+import re
+
+import mpmath
+import numpy as np
+import pytest
+from scipy import stats
+
+from fastgrad import decay
+from fastgrad.activations import ACTIVATIONS
+from fastgrad.initializers import initializer
+from fastgrad.network import MLP
+
+BACKENDS = ["compiled", "numba", "numpy"]
+TINY = initializer("normal", std=0.01)
+HUGE = initializer("normal", std=30.0)
+
+
+def data(n_in=20, n_out=10, batch=16, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((batch, n_in)).astype(np.float32), rng.integers(0, n_out, batch)
+
+
+def network(depth, width, activation="sigmoid", init="xavier_normal", n_in=20, n_out=10, **options):
+    return MLP([n_in, *[width] * depth, n_out], activation, init, **{"backend": "numpy", **options})
+
+
+# The oracle: forward and backward in 40 digits with mpmath's unbounded exponents.
+
+MP = {
+    "sigmoid": (lambda z: 1 / (1 + mpmath.exp(-z)), lambda z: mpmath.exp(-z) / (1 + mpmath.exp(-z)) ** 2),
+    "tanh": (mpmath.tanh, lambda z: mpmath.sech(z) ** 2),
+    "relu": (lambda z: max(z, 0), lambda z: mpmath.mpf(z > 0)),
+    "leaky_relu": (lambda z: z if z > 0 else z * 0.01, lambda z: mpmath.mpf(1 if z > 0 else 0.01)),
+    "elu": (lambda z: z if z > 0 else mpmath.expm1(z), lambda z: mpmath.exp(min(z, 0))),
+}
+
+
+def product(a, b):
+    columns = list(zip(*b, strict=True))
+    return [[mpmath.fdot(row, column) for column in columns] for row in a]
+
+
+def log10_rms(a):
+    values = [v for row in a for v in row]
+    return float(mpmath.log10(mpmath.fsum(values, squared=True) / len(values)) / 2)
+
+
+def oracle(net, X, y):
+    """log10 RMS of delta, dL/dW and z per layer."""
+    with mpmath.workdps(40):
+        phi, slope = MP[net.activation.name]
+        weights = [[[mpmath.mpf(v) for v in row] for row in w.tolist()] for w in net.weights]
+        h = [[mpmath.mpf(v) for v in row] for row in X.tolist()]
+        hs, zs = [h], []
+        for weight, bias in zip(weights, net.biases, strict=True):
+            z = [[v + b for v, b in zip(row, bias.tolist(), strict=True)] for row in product(hs[-1], weight)]
+            zs.append(z)
+            hs.append([[phi(v) for v in row] for row in z])
+        delta = []
+        for row, target in zip(zs[-1], y.tolist(), strict=True):
+            if net.loss == "mse":
+                delta.append([2 * (v - t) / (len(X) * len(row)) for v, t in zip(row, target, strict=True)])
+                continue
+            e = [mpmath.exp(v - max(row)) for v in row]
+            others = mpmath.fsum(v for j, v in enumerate(e) if j != target)
+            delta.append([(-others if j == target else v) / mpmath.fsum(e) / len(X) for j, v in enumerate(e)])
+        log_delta, log_weight = [], []
+        for layer in reversed(range(len(weights))):
+            log_delta.insert(0, log10_rms(delta))
+            log_weight.insert(0, log10_rms(product(list(zip(*hs[layer], strict=True)), delta)))
+            if layer:
+                dh = product(delta, list(zip(*weights[layer], strict=True)))
+                rows = zip(dh, zs[layer - 1], strict=True)
+                delta = [[g * slope(v) for g, v in zip(*row, strict=True)] for row in rows]
+        return np.array(log_delta), np.array(log_weight), np.array([log10_rms(z) for z in zs])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    ("activation", "init", "depth", "options"),
+    [
+        ("sigmoid", "xavier_normal", 30, {"bias_std": 0.5}),
+        ("sigmoid", TINY, 130, {}),  # delta is 1e-350
+        ("tanh", TINY, 210, {}),  # so are the signal and delta
+        ("tanh", TINY, 60, {"bias_std": 1e-20}),  # the signal levels off at 1e-20
+        ("relu", TINY, 210, {"loss": "mse"}),
+        ("relu", HUGE, 210, {}),  # the signal is 1e350
+        ("relu", HUGE, 210, {"loss": "mse", "bias_std": 1.0}),
+        ("leaky_relu", TINY, 210, {"bias_std": 1e-30}),
+        ("elu", TINY, 210, {}),
+        ("elu", HUGE, 210, {"bias_std": 1.0}),
+        ("elu", "he_normal", 30, {"loss": "mse"}),
+    ],
+    ids=str,
+)
+def test_against_mpmath(activation, init, depth, options, dtype):
+    """In decades: 1e-9 in float64, 1e-3 in float32, where 1e-7 per layer adds up, out of up to 370."""
+    net = network(depth, 10, activation, init, 5, 3, seed=1, dtype=dtype, **options)
+    X, y = data(5, 3, 3)
+    if net.loss == "mse":
+        y = np.eye(3)[y]
+    profile = net.gradient_profile(X, y)
+    limit = {"float64": 1e-9, "float32": 1e-3}[dtype]
+    got = profile.log10_delta, profile.log10_weight_gradient, profile.log10_signal
+    for g, w in zip(got, oracle(net, X, y), strict=True):
+        assert np.abs(g - w).max() <= limit
+
+
+@pytest.mark.parametrize(("dtype", "bias", "limit"), [("float64", -700.0, 1e-9), ("float32", -85.0, 1e-3)])
+def test_deep_saturation_against_mpmath(dtype, bias, limit):
+    """One layer's outputs and derivatives are all near the smallest normal, and the next weights 1e-9."""
+    net = network(5, 10, "sigmoid", initializer("normal", std=1e-9), 5, 3, dtype=dtype)
+    net.biases[2][:] = bias
+    X, y = data(5, 3, 3)
+    profile = net.gradient_profile(X, y)
+    got = profile.log10_delta, profile.log10_weight_gradient, profile.log10_signal
+    for g, w in zip(got, oracle(net, X, y), strict=True):
+        assert np.abs(g - w).max() <= limit
+    assert profile.saturated_fraction.tolist() == [0, 0, 1, 0, 0]
+    assert not profile.dead_fraction.any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_same_bits_as_plain_backpropagation(activation, dtype, backend, monkeypatch):
+    """Rescaled on the way, forward and backward: every dL/dW and delta has the bits of the plain pass.
+
+    The signal of tanh is held at 1e-3 by biases: where tanh z is z the float64 kernels are an ulp off,
+    and the scaled pass, which does not ask them, is not.
+    """
+    if backend == "numba":
+        pytest.importorskip("numba")
+    bias_std = 1e-3 if activation == "tanh" else None
+    net = network(14, 32, activation, TINY, dtype=dtype, bias_std=bias_std, backend=backend)
+    X, y = data()
+    seen = []
+    original = decay._log10_rms
+    monkeypatch.setattr(decay, "_log10_rms", lambda a, k: seen.append((a, k)) or original(a, k))
+    net.gradient_profile(X, y)
+    signals, rest = seen[: len(net.weights)], seen[len(net.weights) :]
+    assert max(k for _, k in signals + rest) <= 0
+    assert min(k for _, k in rest) < -24  # it was rescaled
+    _, gradients = net.loss_and_gradients(X, y)
+    for (dweight, dbias), (delta, k), (scaled, j) in zip(gradients[::-1], rest[::2], rest[1::2], strict=True):
+        assert np.array_equal(np.ldexp(scaled, j), dweight)
+        assert np.array_equal(np.ldexp(delta, k).sum(axis=0), dbias)
+    assert np.array_equal(np.ldexp(*signals[-1]), net.predict(X))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_thousand_layers_in_float32(backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    X, y = data(64, 10, 32)
+    single, double = (
+        network(1000, 64, n_in=64, dtype=dtype, backend=backend).gradient_profile(X, y)
+        for dtype in ("float32", "float64")
+    )
+    assert np.isfinite(single.log10_delta).all()
+    assert np.isfinite(single.log10_weight_gradient).all()
+    assert abs(single.decades_per_layer / double.decades_per_layer - 1) <= 1e-6
+    assert np.abs(single.log10_delta - double.log10_delta).max() <= 1e-3
+    assert 0.60 < single.decades_per_layer < 0.66
+    assert not single.dead_fraction.any()
+
+
+@pytest.mark.parametrize(("init", "sign"), [("xavier_normal", 1), (initializer("normal", std=1.0), -1)])
+def test_relu_signal_out_of_range_is_neither_dead_nor_infinite(init, sign):
+    X, y = data(64, 10, 16)
+    single, double = (
+        network(1000, 64, "relu", init, 64, dtype=dtype).gradient_profile(X, y) for dtype in ("float32", "float64")
+    )
+    assert np.abs(single.dead_fraction - double.dead_fraction).mean() <= 1e-4  # a sign may flip on the way
+    assert single.dead_fraction.max() < 0.9
+    assert sign * single.log10_signal[-1] < -100
+    assert np.abs(single.log10_signal - double.log10_signal).max() <= 1e-3
+    assert abs(single.decades_per_layer / double.decades_per_layer - 1) <= 1e-5
+    assert sign * single.decades_per_layer > 0.1
+
+
+def plain_zero_layer(net, X, y):
+    """Where the delta of a really plain backward pass is all zero."""
+    h, ds = X.astype(net.dtype), []
+    for weight, bias in zip(net.weights[:-1], net.biases[:-1], strict=True):
+        h, d = net.activation.value_and_derivative(h @ weight + bias, backend="numpy")
+        ds.append(d)
+    o = h @ net.weights[-1] + net.biases[-1]
+    p = np.exp(o - o.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    delta = (p - np.eye(p.shape[1], dtype=net.dtype)[y]) / net.dtype.type(len(y))
+    for layer in reversed(range(len(net.weights))):
+        if not delta.any():
+            return layer + 1
+        if layer:
+            delta = (delta @ net.weights[layer].T) * ds[layer - 1]
+    return None
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("activation", "init", "depth"),
+    [
+        ("sigmoid", "xavier_normal", 80),
+        ("sigmoid", "he_uniform", 100),
+        ("tanh", TINY, 60),
+        ("elu", TINY, 60),
+        ("leaky_relu", TINY, 60),  # the signal goes first, and the slope stands at 0.01 from there
+        ("relu", TINY, 60),  # the signal goes first, and the last hidden layer's delta with it
+        ("relu", "torch_linear", 130),
+        ("relu", "he_normal", 60),
+    ],
+    ids=str,
+)
+def test_predicted_float32_zero_layer(activation, init, depth, seed):
+    """Exact or off by one: among subnormals every partial sum is rounded, in an order of the BLAS's own."""
+    net = network(depth, 64, activation, init, dtype="float32", seed=seed)
+    X, y = data(seed=seed)
+    predicted, plain = net.gradient_profile(X, y).float32_zero_layer, plain_zero_layer(net, X, y)
+    assert (predicted is None) == (plain is None)
+    assert predicted is None or abs(predicted - plain) <= 1
+
+
+def test_predicted_float64_zero_layer():
+    X, y = data()
+    wide, narrow = (network(320, 32, "sigmoid", TINY, dtype=t) for t in ("float64", "float32"))
+    predicted = wide.gradient_profile(X, y).float64_zero_layer
+    assert abs(predicted - plain_zero_layer(wide, X, y)) <= 1
+    assert narrow.gradient_profile(X, y).float64_zero_layer == predicted
+    assert wide.gradient_profile(X, y).float32_zero_layer > predicted
+
+
+def test_relu_blind_spot_of_the_weight_gradient():
+    """Bias-free ReLU: Xavier's weights are He's over sqrt 2, and dL/dW has one profile, while delta falls."""
+    X, y = data(64, 10, 32)
+    X = X * np.float32(1e-12)  # outputs of nothing, so that both have the same delta at the output
+    xavier, he = (
+        network(30, 64, "relu", initializer(name, gain=gain), 64, dtype="float64").gradient_profile(X, y)
+        for name, gain in (("xavier_normal", 1.0), ("xavier_normal", math.sqrt(2.0)))
+    )
+    assert np.ptp(xavier.log10_weight_gradient - he.log10_weight_gradient) <= 1e-10
+    assert abs(xavier.decades_per_layer - he.decades_per_layer - math.log10(2) / 2) <= 1e-12
+    assert xavier.decades_lost > 3.5
+
+
+def test_signal_scales_with_the_data():
+    X, y = data()
+    net = network(5, 32, "relu", initializer("normal", std=1.0), dtype="float32")
+    one = net.gradient_profile(X, y)
+    for power in (-110, 125):  # nearly the smallest and the largest that float32 holds
+        other = net.gradient_profile(np.ldexp(X, power), y)
+        shift = power * math.log10(2.0)
+        assert np.abs(other.log10_signal - one.log10_signal - shift).max() <= 1e-12
+        assert np.array_equal(other.dead_fraction, one.dead_fraction)
+
+
+def test_rms_of_many_values_is_summed_in_float64():
+    ones = np.full((4096, 2048), 1.1, np.float32)
+    assert abs(decay._log10_rms(ones, 3) / math.log10(8 * float(np.float32(1.1))) - 1) <= 1e-12
+
+
+def with_biases(activation, biases, n_in=4):
+    net = MLP([n_in, len(biases), 2], activation, initializer("normal", std=0), dtype="float64", backend="numpy")
+    net.biases[0][:] = biases
+    return net.gradient_profile(np.ones((3, n_in)), [0, 1, 0])
+
+
+def test_saturated_and_dead_units():
+    assert with_biases("sigmoid", [0, 5.9, 6.1, -6.1]).saturated_fraction[0] == 0.5
+    assert with_biases("tanh", [0, 2.9, 3.1, -3.1]).saturated_fraction[0] == 0.5
+    assert with_biases("elu", [9, -4.5, -4.7, 0]).saturated_fraction[0] == 0.25
+    assert with_biases("relu", [1, -1, -2, 0]).saturated_fraction[0] == 0.0
+    assert with_biases("relu", [1, -1, -2, 0]).dead_fraction[0] == 0.75
+    assert with_biases("leaky_relu", [1, -1, -2, 0]).dead_fraction[0] == 0.0
+    assert with_biases("sigmoid", [0, 5.9, 6.1, -6.1]).dead_fraction[0] == 0.0
+
+
+def test_a_unit_alive_on_one_sample_is_not_dead():
+    net = MLP([1, 2, 2], "relu", initializer("normal", std=0), dtype="float64", backend="numpy")
+    net.weights[0][:] = [[1.0, -1.0]]
+    assert net.gradient_profile([[1.0], [2.0]], [0, 1]).dead_fraction[0] == 0.5
+    assert net.gradient_profile([[1.0], [-2.0]], [0, 1]).dead_fraction[0] == 0.0
+
+
+def test_exact_zeros_are_minus_infinity():
+    X, y = data()
+    profile = network(3, 8, "relu", initializer("normal", std=0)).gradient_profile(X, y)
+    assert abs(profile.log10_delta[-1] - math.log10(0.3 / 16)) <= 1e-6  # p = 1/10 everywhere
+    assert (profile.log10_delta[:-1] == -math.inf).all()
+    assert (profile.log10_weight_gradient == -math.inf).all()
+    assert math.isnan(profile.decades_per_layer)
+    assert math.isnan(profile.decades_lost)
+    assert profile.float32_zero_layer == profile.float64_zero_layer == 3
+
+    net = network(20, 8, "leaky_relu", initializer("normal", std=1e6), dtype="float64")
+    certain = net.predict(X).argmax(axis=1)
+    assert (net.gradient_profile(X, certain).log10_delta == -math.inf).all()  # right on all, by 1e100 nats
+    assert (net.gradient_profile(X, (certain + 1) % 10).log10_delta > -2).all()
+
+
+def test_slope_lost_decades_and_half_life():
+    straight = np.array([-8.0, -6.0, -4.0, -2.0, -1.0])
+    assert decay.fitted_decades_per_layer(straight) == 2.0
+    assert decay.decades_lost(straight) == 6.0
+    assert decay.half_life(2.0) == math.log10(2.0) / 2
+    assert decay.half_life(0.0) == decay.half_life(-1.0) == math.inf
+    bent = np.array([-3.0, -2.5, -1.0, -2.0, 5.0])
+    assert abs(decay.fitted_decades_per_layer(bent) / np.polyfit(range(4), bent[:-1], 1)[0] - 1) <= 1e-14
+    assert math.isnan(decay.fitted_decades_per_layer([-1.0, -1.0]))  # one hidden layer
+    assert decay.decades_lost([-1.0, -1.0]) == 0.0
+    dead_below = [-math.inf, -math.inf, -3.0, -2.0, -1.0]
+    assert decay.fitted_decades_per_layer(dead_below) == math.inf
+    assert decay.decades_lost(dead_below) == math.inf
+    assert decay.half_life(math.inf) == 0.0
+    assert math.isnan(decay.half_life(math.nan))
+
+
+def test_to_dict_is_plain_and_complete():
+    X, y = data()
+    profile = network(4, 8).gradient_profile(X, y)
+    plain = json.loads(json.dumps(profile.to_dict()))
+    assert plain["log10_delta"] == profile.log10_delta.tolist()
+    assert plain["sizes"] == [20, 8, 8, 8, 8, 10]
+    assert (plain["activation"], plain["init"], plain["dtype"]) == ("sigmoid", "xavier_normal", "float32")
+    assert plain["half_life"] == profile.half_life
+    assert profile.widths == (8, 8, 8, 8, 10)
+    assert profile.batch == plain["batch"] == 16
+
+
+def test_profile_leaves_network_and_data_alone():
+    X, y = data()
+    X *= np.float32(2.0**40)
+    net = network(30, 16, "relu", HUGE)
+    before = [a.copy() for a in (X, *net.weights, *net.biases)]
+    net.gradient_profile(X, y)
+    assert all(np.array_equal(a, b) for a, b in zip((X, *net.weights, *net.biases), before, strict=True))
+
+
+def measure(*arguments, **options):
+    return decay.measure(*arguments, *data(), **{"backend": "numpy", "seeds": range(6), **options})
+
+
+def test_measure_averages_logarithms_over_seeds():
+    measured = measure("tanh", "he_normal", 7, 16)
+    profiles = [network(7, 16, "tanh", "he_normal", seed=s).gradient_profile(*data()) for s in range(6)]
+    for name in (
+        "log10_delta",
+        "log10_weight_gradient",
+        "log10_signal",
+        "saturated_fraction",
+        "dead_fraction",
+    ):
+        values = np.array([getattr(p, name) for p in profiles])
+        assert np.array_equal(getattr(measured, name), values.mean(axis=0))
+        if name.startswith("log10"):
+            want = stats.sem(values, axis=0)
+            assert np.abs(getattr(measured, f"{name}_sem") / want - 1).max() <= 1e-12
+    slopes = [p.decades_per_layer for p in profiles]
+    want = stats.t.interval(0.95, 5, np.mean(slopes), stats.sem(slopes))
+    assert np.abs(np.array(measured.decades_per_layer_interval) / want - 1).max() <= 1e-12
+    assert abs(measured.decades_per_layer / np.mean(slopes) - 1) <= 1e-14
+    assert abs(measured.decades_lost / np.mean([p.decades_lost for p in profiles]) - 1) <= 1e-14
+    assert measured.seeds == (0, 1, 2, 3, 4, 5)
+    assert len(measured.profiles) == 6
+
+
+def test_measured_profiles_drop_their_weights_and_can_be_taken_again():
+    profile = measure("relu", "he_normal", 3, 8).profiles[2]
+    assert not {"weights", "biases"} & set(vars(profile.network))
+    again = profile.network.gradient_profile(profile.X, profile.y)
+    assert np.array_equal(profile.log10_delta, again.log10_delta)
+
+
+def test_measure_zero_layer_is_the_median_and_none_if_mostly_none():
+    measured = measure("sigmoid", "xavier_normal", 80, 16, seeds=range(5))
+    assert measured.float32_zero_layer == np.median([p.float32_zero_layer for p in measured.profiles])
+    assert measured.float64_zero_layer is None
+
+
+def test_measure_with_one_seed_and_with_dead_networks():
+    one = measure("relu", "he_normal", 3, 8, seeds=[4])
+    assert one.decades_per_layer_interval == (-math.inf, math.inf)
+    assert np.isnan(one.log10_delta_sem).all()
+    dead = measure("relu", initializer("normal", std=0), 3, 8)
+    assert (dead.log10_delta[:-1] == -math.inf).all()
+    assert math.isnan(dead.decades_per_layer)
+
+
+def test_measure_finds_the_outputs():
+    assert measure("relu", "he_normal", 2, 4, n_out=12).profiles[0].network.sizes == (20, 4, 4, 12)
+    X, y = data()
+    assert measure("relu", "he_normal", 2, 4).profiles[0].network.sizes[-1] == y.max() + 1
+    regression = decay.measure("relu", "he_normal", 2, 4, X, X[:, :3], seeds=[0], loss="mse", backend="numpy")
+    assert regression.profiles[0].network.sizes[-1] == 3
+
+
+def broken(which, value):
+    net = network(3, 4)
+    getattr(net, which)[1].flat[0] = value
+    return net.gradient_profile(*data())
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: measure("relu", "he_normal", 0, 8), ValueError, "depth must be at least 1, got 0"),
+        (lambda: measure("relu", "he_normal", 2.0, 8), TypeError, "depth must be an integer, got 2.0"),
+        (lambda: measure("relu", "he_normal", 2, -8), ValueError, "width must be at least 1, got -8"),
+        (
+            lambda: measure("relu", "he_normal", 2, 8, seeds=[]),
+            ValueError,
+            "seeds must name at least one seed",
+        ),
+        (lambda: measure("relu", "he_normal", 2, 8, seeds=5), TypeError, "for one give [5]"),
+        (lambda: measure("relu", "he_normal", 2, 8, seeds=[0.5]), TypeError, "a seed must be an integer"),
+        (lambda: measure("rleu", "he_normal", 2, 8), ValueError, "did you mean 'relu'?"),
+        (lambda: measure("relu", "he_normal", 2, 8, loss="l2"), ValueError, "unknown loss 'l2'"),
+        (
+            lambda: measure("relu", "he_normal", 2, 8, loss="mse"),
+            ValueError,
+            "y must have shape (16, 1), got (16,)",
+        ),
+        (
+            lambda: decay.measure("relu", "he_normal", 2, 8, [1.0], [1]),
+            ValueError,
+            "X must have shape (any, 1)",
+        ),
+        (
+            lambda: decay.measure("relu", "he_normal", 2, 8, [[1.0]], [0.5]),
+            TypeError,
+            "y must hold integer labels",
+        ),
+        (
+            lambda: broken("weights", np.nan),
+            ValueError,
+            "layer 2: weights must be finite and at most 2^64 in size",
+        ),
+        (
+            lambda: broken("weights", -1e30),
+            ValueError,
+            "layer 2: weights must be finite and at most 2^64 in size",
+        ),
+        (lambda: broken("biases", np.inf), ValueError, "layer 2: biases must be finite"),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()

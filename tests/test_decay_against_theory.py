@@ -1,0 +1,157 @@
+"""Measured decay against mean-field theory: every cell within the band that theory states for it."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fastgrad import decay, theory
+from fastgrad.activations import ACTIVATIONS
+from fastgrad.initializers import initializer
+from fastgrad.network import MLP
+
+WIDTH, DEPTH, SEEDS, FEATURES, CLASSES = 256, 20, 20, 64, 10
+INITS = ("xavier_normal", "he_normal", "torch_linear")
+
+
+def data(batch, features=FEATURES):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((batch, features)), rng.integers(0, CLASSES, batch)
+
+
+def measure(activation, init, depth=DEPTH, width=WIDTH, seeds=SEEDS, batch=16, **options):
+    X, y = data(batch)
+    return decay.measure(activation, init, depth, width, X, y, seeds=range(seeds), n_out=CLASSES, **options)
+
+
+def predict(activation, init, depth=DEPTH, width=WIDTH, batch=16):
+    return theory.predict(activation, init, [FEATURES, *[width] * depth, CLASSES], data(batch)[0])
+
+
+def ratio(log10):
+    """Relative to the output layer, without the output layer itself."""
+    return (log10 - log10[..., -1:])[..., :-1]
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return {(a, i): measure(a, i) for a in ACTIVATIONS for i in INITS}
+
+
+def outside(measurement, prediction, seeds=SEEDS):
+    """What lies outside the band of the mean over seeds: layers of delta, or the fitted slope."""
+    low, high = prediction.mean_band(seeds)
+    found = ratio(measurement.log10_delta)
+    layers = list(1 + np.flatnonzero(~((low[:-1] <= found) & (found <= high[:-1]))))
+    low, high = prediction.decades_per_layer_band(seeds)
+    return layers if low <= measurement.decades_per_layer <= high else [*layers, "slope"]
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_cell_lies_in_its_band(measured, activation, init):
+    assert outside(measured[activation, init], predict(activation, init)) == []
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_signal(measured, activation, init):
+    """The RMS of z follows the q map to two standard errors of ReLU: ln q has variance 5/N per layer."""
+    err = np.abs(measured[activation, init].log10_signal - predict(activation, init).log10_signal)
+    limit = 2 * theory.TO_LOG10_RMS * math.sqrt(5 * DEPTH / WIDTH / SEEDS)  # 0.06 decades
+    assert (err[:-1] <= limit).all()
+
+
+def with_chi_times(prediction, factor):
+    """The prediction of a theory whose chi is wrong by this factor at every hidden layer."""
+    layers_crossed = np.arange(DEPTH, -1, -1)
+    wrong = prediction.log10_delta_ratio + layers_crossed * math.log10(factor) / 2
+    return replace(prediction, log10_delta_ratio=wrong)
+
+
+@pytest.mark.parametrize("factor", [0.95, 1.05, 2.0])  # 2: ReLU's chi without the 1/2
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_wrong_theory_falls_outside(measured, activation, init, factor):
+    """The band is not so wide as to prove nothing: chi is held to 5 %."""
+    wrong = with_chi_times(predict(activation, init), factor)
+    assert "slope" in outside(measured[activation, init], wrong)
+
+
+def test_the_fixed_point_in_place_of_the_recursion_falls_outside(measured):
+    """tanh + Xavier: chi is 1 at the fixed point, and half a decade is lost on the way there."""
+    prediction = predict("tanh", "xavier_normal")
+    flat = np.append(np.full(DEPTH, prediction.log10_delta_ratio[-2]), 0.0)
+    wrong = replace(prediction, log10_delta_ratio=flat)
+    assert "slope" in outside(measured["tanh", "xavier_normal"], wrong)
+
+
+@pytest.mark.parametrize(
+    ("activation", "init"), [("relu", "he_normal"), ("tanh", "xavier_normal"), ("sigmoid", "xavier_normal")]
+)
+def test_spread_of_single_networks(activation, init):
+    """One sample, width 64, depth 20, 200 networks: the variance, and 95 % of them in the band."""
+    m = measure(activation, init, width=64, seeds=200, batch=1)
+    p = predict(activation, init, width=64, batch=1)
+    first = np.array([ratio(profile.log10_delta)[0] for profile in m.profiles])
+    share = np.var(first / theory.TO_LOG10_RMS, ddof=1) / p.variance[0]
+    assert abs(share - 1) <= 0.3  # three standard errors of a variance from 200
+    inside = np.mean((p.band_low[0] <= first) & (first <= p.band_high[0]))
+    assert inside >= 0.9
+
+
+def autotrainer(log10_weight_gradient, accuracy=0.1):
+    """AUTOTRAINER's rule for vanishing gradients (Zhang et al. 2021), on the RMS of dL/dW."""
+    first, last = 10 ** log10_weight_gradient[0], 10 ** log10_weight_gradient[-1]
+    return first / last <= 1e-3 and first <= 1e-4 and accuracy <= 0.6
+
+
+def test_weight_gradients_are_blind_to_the_scale_of_relu_networks():
+    """Without biases, depth 30: one profile of dL/dW for Xavier and He; delta loses 4.4 decades or none.
+
+    The targets are large, so that the output's delta is the same in both.
+    """
+    X = np.random.default_rng(0).standard_normal((16, WIDTH))
+    y = 1e6 * np.random.default_rng(1).standard_normal((16, CLASSES))
+    xavier, he = (
+        decay.measure("relu", init, 30, WIDTH, X, y, seeds=range(10), loss="mse")
+        for init in ("xavier_normal", "he_normal")
+    )
+    profiles = [m.log10_weight_gradient[:-1] - m.log10_weight_gradient[-2] for m in (xavier, he)]
+    assert (np.abs(profiles[0] - profiles[1]) <= 1e-4).all()
+    assert np.abs(xavier.log10_weight_gradient[0] - xavier.log10_weight_gradient[-2]) <= 0.2
+    assert abs(xavier.decades_lost - 29 * math.log10(2) / 2) <= 0.2  # to 4e-5
+    assert abs(he.decades_lost) <= 0.2
+
+
+def test_the_usual_rule_misses_relu_with_weights_as_pytorch_draws_them():
+    """Depth 30, no biases: delta loses 11 decades, dL/dW of first and last layer differ by less than one."""
+    bare = measure("relu", "torch_linear", depth=30, seeds=10, bias_std=0.0)
+    assert not autotrainer(bare.log10_weight_gradient)
+    assert abs(bare.log10_weight_gradient[0] - bare.log10_weight_gradient[-1]) <= 1
+    assert bare.log10_weight_gradient[0] < -11
+    assert abs(bare.decades_lost / (29 * math.log10(6) / 2) - 1) <= 0.03
+    # PyTorch's biases hold the signal up, so that there dL/dW does follow delta; delta does not care
+    biased = measure("relu", "torch_linear", depth=30, seeds=10)
+    assert autotrainer(biased.log10_weight_gradient)
+    assert abs(biased.decades_lost / bare.decades_lost - 1) <= 0.03
+
+
+def test_sigmoid_at_depth_1000_in_float32():
+    """627 decades, of which float32 holds 45."""
+    m = measure("sigmoid", "xavier_normal", depth=1000, width=64, seeds=2, batch=8)
+    want = predict("sigmoid", "xavier_normal", depth=1000, width=64, batch=8)
+    assert abs(m.decades_per_layer / want.decades_per_layer - 1) <= 0.01
+    assert m.decades_lost > 600
+
+
+def test_layers_that_are_not_square():
+    """Widths 64-300-150-300-...: each layer by its own factor."""
+    sizes = [FEATURES, *[300, 150] * 6, CLASSES]
+    X, y = data(16)
+    for init in ("xavier_normal", "he_normal", initializer("he_normal", mode="fan_out")):
+        profiles = [MLP(sizes, "tanh", init, seed).gradient_profile(X, y).log10_delta for seed in range(20)]
+        low, high = theory.predict("tanh", init, sizes, X).mean_band(20)
+        found = ratio(np.mean(profiles, axis=0))
+        assert ((found < low[:-1]) | (found <= high[:-1])).all()

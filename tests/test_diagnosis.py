@@ -1,0 +1,224 @@
+"""Verdicts, their causes and remedies, on networks whose trouble is known."""
+
+import json
+import math
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+import pytest
+
+from fastgrad import diagnosis
+from fastgrad.activations import activation
+from fastgrad.diagnosis import Counterfactual, diagnose, diagnose_network
+from fastgrad.initializers import initializer
+from fastgrad.network import MLP
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((100, 32)), RNG.integers(0, 10, 100)
+
+
+def network(act, init, depth, width=64, seed=0, **options):
+    return MLP([32, *[width] * depth, 10], act, init, seed, **options)
+
+
+def verdict(*args, **options):
+    return diagnose(network(*args, **options).gradient_profile(X, Y)).verdict
+
+
+@pytest.mark.parametrize(
+    ("act", "init", "depth", "want"),
+    [
+        ("relu", "torch_linear", 30, "vanishing"),
+        ("relu", "xavier_normal", 30, "vanishing"),
+        ("relu", "he_normal", 30, "healthy"),
+        ("sigmoid", "xavier_normal", 10, "vanishing"),
+        ("sigmoid", "he_normal", 10, "vanishing"),
+        ("tanh", "xavier_normal", 30, "healthy"),
+        ("tanh", "torch_linear", 30, "vanishing"),
+        ("elu", "xavier_normal", 30, "healthy"),
+        ("leaky_relu", "he_normal", 30, "healthy"),
+        ("relu", initializer("normal", std=1.0), 20, "exploding"),
+        ("elu", initializer("normal", std=1.0), 20, "exploding"),
+        ("tanh", initializer("normal", std=1.0), 30, "saturated"),
+        ("sigmoid", initializer("normal", std=100.0), 20, "saturated"),
+        ("relu", initializer("normal", std=0.0), 5, "dead"),
+        ("tanh", initializer("normal", std=0.0), 5, "vanishing"),
+        ("sigmoid", "xavier_normal", 1, "healthy"),
+    ],
+)
+def test_verdicts(act, init, depth, want):
+    assert verdict(act, init, depth) == want
+
+
+def test_the_verdict_is_the_same_at_any_depth_precision_and_loss_scale():
+    """Depth 400 leaves float32's range 200 layers before the first; the loss' scale must not count."""
+    for dtype in ("float32", "float64"):
+        assert verdict("sigmoid", "xavier_normal", 400, dtype=dtype) == "vanishing"
+        assert verdict("relu", "he_normal", 30, dtype=dtype) == "healthy"
+    for scale in (1e-8, 1e8):
+        net = network("relu", "he_normal", 20, loss="mse", dtype="float64")
+        assert diagnose(net.gradient_profile(X, scale * RNG.standard_normal((100, 10)))).verdict == "healthy"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_healthy_networks_are_not_accused(seed):
+    assert verdict("relu", "he_normal", 50, seed=seed) == "healthy"
+    assert verdict("tanh", "xavier_normal", 50, seed=seed) == "healthy"
+
+
+def test_one_sample_does_not_make_units_dead():
+    """On one sample half of ReLU's units are off."""
+    for seed in range(10):
+        profile = network("relu", "he_normal", 20, seed=seed).gradient_profile(X[:1], Y[:1])
+        assert diagnose(profile).verdict == "healthy"
+
+
+def test_the_boundaries():
+    profile = network("relu", "he_normal", 5).gradient_profile(X, Y)
+    dead = profile.dead_fraction.copy()
+    for decades, want in ((1.99, "healthy"), (2.01, "vanishing"), (-1.99, "healthy"), (-2.01, "exploding")):
+        delta = np.append(np.linspace(-decades, 0.0, 5), 0.0)
+        assert diagnose(replace(profile, log10_delta=delta)).verdict == want
+        saturated = replace(profile, log10_delta=delta, saturated_fraction=np.full(5, 0.6))
+        assert diagnose(saturated).verdict == ("healthy" if want == "healthy" else "saturated")
+        dead[2] = 0.95
+        assert diagnose(replace(profile, log10_delta=delta, dead_fraction=dead)).verdict == "dead"
+    blocked = np.append(np.full(5, -np.inf), 0.0)
+    assert diagnose(replace(profile, log10_delta=blocked)).verdict == "vanishing"
+    assert diagnose(replace(profile, log10_delta=np.full(6, -np.inf))).verdict == "healthy"
+    unknown = np.full(6, math.nan)
+    assert diagnose(replace(profile, log10_delta=unknown)).verdict != "healthy"
+
+
+def test_evidence_holds_the_numbers():
+    profile = network("sigmoid", "xavier_normal", 100).gradient_profile(X, Y)
+    found = diagnose(profile)
+    assert f"{profile.decades_lost:.2f} decades" in found.evidence
+    assert f"layer {profile.float32_zero_layer}" in found.evidence
+    assert found.decades_lost == profile.decades_lost
+    assert found.causes == ()
+    assert found.remedy is None
+
+
+def by_change(found):
+    return {c.change: c for c in found.causes}
+
+
+def test_relu_with_the_default_of_pytorch_is_cured_by_he():
+    found = diagnose_network(network("relu", "torch_linear", 30), X, Y)
+    assert found.verdict == "vanishing"
+    assert found.remedy.change == "he_normal"
+    assert found.remedy.kind == "init"
+    assert abs(found.remedy.decades_lost_after) <= 0.7
+    assert abs(found.remedy.predicted_after) <= 1e-12
+    causes = by_change(found)
+    assert not causes["xavier_normal"].cures
+    assert not causes["tanh"].cures
+    assert causes["depth 3"].cures
+
+
+def test_sigmoid_is_cured_by_another_activation_or_its_critical_gain():
+    found = diagnose_network(network("sigmoid", "xavier_normal", 20), X, Y)
+    causes = by_change(found)
+    assert causes["tanh"].cures
+    assert causes["xavier_normal(gain=10.1493)"].cures
+    assert not causes["he_normal"].cures
+    assert all(c.kind != "activation and init" for c in found.causes)
+    assert found.remedy.cures
+
+
+def test_every_counterfactual_agrees_with_theory():
+    """Three seeds of width 64, depth 20: a standard deviation of 0.16 decades, and a shift of half that."""
+    for act, init in (("sigmoid", "xavier_normal"), ("relu", "torch_linear"), ("elu", "torch_linear")):
+        for c in diagnose_network(network(act, init, 20), X, Y).causes:
+            assert abs(c.decades_lost_after - c.predicted_after) <= 0.5
+
+
+def test_exploding_and_saturated_networks_are_cured():
+    for act, want in (("relu", "exploding"), ("tanh", "saturated")):
+        found = diagnose_network(network(act, initializer("normal", std=1.0), 30), X, Y)
+        assert found.verdict == want
+        assert found.decades_lost < 0
+        assert found.remedy.cures
+        assert by_change(found)["xavier_normal" if act == "tanh" else "he_normal"].cures
+
+
+def test_a_shallower_network_is_the_last_resort():
+    found = diagnose_network(network("relu", initializer("normal", std=0.01), 20), X, Y)
+    assert found.remedy.change == "he_normal"
+    assert found.causes[1].kind == "depth"  # level, having one layer
+
+
+def test_two_lucky_networks_of_three_are_no_cure():
+    lucky = Counterfactual("init", "x", 9.0, 2.5, 2.4, "healthy")
+    assert not lucky.cures
+    assert replace(lucky, decades_lost_after=1.5).cures
+    assert not replace(lucky, decades_lost_after=1.5, verdict_after="dead").cures
+
+
+def test_leaky_relu_gets_he_for_its_own_slope():
+    found = diagnose_network(network(activation("leaky_relu", negative_slope=0.2), "torch_linear", 30), X, Y)
+    assert found.remedy.change == "he_normal(negative_slope=0.2)"
+
+
+def test_dead_layer_of_an_edited_network():
+    net = network("relu", "he_normal", 6)
+    net.biases[3][:] = -1000.0
+    found = diagnose_network(net, X, Y)
+    assert found.verdict == "dead"
+    assert found.decades_lost == math.inf
+    assert "100%" in found.evidence
+    assert [c.kind for c in found.causes] == ["weights"]
+    assert found.remedy is found.causes[0]
+
+
+def test_weights_drawn_anew_are_no_remedy_where_the_rule_is_to_blame():
+    net = network("relu", "torch_linear", 30)
+    net.weights[0] *= 2
+    found = diagnose_network(net, X, Y)
+    assert found.remedy.change == "he_normal"
+    assert "weights" not in [c.kind for c in found.causes]
+
+
+def test_healthy_needs_no_counterfactuals(monkeypatch):
+    monkeypatch.setattr(diagnosis, "_try", lambda *_: pytest.fail("measured a counterfactual"))
+    found = diagnose_network(network("relu", "he_normal", 5), X, Y)
+    assert (found.verdict, found.causes, found.remedy) == ("healthy", (), None)
+
+
+def test_profile_diagnosis():
+    profile = network("relu", "torch_linear", 10).gradient_profile(X, Y)
+    assert profile.diagnosis.verdict == "vanishing"
+    assert profile.diagnosis.remedy.change == "he_normal"
+
+
+def test_layers_of_different_width_and_mse():
+    sizes = [32, 100, 50, 80, 60, 40, 30, 30, 20, 1]
+    net = MLP(sizes, "sigmoid", "xavier_normal", 0, loss="mse")
+    found = diagnose_network(net, X, RNG.standard_normal((100, 1)))
+    assert found.verdict == "vanishing"
+    assert found.remedy.cures
+
+
+def test_text_and_json():
+    found = diagnose_network(network("relu", "torch_linear", 30), X, Y)
+    text = str(found)
+    assert text.startswith("vanishing: delta falls by ")
+    assert "(and theory's): he_normal, " in text
+    assert "-0.00" not in text
+    assert "\n" not in text
+    assert len(text) < 400
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert plain["verdict"] == "vanishing"
+    assert plain["remedy"]["change"] == "he_normal"
+    assert len(plain["causes"]) == len(found.causes)
+    dead = diagnose(network("relu", initializer("normal", std=0.0), 3).gradient_profile(X, Y))
+    assert json.loads(json.dumps(dead.to_dict(), allow_nan=False))["decades_lost"] is None
+
+
+def test_quick():
+    net = network("sigmoid", "xavier_normal", 50, width=128)
+    start = perf_counter()
+    diagnose_network(net, X, Y)
+    assert perf_counter() - start <= 5.0  # 1 s on a quiet machine

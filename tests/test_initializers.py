@@ -1,0 +1,214 @@
+"""Initializers: variance, distribution and stream of each rule, and one clear error per mistake."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from fastgrad import initializers
+from fastgrad.initializers import INITIALIZERS, initializer, layer_seed
+
+SHAPE = (300, 700)
+# Variance of each rule at its defaults, written out here from the papers and the frameworks' sources.
+VARIANCE = {
+    "xavier_normal": 2 / 1000,
+    "xavier_uniform": 2 / 1000,
+    "he_normal": 2 / 300,
+    "he_uniform": 2 / 300,
+    "lecun_normal": 1 / 300,
+    "keras_he_normal": 2 / 300,
+    "keras_glorot_normal": 2 / 1000,
+    "keras_dense": 2 / 1000,
+    "torch_linear": 1 / 900,
+    "normal": 0.01**2,
+}
+# Kurtosis of the three distributions; truncated at 2 sigma: E z^4 / (E z^2)^2 on (-2, 2).
+PHI_2 = math.exp(-2) / math.sqrt(2 * math.pi)
+MASS = math.erf(math.sqrt(2))
+SECOND = 1 - 4 * PHI_2 / MASS
+FOURTH = 3 * SECOND - 16 * PHI_2 / MASS
+KURTOSIS = {"normal": 3.0, "uniform": 1.8, "truncated": FOURTH / SECOND**2}
+DISTRIBUTION = {
+    **dict.fromkeys(("xavier_normal", "he_normal", "normal"), "normal"),
+    **dict.fromkeys(("xavier_uniform", "he_uniform", "torch_linear", "keras_dense"), "uniform"),
+    **dict.fromkeys(("lecun_normal", "keras_he_normal", "keras_glorot_normal"), "truncated"),
+}
+
+
+def test_the_table_covers_the_registry():
+    assert set(VARIANCE) == set(DISTRIBUTION) == set(INITIALIZERS)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_variance_mean_and_distribution(name, dtype):
+    """210,000 draws: the variance has a relative standard error of sqrt((kurtosis - 1) / n) <= 0.31 %."""
+    rule = initializer(name)
+    weight = rule.weight(SHAPE, rng=1, dtype=dtype)
+    assert weight.shape == SHAPE
+    assert weight.dtype == dtype
+    n, kurtosis, variance = weight.size, KURTOSIS[DISTRIBUTION[name]], VARIANCE[name]
+    assert abs(rule.weight_variance(*SHAPE) / variance - 1) <= 1e-14
+    w = weight.astype(np.float64)
+    assert abs(w.mean()) <= 5 * math.sqrt(variance / n)
+    assert abs(np.mean(w**2) / variance - 1) <= 5 * math.sqrt((kurtosis - 1) / n)
+    assert abs(np.mean(w**4) / np.mean(w**2) ** 2 / kurtosis - 1) <= 0.03
+
+
+@pytest.mark.parametrize("name", [n for n in INITIALIZERS if DISTRIBUTION[n] == "truncated"])
+def test_truncated_at_two_of_its_own_deviations(name):
+    limit = 2 * math.sqrt(VARIANCE[name]) / 0.87962566103423978
+    largest = np.abs(initializer(name).weight(SHAPE, rng=2, dtype="float64")).max()
+    assert largest <= limit * (1 + 1e-15)
+    assert largest > 0.999 * limit
+    assert abs(initializers.TRUNCATED_STD / math.sqrt(SECOND) - 1) <= 1e-14
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("xavier_uniform", math.sqrt(6 / 1000)),
+        ("he_uniform", math.sqrt(6 / 300)),
+        ("torch_linear", 1 / math.sqrt(300)),
+        ("keras_dense", math.sqrt(6 / 1000)),
+    ],
+)
+def test_uniform_limits(name, limit):
+    largest = np.abs(initializer(name).weight(SHAPE, rng=3, dtype="float64")).max()
+    assert limit * 0.999 < largest <= limit * (1 + 1e-15)
+
+
+def test_torch_linear_bias_and_zero_bias_elsewhere():
+    for name in INITIALIZERS:
+        rule = initializer(name)
+        bias = rule.bias((300, 70_000), rng=0, dtype="float64")
+        assert bias.shape == (70_000,)
+        if name == "torch_linear":
+            assert abs(np.mean(bias**2) * 900 - 1) <= 5 * math.sqrt(0.8 / 70_000)
+            assert np.abs(bias).max() <= 1 / math.sqrt(300)
+            assert rule.bias_variance(300, 7) == 1 / 900
+        else:
+            assert not bias.any()
+            assert rule.bias_variance(300, 7) == 0.0
+
+
+def test_options():
+    assert abs(initializer("xavier_normal", gain=3.0).weight_variance(10, 30) / (9 * 2 / 40) - 1) <= 1e-15
+    he = {"negative_slope": 0.5}
+    for mode, fan in (("fan_in", 10), ("fan_out", 30), ("fan_avg", 20)):
+        variance = initializer("he_normal", mode=mode, **he).weight_variance(10, 30)
+        assert abs(variance / (2 / (1.25 * fan)) - 1) <= 1e-15
+    assert not initializers.normal((3, 4), std=0).any()
+    big, small = (initializers.xavier_normal((5, 6), gain=g, rng=9, dtype="float64") for g in (2.0, 1.0))
+    assert np.array_equal(big, 2 * small)
+
+
+def test_functions_are_the_records():
+    for name in INITIALIZERS:
+        function = getattr(initializers, name)
+        assert np.array_equal(function((4, 5), rng=7), initializer(name).weight((4, 5), rng=7)), name
+    for alias, name in (("glorot", "xavier"), ("kaiming", "he")):
+        for kind in ("normal", "uniform"):
+            assert getattr(initializers, f"{alias}_{kind}") is getattr(initializers, f"{name}_{kind}")
+            assert initializer(f"{alias}_{kind}") == initializer(f"{name}_{kind}")
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_float32_is_float64_rounded_once(name):
+    single, double = (initializer(name).weight((20, 30), rng=5, dtype=t) for t in ("float32", "float64"))
+    assert np.array_equal(single, double.astype(np.float32))
+
+
+def test_seed_sequence_and_generator():
+    by_seed = initializers.he_normal((4, 5), rng=11)
+    assert np.array_equal(by_seed, initializers.he_normal((4, 5), rng=np.random.SeedSequence(11)))
+    generator = np.random.default_rng(11)
+    assert np.array_equal(by_seed, initializers.he_normal((4, 5), rng=generator))
+    assert not np.array_equal(by_seed, initializers.he_normal((4, 5), rng=generator))  # it has moved on
+
+
+def test_layer_seeds_are_the_spawned_ones_and_leave_the_parent_alone():
+    parent = np.random.SeedSequence(3)
+    mine = [layer_seed(parent, layer).generate_state(4) for layer in range(3)]
+    spawned = [child.generate_state(4) for child in parent.spawn(3)]
+    assert np.array_equal(mine, spawned)
+    assert np.array_equal(layer_seed(3, 1).generate_state(4), spawned[1])
+    child = np.random.SeedSequence(3).spawn(2)[1]
+    grandchild = layer_seed(child, 2, 0).generate_state(4)
+    assert np.array_equal(grandchild, child.spawn(3)[2].spawn(1)[0].generate_state(4))
+
+
+def test_records_compare_hash_and_print():
+    assert initializer("he_normal") == initializer("he_normal", mode="fan_in")
+    assert initializer("he_normal") != initializer("he_normal", mode="fan_out")
+    assert len({initializer("normal"), initializer("normal", std=0.01)}) == 1
+    assert str(initializer("he_normal")) == "he_normal"
+    assert str(initializer("he_normal", negative_slope=0.01, mode="fan_out")) == (
+        "he_normal(negative_slope=0.01, mode=fan_out)"
+    )
+    assert str(initializer("normal")) == "normal(std=0.01)"
+    record = initializer("xavier_normal", gain=2)
+    assert initializer(record) is record
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: initializer("xavier_nromal"),
+            ValueError,
+            "unknown initializer 'xavier_nromal'; did you mean 'xavier_normal'?",
+        ),
+        (
+            lambda: initializer("he_normal", mode="fanin"),
+            ValueError,
+            "unknown fan mode 'fanin'; did you mean 'fan_in'?",
+        ),
+        (lambda: initializer("xavier_normal", gain=-1), ValueError, "gain must be greater than 0, got -1"),
+        (lambda: initializer("xavier_normal", gain=0.0), ValueError, "gain must be greater than 0, got 0.0"),
+        (lambda: initializer("xavier_normal", gain=math.nan), ValueError, "gain must be finite, got nan"),
+        (lambda: initializer("xavier_normal", gain="2"), TypeError, "gain must be a real number, got '2'"),
+        (
+            lambda: initializer("he_normal", negative_slope=-0.1),
+            ValueError,
+            "negative_slope must be at least 0",
+        ),
+        (lambda: initializer("normal", std=-1), ValueError, "std must be at least 0, got -1"),
+        (lambda: initializer("normal", std=math.inf), ValueError, "std must be finite, got inf"),
+        (lambda: initializer("normal", gain=1), TypeError, "normal takes std, got gain"),
+        (lambda: initializer("torch_linear", gain=1), TypeError, "torch_linear takes no options, got gain"),
+        (
+            lambda: initializer(initializer("normal"), std=1),
+            TypeError,
+            "is a record and takes no further options",
+        ),
+        (lambda: initializers.he_normal((3,)), ValueError, "shape must be (fan_in, fan_out), got (3,)"),
+        (lambda: initializers.he_normal(3), ValueError, "shape must be (fan_in, fan_out), got 3"),
+        (lambda: initializers.he_normal((0, 3)), ValueError, "fan_in must be at least 1, got 0"),
+        (lambda: initializers.he_normal((3, -2)), ValueError, "fan_out must be at least 1, got -2"),
+        (lambda: initializers.he_normal((3, 2.5)), TypeError, "fan_out must be an integer, got 2.5"),
+        (lambda: initializers.he_normal((3, True)), TypeError, "fan_out must be an integer, got True"),
+        (
+            lambda: initializers.he_normal((3, 2), dtype="float16"),
+            TypeError,
+            "dtype must be float32 or float64, got 'float16'",
+        ),
+        (
+            lambda: initializers.he_normal((3, 2), dtype=None),
+            TypeError,
+            "dtype must be float32 or float64, got None",
+        ),
+        (
+            lambda: initializers.he_normal((3, 2), dtype="flaot"),
+            TypeError,
+            "dtype must be float32 or float64, got 'flaot'",
+        ),
+        (lambda: initializers.he_normal((3, 2), rng=-1), ValueError, "a seed must be at least 0, got -1"),
+        (lambda: initializers.he_normal((3, 2), rng=1.5), TypeError, "a seed must be an integer"),
+        (lambda: initializers.he_normal((3, 2), rng=None), TypeError, "a seed must be an integer"),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()

@@ -1,0 +1,268 @@
+"""Networks: gradients against complex step and PyTorch, reproducible parameters, clear errors."""
+
+import re
+
+import numpy as np
+import pytest
+
+from fastgrad.activations import ACTIVATIONS
+from fastgrad.initializers import initializer
+from fastgrad.losses import LOSSES
+from fastgrad.network import MLP
+
+BACKENDS = ["compiled", "numba", "numpy"]
+LIMIT = {"float64": 1e-9, "float32": 5e-5}
+
+COMPLEX = {
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "tanh": np.tanh,
+    "relu": lambda z: np.where(z.real > 0, z, 0),
+    "leaky_relu": lambda z: np.where(z.real > 0, z, 0.01 * z),
+    "elu": lambda z: np.where(z.real > 0, z, np.exp(z) - 1),
+}
+
+
+def complex_loss(name, loss, parameters, X, y):
+    """The loss from formulas of its own, for complex parameters."""
+    h = X
+    for weight, bias in parameters[:-1]:
+        h = COMPLEX[name](h @ weight + bias)
+    o = h @ parameters[-1][0] + parameters[-1][1]
+    if loss == "mse":
+        return np.mean((o - y) ** 2)
+    return np.mean(np.log(np.exp(o).sum(axis=1)) - o[np.arange(len(y)), y])
+
+
+def complex_step_gradients(name, loss, parameters, X, y):
+    parameters = [[a.astype(np.complex128) for a in pair] for pair in parameters]
+    gradients = []
+    for pair in parameters:
+        gradients.append([])
+        for array in pair:
+            gradient = np.empty(array.shape)
+            for index in np.ndindex(array.shape):
+                kept = array[index]
+                array[index] += 1e-30j
+                gradient[index] = complex_loss(name, loss, parameters, X, y).imag / 1e-30
+                array[index] = kept
+            gradients[-1].append(gradient)
+    return complex_loss(name, loss, parameters, X, y).real, gradients
+
+
+def assert_close(got, want, limit):
+    """Per tensor: in norm, and every entry relative to the largest."""
+    for one, other in zip(got, want, strict=True):
+        for g, w in zip(one, other, strict=True):
+            assert g.shape == w.shape
+            error = np.abs(g.astype(np.float64) - w)
+            assert np.linalg.norm(error) <= limit * np.linalg.norm(w)
+            assert error.max() <= limit * np.abs(w).max()
+
+
+def data(loss, n_in=3, n_out=3, batch=5, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((batch, n_in)).astype(np.float32)  # exact in both dtypes
+    y = rng.integers(0, n_out, batch) if loss == "cross_entropy" else rng.integers(-4, 4, (batch, n_out)) / 4
+    return X, y
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_gradients_against_complex_step(name, loss, dtype, backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    net = MLP([3, 5, 4, 3], name, "xavier_normal", seed=1, dtype=dtype, loss=loss, bias_std=0.3, backend=backend)
+    X, y = data(loss)
+    value, gradients = net.loss_and_gradients(X, y)
+    parameters = list(zip(net.weights, net.biases, strict=True))
+    want, want_gradients = complex_step_gradients(name, loss, parameters, X.astype(np.float64), y)
+    assert abs(value / want - 1) <= LIMIT[dtype]
+    assert_close(gradients, want_gradients, LIMIT[dtype])
+    assert all(g.dtype == dtype for pair in gradients for g in pair)
+
+
+def test_the_test_sees_wrong_gradients():
+    net = MLP([3, 5, 4, 3], "tanh", "xavier_normal", dtype="float64", backend="numpy")
+    X, y = data("cross_entropy")
+    _, good = net.loss_and_gradients(X, y)
+    for wrong in (
+        [(w * (1 + 1e-8), b) for w, b in good],
+        [(w, b * len(X)) for w, b in good],  # the sum of the loss where the mean is meant
+        [(w * np.nan, b) for w, b in good],
+    ):
+        with pytest.raises(AssertionError):
+            assert_close(wrong, good, LIMIT["float64"])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_gradients_against_pytorch(name, loss, dtype):
+    """PyTorch always in float64, on the same parameters: its float32 tanh backward is less accurate."""
+    torch = pytest.importorskip("torch")
+    net = MLP([20, *[32] * 8, 10], name, "he_normal", seed=2, dtype=dtype, loss=loss, bias_std=0.1, backend="numpy")
+    X, y = data(loss, 20, 10, 16)
+    value, gradients = net.loss_and_gradients(X, y)
+
+    parameters = [
+        [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in pair]
+        for pair in zip(net.weights, net.biases, strict=True)
+    ]
+    F = torch.nn.functional
+    h = torch.tensor(X, dtype=torch.float64)
+    for weight, bias in parameters[:-1]:
+        h = getattr(F, name)(h @ weight + bias)
+    outputs = h @ parameters[-1][0] + parameters[-1][1]
+    target = torch.tensor(y)
+    total = F.cross_entropy(outputs, target) if loss == "cross_entropy" else F.mse_loss(outputs, target)
+    total.backward()
+    assert abs(value / total.item() - 1) <= LIMIT[dtype]
+    assert_close(gradients, [[p.grad.numpy() for p in pair] for pair in parameters], LIMIT[dtype])
+    assert_close([[net.predict(X)]], [[outputs.detach().numpy()]], LIMIT[dtype])
+
+
+def test_layer_streams_depend_on_seed_and_layer_alone():
+    one = MLP([7, 6, 5, 4, 3], seed=3, backend="numpy")
+    other = MLP([9, 8, 5, 4, 3, 2], seed=3, dtype="float64", bias_std=1.0, backend="numpy")
+    assert np.array_equal(one.weights[2], other.weights[2].astype(np.float32))
+    assert not np.array_equal(one.weights[2], MLP([7, 6, 5, 4, 3], seed=4, backend="numpy").weights[2])
+    spawned = np.random.SeedSequence(3).spawn(4)[2]
+    assert np.array_equal(one.weights[2], initializer("he_normal").weight((5, 4), spawned))
+    square = MLP([4, 4, 4, 4], seed=3, backend="numpy").weights
+    assert not np.array_equal(square[0], square[1])
+
+
+def test_seed_sequence_is_a_seed():
+    root = np.random.SeedSequence(3)
+    first, again = (MLP([7, 6, 5], seed=root, backend="numpy") for _ in range(2))
+    assert np.array_equal(first.weights[1], again.weights[1])
+    assert np.array_equal(first.weights[1], MLP([7, 6, 5], seed=3, backend="numpy").weights[1])
+
+
+def test_parameters_may_be_replaced_and_drawn_again():
+    net = MLP([4, 3, 2], seed=1, backend="numpy")
+    drawn = [w.copy() for w in net.weights]
+    net.weights = [0 * w for w in drawn]
+    assert not net.predict(np.ones((1, 4))).any()
+    del net.weights
+    assert all(np.array_equal(a, b) for a, b in zip(net.weights, drawn, strict=True))
+
+
+def test_biases():
+    assert all(not b.any() for b in MLP([4, 3, 2], backend="numpy").biases)
+    torch_like = MLP([4, 3, 2], init="torch_linear", backend="numpy")
+    assert [b.shape for b in torch_like.biases] == [(3,), (2,)]
+    assert all(b.all() for b in torch_like.biases)
+    assert not np.array_equal(torch_like.biases[0], torch_like.weights[0].ravel()[:3])  # streams of their own
+    assert all(not b.any() for b in MLP([4, 3, 2], init="torch_linear", bias_std=0, backend="numpy").biases)
+    wide = np.concatenate(MLP([1, 20_000, 20_000, 2], bias_std=0.5, init="normal", backend="numpy").biases[:1])
+    assert abs(wide.astype(np.float64).std() / 0.5 - 1) <= 5 / np.sqrt(2 * wide.size)
+
+
+def test_attributes_and_repr():
+    net = MLP([4, 3, 3, 2], "elu", "xavier_uniform", 5, "float64", "mse", 0.1, "numpy")
+    assert (net.sizes, net.depth, net.seed, net.loss, net.bias_std) == ((4, 3, 3, 2), 2, 5, "mse", 0.1)
+    assert net.dtype == np.float64
+    assert str(net.activation) == "elu(alpha=1)"
+    assert net.initializer == initializer("glorot_uniform")
+    assert repr(net) == (
+        "MLP([4, 3, 3, 2], activation='elu(alpha=1)', init='xavier_uniform', seed=5, "
+        "dtype='float64', loss='mse', bias_std=0.1)"
+    )
+
+
+def test_overflow_is_not_hidden():
+    net = MLP([4, *[8] * 60, 2], "relu", initializer("normal", std=10.0), backend="numpy")
+    X, y = data("cross_entropy", 4, 2)
+    loss, gradients = net.loss_and_gradients(X, y)
+    assert np.isnan(loss)
+    assert np.isnan(gradients[0][0]).any()
+
+
+NET = MLP([4, 3, 2], backend="numpy")
+REGRESSION = MLP([4, 3, 2], loss="mse", backend="numpy")
+X, Y = np.ones((5, 4)), np.zeros(5, int)
+
+
+def with_bad(row, value):
+    bad = X.copy()
+    bad[row:, 1] = value
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda: MLP([4, 2]),
+            ValueError,
+            "sizes must be [n_in, hidden ..., n_out] with a hidden layer, got [4, 2]",
+        ),
+        (lambda: MLP(4), TypeError, "sizes must be [n_in, hidden ..., n_out], got 4"),
+        (lambda: MLP([4, 0, 2]), ValueError, "sizes[1] must be at least 1, got 0"),
+        (lambda: MLP([4, 3.5, 2]), TypeError, "sizes[1] must be an integer, got 3.5"),
+        (lambda: MLP([4, "3", 2]), TypeError, "sizes[1] must be an integer, got '3'"),
+        (
+            lambda: MLP([4, 3, 1]),
+            ValueError,
+            "the cross-entropy needs at least 2 outputs, one per class, got 1",
+        ),
+        (lambda: MLP([4, 3, 2], "rleu"), ValueError, "unknown activation 'rleu'; did you mean 'relu'?"),
+        (lambda: MLP([4, 3, 2], init="he_norml"), ValueError, "did you mean 'he_normal'?"),
+        (
+            lambda: MLP([4, 3, 2], loss="cross_entorpy"),
+            ValueError,
+            "unknown loss 'cross_entorpy'; did you mean 'cross_ent",
+        ),
+        (lambda: MLP([4, 3, 2], backend="compield"), ValueError, "did you mean 'compiled'?"),
+        (
+            lambda: MLP([4, 3, 2], dtype="float16"),
+            TypeError,
+            "dtype must be float32 or float64, got 'float16'",
+        ),
+        (lambda: MLP([4, 3, 2], dtype=complex), TypeError, "dtype must be float32 or float64"),
+        (lambda: MLP([4, 3, 2], seed=-1), ValueError, "a seed must be at least 0, got -1"),
+        (lambda: MLP([4, 3, 2], seed=None), TypeError, "a seed must be an integer"),
+        (lambda: MLP([4, 3, 2], bias_std=-0.1), ValueError, "bias_std must be at least 0, got -0.1"),
+        (lambda: MLP([4, 3, 2], bias_std=np.nan), ValueError, "bias_std must be finite, got nan"),
+        (lambda: NET.predict(X[0]), ValueError, "X must have shape (any, 4), got (4,)"),
+        (lambda: NET.predict(X[:, :3]), ValueError, "X must have shape (any, 4), got (5, 3)"),
+        (lambda: NET.predict(X[:0]), ValueError, "X is an empty batch: it has no rows"),
+        (
+            lambda: NET.predict(with_bad(2, np.nan)),
+            ValueError,
+            "X must be finite in float32, but row 2 holds NaN",
+        ),
+        (
+            lambda: NET.predict(with_bad(3, 1e300)),
+            ValueError,
+            "X must be finite in float32, but row 3 holds NaN or inf",
+        ),
+        (lambda: NET.predict(X * 1j), TypeError, "X must hold real numbers, got dtype complex128"),
+        (lambda: NET.predict(X.astype(object)), TypeError, "X must hold real numbers, got dtype object"),
+        (lambda: NET.loss_and_gradients(X, Y[:4]), ValueError, "y must have shape (5,), one label per row"),
+        (
+            lambda: NET.loss_and_gradients(X, Y + 2),
+            ValueError,
+            "y must hold labels from 0 to 1, but row 0 holds 2",
+        ),
+        (
+            lambda: NET.loss_and_gradients(X, Y - 1),
+            ValueError,
+            "y must hold labels from 0 to 1, but row 0 holds -1",
+        ),
+        (lambda: NET.loss_and_gradients(X, Y * 1.0), TypeError, "y must hold integer labels"),
+        (lambda: REGRESSION.loss_and_gradients(X, Y), ValueError, "y must have shape (5, 2), got (5,)"),
+        (
+            lambda: REGRESSION.gradient_profile(X, X[:, :2] * np.nan),
+            ValueError,
+            "y must be finite in float32, but row 0",
+        ),
+        (lambda: NET.gradient_profile(X, Y[:4]), ValueError, "y must have shape (5,)"),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()

@@ -1,0 +1,217 @@
+"""The report: a page whole, escaped and self-contained; every number in JSON and CSV; tables that fit."""
+
+import csv
+import html.parser
+import io
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+import fastgrad
+from fastgrad import report, study
+
+SPEED = [
+    {
+        "kernel": "tanh",
+        "size": 65536,
+        "dtype": "float32",
+        "ns_per_element": 0.5,
+        "peer": "NumPy [fast]",
+        "peer_ns_per_element": 2.5,
+        "ratio": 5.0,
+    }
+]
+MACHINE = {"processor": "A <b>processor</b> & co", "cores": "2"}
+COMMAND = "fastgrad run --out '<script>alert(1)</script>'"
+
+
+@pytest.fixture(scope="module")
+def found():
+    cells = study.grid(
+        ["sigmoid", "leaky_relu"], ["xavier_normal", "he_normal"], [3, 12],
+        width=16, batch=8, seeds=(0, 1), data="normal",
+    )  # fmt: skip
+    return report.Report(list(study.run_study(cells)), MACHINE, SPEED, COMMAND)
+
+
+@pytest.fixture(scope="module")
+def page(found):
+    return report.to_html(found)
+
+
+class Outline(html.parser.HTMLParser):
+    """Open tags, whether they close in order, attributes and text."""
+
+    VOID = ("meta", "img", "source", "br")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.words = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_page_is_well_formed_and_names_its_parts(page):
+    outline = Outline(page)
+    assert outline.open == []
+    assert len(outline.of("h1")) == 1
+    identifiers = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    for _, attributes in outline.tags:
+        assert attributes.get("aria-labelledby", identifiers[0]) in identifiers
+    assert all("scope" in attributes for attributes in outline.of("th"))
+    assert all(attributes["alt"] for attributes in outline.of("img"))
+    assert len(outline.of("table")) == len(outline.of("caption")) == 4
+    assert outline.of("html") == [{"lang": "en"}]
+
+
+def test_page_needs_no_network_and_no_script(page):
+    outline = Outline(page)
+    assert not outline.of("script")
+    sources = [value for _, a in outline.tags for key, value in a.items() if key in ("src", "srcset", "href")]
+    assert sources
+    assert all(re.match(r"data:image/svg\+xml;base64,|[a-z]+\.[a-z]+$", source) for source in sources)
+    assert not any(key.startswith("on") for _, attributes in outline.tags for key in attributes)
+    assert "default-src 'none'" in page
+
+
+def test_page_escapes_what_it_is_given(page):
+    words = "".join(Outline(page).words)
+    assert MACHINE["processor"] in words
+    assert COMMAND in words
+    assert "<script" not in page
+
+
+def test_page_says_what_was_found(found, page):
+    words = " ".join(Outline(page).words)
+    assert study.headline(found.results) in words
+    for result in found.results:
+        assert f"{result.decades_per_layer:z.3f}" in words
+        assert f"{result.predicted_decades_per_layer:z.3f}" in words
+        assert result.evidence in words
+    assert "NumPy [fast]" in words
+    assert "$" not in re.sub(r"base64,[^\"]*", "", page)
+
+
+def test_page_adapts_to_dark_narrow_and_paper(page):
+    assert "@media (prefers-color-scheme: dark)" in page
+    assert 'name="viewport"' in page
+    assert "@media print" in page
+    outline = Outline(page)
+    assert page.count('<div class="scroll"') == len(outline.of("table"))
+
+
+def test_json_is_strict_and_whole(found):
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    data = json.loads(report.to_json(found), parse_constant=refuse)
+    assert set(data) == {"fastgrad", "command", "machine", "headline", "cells", "speed"}
+    assert [study.CellResult.from_dict(cell) for cell in data["cells"]] == found.results
+    assert data["fastgrad"] == fastgrad.__version__
+    assert data["speed"] == SPEED
+
+
+def test_csv_has_a_row_per_cell(found):
+    rows = list(csv.DictReader(io.StringIO(report.to_csv(found.results))))
+    assert len(rows) == len(found.results)
+    for row, result in zip(rows, found.results, strict=True):
+        assert None not in row
+        assert float(row["decades_per_layer"]) == result.decades_per_layer
+        assert float(row["half_life"]) == result.half_life
+        assert (row["activation"], int(row["depth"])) == (result.cell.activation_label, result.cell.depth)
+        assert row["float32_zero_layer"] == ""
+
+
+def printed(found, **options):
+    buffer = io.StringIO()
+    report.print_report(found, Console(file=buffer, width=report.TERMINAL_WIDTH, **options))
+    return buffer.getvalue()
+
+
+def test_terminal_fits_and_is_plain_when_it_is_not_a_terminal(found):
+    text = printed(found)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+    for result in study.deepest(found.results):
+        assert f"{result.decades_lost:z.1f}" in text
+        assert f"{result.decades_per_layer_low:z.3f} to {result.decades_per_layer_high:z.3f}" in text
+        assert result.verdict in text
+    assert "NumPy [fast]" in text
+
+
+def test_the_widest_numbers_fit_the_terminal(found):
+    wide = [
+        replace(r, decades_per_layer=-10.123, decades_per_layer_low=-10.223, decades_per_layer_high=-10.023)
+        for r in found.results
+    ]
+    text = printed(replace(found, results=wide))
+    assert "-10.223 to -10.023" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_many_depths_and_no_slope_fit_the_terminal(found):
+    many = [replace(r, cell=replace(r.cell, depth=100 + depth)) for r in found.results[:3] for depth in range(20)]
+    text = printed(replace(found, results=many))
+    assert max(map(len, text.splitlines())) <= 100
+    assert all(f" {100 + depth}" in text for depth in range(20))
+    nan, infinite = float("nan"), float("inf")
+    flat = replace(
+        found.results[0],
+        decades_per_layer=nan,
+        decades_per_layer_low=-infinite,
+        decades_per_layer_high=infinite,
+    )
+    assert "nan" not in printed(replace(found, results=[flat]))
+
+
+def test_terminal_colours_only_a_terminal_that_wants_them(found, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = printed(found, force_terminal=True, color_system="truecolor")
+    assert "\x1b[38;2;" in coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[38;2;" not in printed(found, force_terminal=True)
+
+
+def test_few_networks_show_their_evidence(found):
+    few = replace(found, results=found.results[:2])
+    text = " ".join(printed(few).split())
+    assert found.results[0].evidence in text
+    assert found.results[0].evidence not in " ".join(printed(found).split())
+
+
+def test_a_grid_with_holes_and_infinities_is_shown(found):
+    holes = [*found.results[:3], replace(found.results[3], decades_lost=float("inf"), half_life=float("inf"))]
+    torn = replace(found, results=holes, speed=[])
+    assert "inf" in printed(torn)
+    assert Outline(report.to_html(torn)).open == []
+    assert "Speed" not in report.to_html(torn)
+
+
+def test_folder_holds_everything_the_page_links_to(found, tmp_path):
+    page = report.write_folder(found, tmp_path)
+    assert page == tmp_path / "index.html"
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "index.html", "results.json", "cells.csv", "delta.png", "delta.svg", "heatmap.png", "heatmap.svg",
+    }  # fmt: skip
+    links = [attributes["href"] for attributes in Outline(page.read_text(encoding="utf-8")).of("a")]
+    assert set(links) <= names

@@ -1,0 +1,224 @@
+"""The grid and its cells: definitions, measurements, theory, cells.jsonl and its accidents."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import fastgrad
+from fastgrad import datasets, decay, study, theory
+from fastgrad.activations import activation
+from fastgrad.initializers import initializer
+
+SMALL = {"width": 16, "batch": 8, "seeds": (0, 1, 2), "data": "normal"}
+
+
+def small_grid(activations=("tanh", "relu"), inits=("xavier_normal",), depths=(2, 4), **changes):
+    return study.grid(activations, inits, depths, **{**SMALL, **changes})
+
+
+def test_grid_is_every_combination_once():
+    cells = small_grid(("tanh", "relu", "tanh"), ("he_normal", "kaiming_normal"), (2, 3))
+    assert [(cell.activation, cell.init, cell.depth) for cell in cells] == [
+        ("tanh", "he_normal", 2),
+        ("tanh", "he_normal", 3),
+        ("relu", "he_normal", 2),
+        ("relu", "he_normal", 3),
+    ]
+
+
+def test_cell_is_plain_data_with_its_defaults_filled_in():
+    (cell,) = study.grid([activation("elu", alpha=0.5)], [initializer("xavier_normal", gain=2)], [3])
+    assert (cell.parameter, dict(cell.init_options)) == (0.5, {"gain": 2.0})
+    assert cell.label == "elu(alpha=0.5) + xavier_normal(gain=2)"
+    assert study.Cell("elu", "he_normal", 2) == study.Cell("elu", "kaiming_normal", 2, parameter=1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"activation": "rleu"}, ValueError, "unknown activation 'rleu'; did you mean 'relu'"),
+        (
+            {"init": "xavier_norml"},
+            ValueError,
+            "unknown initializer 'xavier_norml'; did you mean 'xavier_normal'",
+        ),
+        ({"init_options": (("std", 1.0),)}, TypeError, "xavier_normal takes gain, got std"),
+        ({"parameter": 1.0}, TypeError, "tanh takes no parameter"),
+        ({"depth": 0}, ValueError, "depth must be at least 1, got 0"),
+        ({"depth": 2.0}, TypeError, "depth must be an integer, got 2.0"),
+        ({"width": -1}, ValueError, "width must be at least 1, got -1"),
+        ({"batch": 0}, ValueError, "batch must be at least 1, got 0"),
+        ({"seeds": ()}, ValueError, "seeds must name at least one"),
+        ({"data": "mnist"}, ValueError, "unknown data set 'mnist'"),
+        ({"dtype": "float16"}, ValueError, "unknown dtype 'float16'; did you mean 'float"),
+        ({"backend": "torch"}, ValueError, "unknown backend 'torch'"),
+    ],
+)
+def test_bad_definitions_name_what_is_wrong(changes, error, message):
+    good = study.Cell("tanh", "xavier_normal", 2)
+    with pytest.raises(error, match=message):
+        replace(good, **{"init_options": (), **changes})
+
+
+def test_measured_cell_is_what_decay_and_theory_say():
+    (cell,) = small_grid(("tanh",), depths=(4,))
+    result = study.measure_cell(cell)
+    X, y = (array[:8] for array in datasets.load("normal"))
+    measured = decay.measure("tanh", "xavier_normal", 4, 16, X, y, seeds=(0, 1, 2), n_out=10)
+    predicted = theory.predict("tanh", "xavier_normal", [64, 16, 16, 16, 16, 10], X)
+    assert result.log10_delta == tuple(measured.log10_delta)
+    assert result.decades_per_layer == measured.decades_per_layer
+    assert result.log10_delta_ratio[-1] == 0.0
+    difference = measured.log10_delta - measured.log10_delta[-1]
+    assert np.abs(np.array(result.log10_delta_ratio) - difference).max() <= 1e-13
+    assert abs(result.predicted_decades_per_layer / predicted.decades_per_layer - 1) <= 1e-12
+    interval = (result.log10_delta_ratio_low, result.log10_delta_ratio, result.log10_delta_ratio_high)
+    assert all(low < mid < high for low, mid, high in list(zip(*interval, strict=True))[:-1])
+    assert result.verdict in study.VERDICTS
+    assert 1 <= result.verdict_seeds <= 3
+    assert result.evidence
+
+
+def test_interval_is_students_t():
+    samples = np.array([[1.0, -2.0], [2.0, -2.5], [4.0, 0.5]])
+    mean, low, high = study._mean_interval(samples)
+    t = 0.95 / np.sqrt(2 * 0.975 * 0.025)  # 97.5 % point of Student's t with 2 degrees of freedom, in closed form
+    half = t * np.sqrt(((samples - mean) ** 2).sum(axis=0) / 2 / 3)
+    assert (np.abs(high - mean - half) <= 1e-9 * half).all()
+    assert (np.abs(mean - low - half) <= 1e-9 * half).all()
+
+
+def test_one_seed_has_no_interval_and_one_layer_no_slope():
+    (cell,) = small_grid(("relu",), depths=(1,), seeds=(0,))
+    result = study.measure_cell(cell)
+    assert result.log10_delta_ratio_high == (math.inf, math.inf)
+    assert math.isnan(result.decades_per_layer)
+    assert study.CellResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))).cell == cell
+
+
+@pytest.mark.parametrize("init", ["normal", "xavier_normal"])
+def test_a_network_without_gradient_still_has_a_result(init):
+    """Weights of 0 make delta exactly 0 below the output: logarithms of -inf, strict JSON all the same."""
+    cells = study.grid(["relu"], [initializer("normal", std=0.0)], [3], **SMALL)
+    (result,) = study.run_study(cells)
+    assert result.verdict != "healthy"
+    text = json.dumps(result.to_dict(), allow_nan=False)
+    again = study.CellResult.from_dict(json.loads(text))
+    assert again.log10_delta == result.log10_delta
+    assert again.to_dict() == result.to_dict()
+
+
+def test_results_round_trip_through_json():
+    for result in study.run_study(small_grid()):
+        assert study.CellResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+
+
+def test_the_numbers_do_not_depend_on_workers():
+    cells = small_grid()
+    alone = {r.cell: replace(r, seconds=0.0) for r in study.run_study(cells)}
+    together = {r.cell: replace(r, seconds=0.0) for r in study.run_study(cells, workers=3)}
+    assert alone == together
+
+
+def test_finished_cells_are_on_disk_at_once_and_not_measured_again(tmp_path, monkeypatch):
+    cells = small_grid()
+    stream = study.run_study(cells, tmp_path)
+    first = next(stream)
+    stream.close()
+    line, *_ = (tmp_path / "cells.jsonl").read_text().splitlines()
+    assert study.CellResult.from_dict(json.loads(line)) == first
+
+    measured = []
+    real = study.measure_cell
+    monkeypatch.setattr(study, "measure_cell", lambda cell: measured.append(cell) or real(cell))
+    seen = []
+    results = list(study.run_study(cells, tmp_path, progress=lambda result, reused: seen.append(reused)))
+    assert first.cell not in measured
+    assert {result.cell for result in results} == set(cells)
+    assert sum(seen) == len(cells) - len(measured)
+    assert first in results
+
+
+def test_a_half_written_line_is_dropped_and_the_file_stays_whole(tmp_path):
+    cells = small_grid()
+    list(study.run_study(cells, tmp_path))
+    path = tmp_path / "cells.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    results = list(study.run_study(cells, tmp_path))
+    assert len(results) == len(cells)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(rows) == len(cells)
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_lines_that_are_something_else_are_measured_again(tmp_path):
+    path = tmp_path / "cells.jsonl"
+    path.write_text('{"cell": 3}\n[1, 2]\nnot json\n"text"\n')
+    (result,) = study.run_study(small_grid(("relu",), depths=(2,)), tmp_path)
+    assert result.cell.activation == "relu"
+    assert len(path.read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("change", [{"depth": 3}, {"seeds": (0, 1)}, {"dtype": "float64"}, {"batch": 9}])
+def test_a_changed_definition_is_measured_again(tmp_path, change):
+    (cell,) = small_grid(("relu",), depths=(2,))
+    list(study.run_study([cell], tmp_path))
+    reused = []
+    list(study.run_study([replace(cell, **change)], tmp_path, lambda result, was: reused.append(was)))
+    assert reused == [False]
+
+
+def test_another_version_is_measured_again(tmp_path, monkeypatch):
+    cells = small_grid(("relu",), depths=(2,))
+    list(study.run_study(cells, tmp_path))
+    monkeypatch.setattr(fastgrad, "__version__", "999.0")
+    reused = []
+    (result,) = study.run_study(cells, tmp_path, lambda result, was: reused.append(was))
+    assert reused == [False]
+    assert result.version == "999.0"
+
+
+def test_bad_folders_fail_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "measure_cell", lambda cell: pytest.fail("measured"))
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for out in (file, file / "below"):
+        with pytest.raises(OSError, match="file"):
+            study.run_study(small_grid(), out)
+    assert file.read_text() == "mine"
+
+
+def test_bad_batches_and_workers_fail_before_any_work(monkeypatch):
+    monkeypatch.setattr(study, "measure_cell", lambda cell: pytest.fail("measured"))
+    with pytest.raises(ValueError, match="batch must be at most the 2048 rows of 'normal', got 2049"):
+        study.run_study(small_grid(batch=2049))
+    with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
+        study.run_study(small_grid(), workers=0)
+
+
+def test_deepest_and_headline():
+    results = list(study.run_study(small_grid(("sigmoid", "relu"), ("xavier_normal",), (3, 6))))
+    assert [(r.cell.activation, r.cell.depth) for r in study.deepest(results)] == [
+        ("sigmoid", 6),
+        ("relu", 6),
+    ]
+    text = study.headline(results)
+    (steepest,) = (r for r in results if (r.cell.activation, r.cell.depth) == ("sigmoid", 6))
+    assert text.startswith(f"sigmoid + xavier_normal loses {steepest.decades_per_layer:.3f} decades")
+    assert f"theory {steepest.predicted_decades_per_layer:.3f}" in text
+    assert "Of 4 networks:" in text
+
+
+def test_headline_of_growth_of_nothing_to_fit_and_of_all_lost():
+    grown = small_grid(("relu",), [initializer("xavier_normal", gain=4)], (8,))
+    text = study.headline(list(study.run_study(grown)))
+    assert text.startswith("relu + xavier_normal(gain=4) gains 0.")
+    assert text.endswith("Of 1 network: 1 exploding.")
+    shallow = list(study.run_study(small_grid(depths=(1,))))
+    assert study.headline(shallow) == "There is no slope of delta to fit. Of 2 networks: 2 healthy."
+    lost = replace(shallow[0], decades_per_layer=math.inf)
+    assert study.headline([lost]).startswith("tanh + xavier_normal loses all of gradient per layer")
