@@ -12,8 +12,22 @@ from fastgrad import formulas
 from fastgrad._errors import unknown
 
 cdef extern from "fastgrad/kernels.h" nogil:
+    ctypedef void (*fg_one_f32)(size_t, const float *, float, float *) noexcept
+    ctypedef void (*fg_one_f64)(size_t, const double *, double, double *) noexcept
+    ctypedef void (*fg_two_f32)(size_t, const float *, float, float *, float *) noexcept
+    ctypedef void (*fg_two_f64)(size_t, const double *, double, double *, double *) noexcept
+    ctypedef struct fg_kernels_f32:
+        fg_one_f32 value[5]
+        fg_one_f32 derivative[5]
+        fg_two_f32 both[5]
+    ctypedef struct fg_kernels_f64:
+        fg_one_f64 value[5]
+        fg_one_f64 derivative[5]
+        fg_two_f64 both[5]
     ctypedef struct fg_set:
         const char *name
+        const fg_kernels_f32 *f32
+        const fg_kernels_f64 *f64
     const fg_set fg_all_sets[8]
     int fg_runs(const fg_set *set)
 
@@ -73,6 +87,35 @@ for _ufunc in UFUNCS.values():
     globals()[_ufunc.__name__] = _ufunc
     with contextlib.suppress(AttributeError):  # before NumPy 2.2 ufuncs take no attributes and pickle searches
         _ufunc.__module__ = __name__
+
+
+cdef const fg_set *active = &fg_all_sets[[fg_all_sets[i].name.decode() for i in range(FG_SETS)].index(CPU)]
+
+
+cdef void value_f32(Activation phi, size_t n, const float *z, float parameter, float *y) noexcept nogil:
+    active.f32.value[<int>phi](n, z, parameter, y)
+
+
+cdef void value_f64(Activation phi, size_t n, const double *z, double parameter, double *y) noexcept nogil:
+    active.f64.value[<int>phi](n, z, parameter, y)
+
+
+cdef void derivative_f32(Activation phi, size_t n, const float *z, float parameter, float *d) noexcept nogil:
+    active.f32.derivative[<int>phi](n, z, parameter, d)
+
+
+cdef void derivative_f64(Activation phi, size_t n, const double *z, double parameter, double *d) noexcept nogil:
+    active.f64.derivative[<int>phi](n, z, parameter, d)
+
+
+cdef void value_and_derivative_f32(Activation phi, size_t n, const float *z, float parameter, float *y,
+                                   float *d) noexcept nogil:
+    active.f32.both[<int>phi](n, z, parameter, y, d)
+
+
+cdef void value_and_derivative_f64(Activation phi, size_t n, const double *z, double parameter, double *y,
+                                   double *d) noexcept nogil:
+    active.f64.both[<int>phi](n, z, parameter, y, d)
 
 
 def runtime() -> dict:
