@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import checks
+import emulated
 import numpy as np
 import oracle
 import pytest
@@ -29,6 +30,8 @@ def _of_set(cpu, kind):
 FACES = {f"compiled-{cpu}": (_of_set(cpu, "value"), _of_set(cpu, "derivative")) for cpu in compiled.SETS}
 for _name in ("numpy", "numba"):
     FACES[_name] = (kernels.get(_name).value, kernels.get(_name).derivative)
+for _name in emulated.available():
+    FACES[f"emulated-{_name}"] = (emulated.face(_name, "value"), emulated.face(_name, "derivative"))
 
 
 @pytest.fixture(params=FACES)
@@ -112,14 +115,13 @@ def test_a_result_does_not_depend_on_place_stride_or_company(cpu, name, paramete
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", formulas.VALUES)
-def test_numba_and_the_compiled_kernels_agree_bit_for_bit_where_both_fuse(name, dtype):
-    if compiled.CPU not in ("avx2", "avx512", "neon"):
-        pytest.skip("no fused multiply-add in this instruction set")
+def test_every_set_with_fused_multiply_add_gives_the_same_bits(name, dtype):
+    """AVX2, AVX-512, NEON and Numba: a result does not depend on the machine."""
     z = oracle.bit_patterns(dtype, 10_000)
     parameter = 0.3 if name in formulas.PARAMETERS else None
-    numba = kernels.get("numba")
-    np.testing.assert_array_equal(numba.value(name, z, parameter), compiled.value(name, z, parameter))
-    np.testing.assert_array_equal(numba.derivative(name, z, parameter), compiled.derivative(name, z, parameter))
+    for face in ("compiled-avx2", "compiled-avx512", "compiled-neon", "emulated-neon"):
+        for mine, numba in zip(FACES.get(face, ()), FACES["numba"], strict=False):
+            np.testing.assert_array_equal(mine(name, z, parameter), numba(name, z, parameter))
 
 
 def test_spot_values_of_the_tails():

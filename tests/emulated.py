@@ -1,0 +1,44 @@
+"""Kernels of processors that this machine is not, built with a cross compiler and run by an emulator."""
+
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+import fastgrad
+from fastgrad import formulas
+
+INCLUDE = Path(fastgrad.__file__).parent / "include"
+FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-static"]
+# instruction set: (cross compiler, emulator); Debian packages gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user
+MACHINES = {"neon": ("aarch64-linux-gnu-gcc", "qemu-aarch64")}
+
+
+def available() -> list[str]:
+    """The instruction sets whose compiler and emulator are both installed."""
+    return [cpu for cpu, tools in MACHINES.items() if all(map(shutil.which, tools))]
+
+
+@cache
+def _program(cpu):
+    compiler = MACHINES[cpu][0]
+    program = Path(tempfile.mkdtemp(prefix="fastgrad-")) / "driver"
+    source = Path(__file__).parent / "cross" / "driver.c"
+    subprocess.run([compiler, *FLAGS, f"-I{INCLUDE}", str(source), "-o", str(program), "-lm"], check=True)
+    return program
+
+
+def face(cpu, kind):
+    """``kind`` ("value" or "derivative") as a backend's function ``(name, z, parameter)``."""
+
+    def run(name, z, parameter=None):
+        z = np.ascontiguousarray(z)
+        arguments = [cpu, int(kind == "derivative"), list(formulas.VALUES).index(name), z.dtype.name, parameter or 0]
+        command = [MACHINES[cpu][1], str(_program(cpu)), *map(str, arguments)]
+        done = subprocess.run(command, input=z.tobytes(), capture_output=True, check=True)
+        return np.frombuffer(done.stdout, z.dtype).reshape(z.shape)
+
+    return run
