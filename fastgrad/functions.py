@@ -6,6 +6,7 @@
 
 import numpy as np
 
+from fastgrad import formulas
 from fastgrad.activations import Activation, activation, check_parameter
 from fastgrad.kernels.compiled import UFUNCS
 
@@ -16,8 +17,16 @@ sigmoid_derivative = UFUNCS["derivative", "sigmoid"]
 tanh_derivative = UFUNCS["derivative", "tanh"]
 relu_derivative = UFUNCS["derivative", "relu"]
 
+# With the parameter left at its default these are called; `is` costs nothing and a miss only costs time.
+_SLOPE = formulas.PARAMETERS["leaky_relu"][1]
+_ALPHA = formulas.PARAMETERS["elu"][1]
+_leaky_relu = UFUNCS["value", "leaky_relu", "default"]
+_leaky_relu_derivative = UFUNCS["derivative", "leaky_relu", "default"]
+_elu = UFUNCS["value", "elu", "default"]
+_elu_derivative = UFUNCS["derivative", "elu", "default"]
 
-def leaky_relu(x, negative_slope: float = 0.01, **kwargs) -> np.ndarray:
+
+def leaky_relu(x, negative_slope: float = _SLOPE, **kwargs) -> np.ndarray:
     """x above 0, negative_slope * x below.
 
     Parameters
@@ -36,15 +45,19 @@ def leaky_relu(x, negative_slope: float = 0.01, **kwargs) -> np.ndarray:
     TypeError
         If x is complex or holds objects.
     """
+    if negative_slope is _SLOPE:
+        return _leaky_relu(x, **kwargs)
     return UFUNCS["value", "leaky_relu"](x, check_parameter("negative_slope", negative_slope), **kwargs)
 
 
-def leaky_relu_derivative(x, negative_slope: float = 0.01, **kwargs) -> np.ndarray:
+def leaky_relu_derivative(x, negative_slope: float = _SLOPE, **kwargs) -> np.ndarray:
     """1 above 0, else negative_slope (also at 0). Parameters and errors as for :func:`leaky_relu`."""
+    if negative_slope is _SLOPE:
+        return _leaky_relu_derivative(x, **kwargs)
     return UFUNCS["derivative", "leaky_relu"](x, check_parameter("negative_slope", negative_slope), **kwargs)
 
 
-def elu(x, alpha: float = 1.0, **kwargs) -> np.ndarray:
+def elu(x, alpha: float = _ALPHA, **kwargs) -> np.ndarray:
     """x above 0, alpha (e^x - 1) below (Clevert et al. 2016, equation 15).
 
     Parameters
@@ -63,11 +76,15 @@ def elu(x, alpha: float = 1.0, **kwargs) -> np.ndarray:
     TypeError
         If x is complex or holds objects.
     """
+    if alpha is _ALPHA:
+        return _elu(x, **kwargs)
     return UFUNCS["value", "elu"](x, check_parameter("alpha", alpha), **kwargs)
 
 
-def elu_derivative(x, alpha: float = 1.0, **kwargs) -> np.ndarray:
+def elu_derivative(x, alpha: float = _ALPHA, **kwargs) -> np.ndarray:
     """1 above 0, else alpha e^x (alpha at 0). Parameters and errors as for :func:`elu`."""
+    if alpha is _ALPHA:
+        return _elu_derivative(x, **kwargs)
     return UFUNCS["derivative", "elu"](x, check_parameter("alpha", alpha), **kwargs)
 
 

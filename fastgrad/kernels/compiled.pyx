@@ -32,8 +32,8 @@ cdef extern from "fastgrad/kernels.h" nogil:
     int fg_runs(const fg_set *set)
 
 cdef extern from "ufuncs.h":
-    object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, const char *name,
-                         const char *doc)
+    object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, double parameter,
+                         const char *name, const char *doc)
 
 cdef extern from *:
     """
@@ -48,18 +48,30 @@ _KINDS = ("value", "derivative", "value_and_derivative")
 _keep = []  # the C strings of ufuncs, which NumPy does not copy
 
 
+def _ufunc(int index, int kind, name, with_parameter, parameter):
+    """The ufunc of one kind, activation and instruction set; bound to ``parameter`` unless it takes one."""
+    formula = (formulas.DERIVATIVES if kind == 1 else formulas.VALUES)[name]
+    label = name if kind == 0 else f"{name}_{_KINDS[kind]}"
+    label = (f"{label}_of_{formulas.PARAMETERS[name][0]}" if with_parameter else label).encode()
+    doc = formula.__doc__.encode()
+    _keep.extend((label, doc))
+    number = list(formulas.VALUES).index(name)
+    return fg_make_ufunc(&fg_all_sets[index], kind, number, with_parameter, parameter, label, doc)
+
+
 def _ufuncs(int index):
-    """{(kind, activation name): ufunc} of one instruction set, and the exp under them, for arguments at most 0."""
-    made = {"exponential": fg_make_ufunc(&fg_all_sets[index], 3, 0, False, b"exponential", b"e^x, x <= 0.")}
+    """The ufuncs of one instruction set.
+
+    ``kind, name`` takes the activation's parameter, if it has one, as its second operand; ``kind, name, "default"`` has
+    its default; ``"exponential"`` is the exp under them, for arguments at most 0.
+    """
+    made = {"exponential": fg_make_ufunc(&fg_all_sets[index], 3, 0, 0, 0.0, b"exponential", b"e^x, x <= 0.")}
     for kind, kind_name in enumerate(_KINDS):
-        for number, name in enumerate(formulas.VALUES):
-            formula = (formulas.DERIVATIVES if kind == 1 else formulas.VALUES)[name]
-            label = (name if kind == 0 else f"{name}_{kind_name}").encode()
-            doc = formula.__doc__.encode()
-            _keep.extend((label, doc))
-            made[kind_name, name] = fg_make_ufunc(
-                &fg_all_sets[index], kind, number, name in formulas.PARAMETERS, label, doc
-            )
+        for name in formulas.VALUES:
+            default = formulas.PARAMETERS.get(name, (None, 0.0))[1]
+            bound = _ufunc(index, kind, name, False, default)
+            made[kind_name, name, "default"] = bound
+            made[kind_name, name] = _ufunc(index, kind, name, True, 0.0) if name in formulas.PARAMETERS else bound
     return made
 
 
