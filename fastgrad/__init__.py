@@ -28,11 +28,11 @@ _LATER = {
     "dense_backward": "dense",
     "MLP": "network",
     "GradientProfile": "decay",
-    "DecayMeasurement": "decay",
-    "measure": "decay",
+    "DecayMeasurement": "measurement",
+    "measure": "measurement",
     "Diagnosis": "diagnosis",
     "diagnose": "diagnosis",
-    "runtime": "kernels.compiled",
+    "show_runtime": "machine",
 }
 _MODULES = (
     "initializers",
@@ -40,6 +40,7 @@ _MODULES = (
     "dense",
     "network",
     "decay",
+    "measurement",
     "theory",
     "diagnosis",
     "datasets",

@@ -29,6 +29,14 @@ def machine() -> dict[str, str]:
     }
 
 
+def show_runtime() -> None:
+    """Print what :func:`machine` knows, and the instruction sets among which ``FASTGRAD_CPU`` can choose."""
+    runtime = kernels.get("compiled").runtime()
+    facts = machine() | {"this processor runs": ", ".join(runtime["available"]), "built": ", ".join(runtime["built"])}
+    for name, value in facts.items():
+        print(f"{name:20}{value}")
+
+
 def _processor():
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

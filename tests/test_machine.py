@@ -6,6 +6,7 @@ import sys
 import numpy as np
 
 import fastgrad
+from fastgrad.kernels import compiled
 from fastgrad.machine import machine
 
 
@@ -15,10 +16,17 @@ def test_facts():
     assert (facts["NumPy"], facts["Python"]) == (np.__version__, platform.python_version())
     assert facts["fastgrad"] == fastgrad.__version__
     assert int(facts["cores"]) >= 1
-    assert facts["kernels"] == fastgrad.runtime()["cpu"]
+    assert facts["kernels"] == compiled.CPU
     assert facts["BLAS"] != "unknown"
 
 
 def test_without_compiled_kernels(monkeypatch):
     monkeypatch.setitem(sys.modules, "fastgrad.kernels.compiled", None)
     assert machine()["kernels"] == "not built"
+
+
+def test_show_runtime_names_the_kernels_in_use(capsys):
+    fastgrad.show_runtime()
+    shown = capsys.readouterr().out
+    assert compiled.CPU in shown
+    assert "this processor runs" in shown

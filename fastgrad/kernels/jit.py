@@ -18,8 +18,8 @@ from numba.extending import intrinsic
 
 from fastgrad import elementary, formulas
 
-_REAL = {"f32": np.float32, "f64": np.float64}
-_OPTIONS = {"error_model": "numpy", "nogil": True}
+REAL = {"f32": np.float32, "f64": np.float64}
+OPTIONS = {"error_model": "numpy", "nogil": True}
 
 
 def _llvm(name, operands):
@@ -63,17 +63,17 @@ def _power_of_two(typingctx, shifted):
     return shifted(shifted), emit
 
 
-@nb.njit(**_OPTIONS, inline="always")
+@nb.njit(**OPTIONS, inline="always")
 def _where(condition, a, b):
     return a if condition else b
 
 
-@nb.njit(**_OPTIONS, inline="always")
+@nb.njit(**OPTIONS, inline="always")
 def _minimum(a, b):
     return a if a < b else b  # the second when either is NaN
 
 
-@nb.njit(**_OPTIONS, inline="always")
+@nb.njit(**OPTIONS, inline="always")
 def _maximum(a, b):
     return a if a > b else b
 
@@ -81,11 +81,11 @@ def _maximum(a, b):
 @cache
 def _names(dtype):
     """What the names in formulas.py and elementary.py mean for one type."""
-    real = _REAL[dtype]
+    real = REAL[dtype]
     names = {name: real(number) for name, number in elementary.CONSTANTS[dtype].items()}
     half, shifter = real(0.5), names["shifter"]
 
-    @nb.njit(**_OPTIONS)
+    @nb.njit(**OPTIONS)
     def ldexp(a, n):
         # in two steps, of which only the last can round; n is NaN where a is
         shifted = n * half + shifter
@@ -97,7 +97,7 @@ def _names(dtype):
     for module in (elementary, formulas):
         functions |= {k: f for k, f in vars(module).items() if isinstance(f, FunctionType)}
     for name, function in functions.items():
-        names[name] = nb.njit(**_OPTIONS)(FunctionType(function.__code__, names, name))
+        names[name] = nb.njit(**OPTIONS)(FunctionType(function.__code__, names, name))
     return names
 
 
@@ -141,13 +141,13 @@ def _loop(kind, name, dtype):
             for i in range(z.size):
                 y[i] = one(z[i])
 
-    return nb.njit(**_OPTIONS)(loop)
+    return nb.njit(**OPTIONS)(loop)
 
 
 def _run(kind, name, z, parameter, outs):
     z = np.asarray(z)
     dtype = "f32" if z.dtype == np.float32 else "f64"
-    real = _REAL[dtype]
+    real = REAL[dtype]
     flat = np.ascontiguousarray(z, dtype=real).reshape(-1)
     results = tuple(np.empty(z.shape, real) for _ in outs)
     _loop(kind, name, dtype)(flat, real(0 if parameter is None else parameter), *(r.reshape(-1) for r in results))

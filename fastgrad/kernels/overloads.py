@@ -1,0 +1,76 @@
+"""fastgrad's functions inside other people's ``@numba.njit`` functions, on scalars and arrays.
+
+Numba finds :func:`register` through the entry point ``numba_extensions`` and calls it before it first compiles.
+"""
+
+# Design: - Inside compiled code a call becomes the formula itself, inlined into the caller's loop and vectorised with
+#           it; nothing calls back into Python or into the C kernels.
+#         - Arrays give a new C-ordered array, as NumPy's functions do under Numba. There is no ``out=`` or ``where=``,
+#           and the parameter is not checked: a branch that raises would keep the caller's loop from vectorising.
+
+from functools import cache
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from fastgrad import formulas, functions
+from fastgrad.kernels import jit
+
+
+@cache
+def _of_scalar(formula, dtype):
+    """The formula as a compiled function of (z, parameter), whether it has a parameter or not."""
+    phi, real = jit.scalar_function(formula, dtype), jit.REAL[dtype]
+    if phi.py_func.__code__.co_argcount == 2:
+        return numba.njit(**jit.OPTIONS)(lambda z, parameter: phi(real(z), real(parameter)))
+    return numba.njit(**jit.OPTIONS)(lambda z, parameter: phi(real(z)))
+
+
+@cache
+def _of_array(formula, dtype):
+    """The same over an array of any layout."""
+    phi, real = _of_scalar(formula, dtype), np.dtype(jit.REAL[dtype])
+
+    @numba.njit(**jit.OPTIONS)
+    def over_array(z, parameter):
+        result = np.empty(z.shape, real)
+        source, target = np.ascontiguousarray(z).reshape(-1), result.reshape(-1)
+        for i in range(source.size):
+            target[i] = phi(source[i], parameter)
+        return result
+
+    return over_array
+
+
+def _implementation(formula, x):
+    """What a call with this argument type runs; None (Numba then names the type in its error) if it is not real."""
+    make, number = (_of_array, x.dtype) if isinstance(x, types.Array) else (_of_scalar, x)
+    if number == types.float32:
+        return make(formula, "f32")
+    return make(formula, "f64") if isinstance(number, types.Float | types.Integer | types.Boolean) else None
+
+
+def _register(function, formula, parameter, default):
+    def plain(x):
+        run = _implementation(formula, x)
+        return run and (lambda x: run(x, 0.0))
+
+    def with_alpha(x, alpha=default):
+        run = _implementation(formula, x)
+        return run and (lambda x, alpha=default: run(x, alpha))
+
+    def with_negative_slope(x, negative_slope=default):
+        run = _implementation(formula, x)
+        return run and (lambda x, negative_slope=default: run(x, negative_slope))
+
+    overload(function)({None: plain, "alpha": with_alpha, "negative_slope": with_negative_slope}[parameter])
+
+
+def register() -> None:
+    """Teach Numba the ten functions."""
+    for suffix, table in (("", formulas.VALUES), ("_derivative", formulas.DERIVATIVES)):
+        for name, formula in table.items():
+            parameter, default = formulas.PARAMETERS.get(name, (None, 0.0))
+            _register(getattr(functions, name + suffix), formula, parameter, default)

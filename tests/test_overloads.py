@@ -1,0 +1,65 @@
+"""fastgrad's functions inside compiled user code, found through the entry point."""
+
+import subprocess
+import sys
+import time
+
+import numba
+import numpy as np
+import pytest
+
+import fastgrad
+from fastgrad import kernels
+
+FUNCTIONS = [getattr(fastgrad, name + suffix) for name in fastgrad.ACTIVATIONS for suffix in ("", "_derivative")]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_scalars_and_arrays_give_the_kernels_bits(function):
+    @numba.njit
+    def of_scalar(x):
+        return function(x)
+
+    @numba.njit
+    def of_array(x):
+        return function(x)
+
+    name = function.__name__.removesuffix("_derivative")
+    kind = "value" if name == function.__name__ else "derivative"
+    face = kernels.get("numba")  # the same arithmetic, whatever set the compiled kernels have chosen
+    for dtype in (np.float32, np.int64):
+        z = np.linspace(-12, 12, 96).astype(dtype)
+        true = getattr(face, kind)(name, z, fastgrad.activation(name).parameter)
+        got = of_array(z)
+        assert got.dtype == true.dtype
+        np.testing.assert_array_equal(got, true)
+    np.testing.assert_array_equal(of_array(z.reshape(8, 12)[:, ::-2]), true.reshape(8, 12)[:, ::-2])
+    np.testing.assert_array_equal([of_scalar(number) for number in z], true)
+
+
+def test_parameters():
+    @numba.njit
+    def run(x):
+        return fastgrad.elu(x, 0.5), fastgrad.elu(x, alpha=2.0), fastgrad.leaky_relu(x, negative_slope=0.3)
+
+    assert run(-1.0) == (fastgrad.elu(-1.0, 0.5), fastgrad.elu(-1.0, 2.0), fastgrad.leaky_relu(-1.0, 0.3))
+
+
+def test_other_types_are_refused():
+    @numba.njit
+    def run(x):
+        return fastgrad.tanh(x)
+
+    with pytest.raises(numba.TypingError, match="complex128"):
+        run(1j)
+
+
+def test_registering_is_cheap_and_needs_no_import_of_ours():
+    code = "import numba, fastgrad; print(numba.njit(lambda x: fastgrad.tanh(x))(0.5))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(run.stdout) == float(fastgrad.tanh(0.5))
+    from fastgrad.kernels import overloads
+
+    start = time.perf_counter()
+    overloads.register()
+    assert time.perf_counter() - start < 0.05  # 0.3 ms; a slow machine is not a failure
