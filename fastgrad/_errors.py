@@ -10,3 +10,10 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return ValueError(f"unknown {kind} {name!r}{hint} known: {', '.join(names)}")
+
+
+def known(kind: str, name: str, names: Iterable[str]) -> str:
+    """``name``, if it is one of ``names``; otherwise the ValueError of :func:`unknown`."""
+    if name not in names:
+        raise unknown(kind, name, names)
+    return name

@@ -20,8 +20,8 @@ def positive_int(name: str, value) -> int:
 
 
 def real_number(name: str, value, *, above: float | None = None, minimum: float | None = None) -> float:
-    """``value`` as a finite float, greater than ``above`` or at least ``minimum``."""
-    if not isinstance(value, numbers.Real):
+    """``value`` as a finite float, greater than ``above`` or at least ``minimum``; a bool is not a number."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     number = float(value)
     if not np.isfinite(number):
@@ -44,15 +44,43 @@ def float_dtype(dtype) -> np.dtype:
     return found
 
 
+def listed(name: str, values) -> list:
+    """What an argument that takes several values holds; TypeError for a single value, a string included."""
+    if isinstance(values, str) or not np.iterable(values):
+        hint = "" if values is None else f"; for one give [{values!r}]"
+        raise TypeError(f"{name} must be several values, got {values!r}{hint}")
+    return list(values)
+
+
+def layer_sizes(sizes) -> tuple[int, ...]:
+    """``[n_in, n_1, ..., n_out]`` as integers, with a hidden layer at least."""
+    if not np.iterable(sizes) or isinstance(sizes, str | set | frozenset | dict):  # they have no order
+        raise TypeError(f"sizes must be [n_in, hidden ..., n_out], got {sizes!r}")
+    checked = tuple(positive_int(f"sizes[{i}]", size) for i, size in enumerate(sizes))
+    if len(checked) < 3:
+        raise ValueError(f"sizes must be [n_in, hidden ..., n_out] with a hidden layer, got {list(checked)}")
+    return checked
+
+
+def plain_array(name: str, values) -> np.ndarray:
+    """``np.asarray``, with a message of ours where the rows are of unequal length or there is nothing."""
+    if values is None:
+        raise TypeError(f"{name} must be an array, got None")
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, got rows of unequal length") from None
+
+
 def real_array(name: str, values, dtype=None) -> np.ndarray:
     """An array of ``dtype``; without one float32 and float64 are kept and other real types go to float64."""
-    array = np.asarray(values)
+    array = plain_array(name, values)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if dtype is None:
         dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
     with np.errstate(over="ignore"):  # beyond float32 is inf, and the finiteness check names its row
-        return np.ascontiguousarray(array, dtype=dtype)
+        return np.asarray(array, dtype=dtype, order="C")
 
 
 def matrix(name: str, values, shape: tuple[int | None, int | None], dtype=None) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgrad import formulas, kernels
 from fastgrad._errors import unknown
+from fastgrad._validation import real_array
 
 ACTIVATIONS = tuple(formulas.VALUES)
 
@@ -27,7 +28,7 @@ class Activation:
     parameter: float | None = None
 
     def __post_init__(self):
-        if self.name not in formulas.VALUES:
+        if self.name not in ACTIVATIONS:
             raise unknown("activation", self.name, ACTIVATIONS)
         if self.parameter_name is None:
             if self.parameter is not None:
@@ -71,8 +72,9 @@ class Activation:
         """The positively homogeneous activation that this one equals, to rounding, on inputs of size ``scale``.
 
         ReLU and Leaky ReLU are their own limits; tanh and ELU are linear near 0 (phi(z) = z - z^3/3 ..., below
-        2^-27 indistinguishable in float64; ELU: z + z^2/2 ..., below 2^-53); ELU is ReLU at large scale. None if
-        there is none: then powers of two cannot be carried through the activation.
+        2^-27 indistinguishable in float64; ELU: z + z^2/2 ..., below 2^-53); ELU is ReLU at a large scale, beside
+        which alpha is nothing. None if there is none: then powers of two cannot be carried through the
+        activation.
         """
         if self.name in ("relu", "leaky_relu"):
             return self
@@ -80,21 +82,26 @@ class Activation:
             return Activation("leaky_relu", 1.0)
         if self.name == "elu" and scale < 2.0**-53:
             return Activation("leaky_relu", self.parameter)
-        if self.name == "elu" and scale > 2.0**64:
+        if self.name == "elu" and scale > 2.0**64 * max(1.0, self.parameter):
             return Activation("relu")
         return None
 
     def __call__(self, x, out=None, backend: str = "compiled") -> np.ndarray:
-        """phi(x), elementwise."""
-        return kernels.get(backend).value(self.name, x, self.parameter, out=out)
+        """phi(x), elementwise; TypeError if x is complex or holds objects."""
+        return kernels.get(backend).value(self.name, _input(x, backend), self.parameter, out=out)
 
     def derivative(self, x, out=None, backend: str = "compiled") -> np.ndarray:
-        """phi'(x), elementwise, computed from x."""
-        return kernels.get(backend).derivative(self.name, x, self.parameter, out=out)
+        """phi'(x), elementwise, computed from x; errors as for calling the record."""
+        return kernels.get(backend).derivative(self.name, _input(x, backend), self.parameter, out=out)
 
     def value_and_derivative(self, x, out=(None, None), backend: str = "compiled") -> tuple[np.ndarray, np.ndarray]:
-        """phi(x) and phi'(x) in one pass."""
-        return kernels.get(backend).value_and_derivative(self.name, x, self.parameter, out=out)
+        """phi(x) and phi'(x) in one pass; errors as for calling the record."""
+        return kernels.get(backend).value_and_derivative(self.name, _input(x, backend), self.parameter, out=out)
+
+
+def _input(x, backend):
+    """x as the kernels read it: the compiled ones are NumPy ufuncs, which check and convert by themselves."""
+    return x if backend == "compiled" else real_array("x", x)
 
 
 def check_parameter(name: str, value: float) -> float:
@@ -102,6 +109,8 @@ def check_parameter(name: str, value: float) -> float:
 
     The upper end is where alpha e^z could leave the exponents that the kernels scale by.
     """
+    if isinstance(value, str | bytes | bool):  # float() would take them
+        raise TypeError(f"{name} must be a real number, got {value!r}")
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -137,7 +146,7 @@ def activation(name: "str | Activation", **parameter: float) -> Activation:
         if parameter:
             raise TypeError(f"{name} is a record already and takes no further parameter, got {', '.join(parameter)}")
         return name
-    if name not in formulas.VALUES:
+    if name not in ACTIVATIONS:
         raise unknown("activation", name, ACTIVATIONS)
     allowed = formulas.PARAMETERS.get(name, (None, None))[0]
     for given in parameter:

@@ -10,18 +10,13 @@
 #           Xavier that is every twelfth layer. Within it, and with weights up to 2^LARGEST_WEIGHT, no matrix
 #           product overflows in float32.
 #         - Sums of squares are float64: in float32 the naive sum is gone after half the depth.
-#         - What is averaged over seeds is the logarithm. At width 32 the mean of 600 raw ratios was .50 where
-#           the truth is 1.
 
 import math
-import statistics
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from fastgrad._validation import positive_int
 from fastgrad.losses import SCALED
 from fastgrad.network import MLP
 
@@ -38,7 +33,6 @@ SATURATING = ("sigmoid", "tanh", "elu")
 # The largest magnitude that rounds to 0 (half the smallest subnormal, ties to even), as a power of two.
 FLOAT32_ZERO, FLOAT64_ZERO = -150, -1075
 
-LOGARITHMS = ("log10_delta", "log10_weight_gradient", "log10_signal")
 _LOG10_2 = math.log10(2.0)
 
 
@@ -69,7 +63,7 @@ class GradientProfile:
     batch : int
     network : MLP
     X, y : ndarray
-        What was measured.
+        What was measured, not copied: ``diagnosis`` sees them as they are when it is first asked for.
     """
 
     log10_delta: np.ndarray
@@ -154,7 +148,7 @@ def profile(network: MLP, X, y) -> GradientProfile:
     ValueError
         Also if a weight is not finite or above 2^64 in magnitude, or a bias is not finite.
     """
-    weight_top = _check_parameters(network)
+    weight_top = _largest_weights(network)
     X = network.check_data(X)
     y = network.check_targets(y, len(X))
     depth = network.depth
@@ -215,8 +209,9 @@ def _deltas(network, ds, delta, k):
             k += d_exponent
 
 
-def _check_parameters(network):
+def _largest_weights(network):
     """log2 of each layer's largest weight; ValueError if a product could overflow or a bias is not finite."""
+    network.check_parameters()
     tops = []
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True), start=1):
         tops.append(_log2_max(weight, 0))
@@ -321,166 +316,10 @@ def half_life(decades_per_layer: float) -> float:
     return math.inf if decades_per_layer <= 0 else _LOG10_2 / decades_per_layer
 
 
-@dataclass(frozen=True, eq=False)
-class DecayMeasurement:
-    """Profiles of one kind of network over several seeds, and the means of their logarithms.
+def __getattr__(name):
+    """``decay.measure``, for comfort: what averages profiles over seeds stands one module on."""
+    if name in ("measure", "DecayMeasurement"):
+        from fastgrad import measurement
 
-    Attributes
-    ----------
-    profiles : tuple of GradientProfile
-        One per seed.
-    seeds : tuple of int
-    log10_delta, log10_weight_gradient, log10_signal : ndarray, shape (L,)
-        Means over the seeds.
-    log10_delta_sem, log10_weight_gradient_sem, log10_signal_sem : ndarray, shape (L,)
-        Their standard errors; NaN with one seed, or where a value is infinite.
-    saturated_fraction, dead_fraction : ndarray, shape (L - 1,)
-        Means over the seeds.
-    decades_per_layer : float
-        Mean over the seeds of each profile's fit.
-    decades_per_layer_interval : (float, float)
-        Its 95 % confidence interval, Student's t; (-inf, inf) with one seed.
-    decades_lost : float
-        Mean over the seeds.
-    half_life : float
-        Of the mean decades per layer.
-    float32_zero_layer, float64_zero_layer : int or None
-        Median over the seeds (the lower one of an even number), None if plain backpropagation mostly
-        survives.
-    """
-
-    profiles: tuple[GradientProfile, ...] = field(repr=False)
-    seeds: tuple
-    log10_delta: np.ndarray
-    log10_delta_sem: np.ndarray
-    log10_weight_gradient: np.ndarray
-    log10_weight_gradient_sem: np.ndarray
-    log10_signal: np.ndarray
-    log10_signal_sem: np.ndarray
-    saturated_fraction: np.ndarray
-    dead_fraction: np.ndarray
-    decades_per_layer: float
-    decades_per_layer_interval: tuple[float, float]
-    decades_lost: float
-    half_life: float
-    float32_zero_layer: int | None
-    float64_zero_layer: int | None
-
-
-def measure(
-    activation,
-    init,
-    depth: int,
-    width: int,
-    X,
-    y,
-    *,
-    seeds: Iterable[int] = range(20),
-    dtype="float32",
-    loss="cross_entropy",
-    n_out: int | None = None,
-    bias_std: float | None = None,
-    backend="compiled",
-) -> DecayMeasurement:
-    """Measure the gradient decay of ``depth`` hidden layers of ``width`` units at initialisation, over seeds.
-
-    Parameters
-    ----------
-    activation : str or Activation
-    init : str or Initializer
-    depth : int
-        Number of hidden layers.
-    width : int
-        Units per hidden layer.
-    X : array_like, shape (batch, n_in)
-    y : array_like
-        Integer labels, shape (batch,), or for the mean squared error targets, shape (batch, n_out).
-    seeds : iterable of int
-        One network each, all on the same batch.
-    dtype, loss, bias_std, backend
-        As for :class:`fastgrad.MLP`.
-    n_out : int, optional
-        Number of outputs; by default the largest label plus one (at least 2), or the columns of the targets.
-
-    Returns
-    -------
-    DecayMeasurement
-
-    Raises
-    ------
-    ValueError
-        If there are no seeds, depth or width is below 1, a name is unknown, or X or y does not fit.
-    TypeError
-        If depth, width or a seed is not an integer, or X or y has the wrong dtype.
-    """
-    depth, width = positive_int("depth", depth), positive_int("width", width)
-    if not np.iterable(seeds):
-        raise TypeError(f"seeds must be an iterable of integers, got {seeds!r}; for one give [{seeds!r}]")
-    seeds = tuple(seeds)
-    if not seeds:
-        raise ValueError("seeds must name at least one seed, got none")
-    X, y = np.asarray(X), np.asarray(y)
-    if n_out is None:
-        n_out = _outputs_of(loss, y)
-    sizes = [X.shape[1] if X.ndim == 2 else 1, *[width] * depth, n_out]
-    profiles = []
-    for seed in seeds:
-        network = MLP(sizes, activation, init, seed, dtype, loss, bias_std, backend)
-        profiles.append(profile(network, X, y))
-        # Drawn again when wanted: 20 networks of 100 layers of 512 units would hold 2 GB.
-        del network.weights, network.biases
-    return summarise(tuple(profiles), seeds)
-
-
-def _outputs_of(loss, y):
-    if loss == "mse":
-        return y.shape[1] if y.ndim == 2 else 1
-    labels = y.size and y.dtype.kind in "iu"  # anything else gets its error from the profile
-    return max(int(y.max()) + 1, 2) if labels else 2
-
-
-def summarise(profiles: tuple[GradientProfile, ...], seeds: tuple) -> DecayMeasurement:
-    """The means, standard errors and interval of profiles that differ in their seed alone."""
-    stack = {
-        name: np.stack([getattr(p, name) for p in profiles])
-        for name in (*LOGARITHMS, "saturated_fraction", "dead_fraction")
-    }
-    means = {name: values.mean(axis=0) for name, values in stack.items()}
-    errors = {f"{name}_sem": _standard_error(stack[name]) for name in LOGARITHMS}
-    slopes = np.array([p.decades_per_layer for p in profiles])
-    slope = float(slopes.mean())
-    return DecayMeasurement(
-        profiles=profiles,
-        seeds=seeds,
-        **means,
-        **errors,
-        decades_per_layer=slope,
-        decades_per_layer_interval=_interval(slopes),
-        decades_lost=float(np.mean([p.decades_lost for p in profiles])),
-        half_life=half_life(slope),
-        float32_zero_layer=_median_layer([p.float32_zero_layer for p in profiles]),
-        float64_zero_layer=_median_layer([p.float64_zero_layer for p in profiles]),
-    )
-
-
-def _standard_error(values):
-    """Standard error of the mean over the first axis; NaN for a single value and where one is infinite."""
-    if len(values) == 1:
-        return np.full(values.shape[1:], math.nan)
-    with np.errstate(invalid="ignore"):
-        return values.std(axis=0, ddof=1) / math.sqrt(len(values))
-
-
-def _interval(values):
-    """95 % confidence interval of the mean, Student's t."""
-    if len(values) == 1:
-        return (-math.inf, math.inf)
-    from scipy.special import stdtrit
-
-    mean = float(values.mean())
-    reach = float(stdtrit(len(values) - 1, 0.975) * _standard_error(values))
-    return (mean - reach, mean + reach)
-
-
-def _median_layer(layers):
-    return statistics.median_low([layer or 0 for layer in layers]) or None
+        return getattr(measurement, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

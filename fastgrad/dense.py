@@ -49,9 +49,9 @@ def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
     Raises
     ------
     ValueError
-        If a shape does not fit, or the activation or backend is unknown.
+        If a shape does not fit, the two arrays of ``out`` overlap, or the activation or backend is unknown.
     TypeError
-        If an array is not real, or ``out`` has another dtype.
+        If an array is not real, or ``out`` is not two arrays of the result's dtype.
     ImportError
         If the backend is not installed.
     """
@@ -62,16 +62,28 @@ def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
     if bias.shape != weight.shape[1:]:
         raise ValueError(f"bias must have shape ({weight.shape[1]},), got {bias.shape}")
     dtype = np.result_type(x, weight, bias)
-    shape = (x.shape[0], weight.shape[1])
-    y, d = out if out is not None else (np.empty(shape, dtype), np.empty(shape, dtype))
-    for name, array in (("y", y), ("d", d)):
+    y, d = _outputs(out, (x.shape[0], weight.shape[1]), dtype)
+    np.matmul(x, weight, out=y)
+    y += bias
+    return record.value_and_derivative(y, out=(y, d), backend=backend)
+
+
+def _outputs(out, shape, dtype):
+    """``out`` as (y, d), new arrays if it is None; TypeError or ValueError if they do not fit."""
+    if out is None:
+        return np.empty(shape, dtype), np.empty(shape, dtype)
+    y_and_d = tuple(out) if np.iterable(out) else (out,)
+    if [isinstance(array, np.ndarray) for array in y_and_d] != [True, True]:
+        got = f"{len(y_and_d)} of type {type(y_and_d[0]).__name__}" if y_and_d else "none"
+        raise TypeError(f"out must be two arrays, (y, d), got {got}")
+    for name, array in zip(("y", "d"), y_and_d, strict=True):
         if array.dtype != dtype:
             raise TypeError(f"out's {name} must have dtype {dtype}, got {array.dtype}")
         if array.shape != shape:
             raise ValueError(f"out's {name} must have shape {shape}, got {array.shape}")
-    np.matmul(x, weight, out=y)
-    y += bias
-    return record.value_and_derivative(y, out=(y, d), backend=backend)
+    if np.may_share_memory(*y_and_d):
+        raise ValueError("out's y and d must not overlap: each would be written over the other")
+    return y_and_d
 
 
 def dense_backward(dy, d, x, weight, *, backend="compiled"):

@@ -27,7 +27,7 @@ from fastgrad.decay import GradientProfile, decades_lost
 from fastgrad.initializers import Initializer, initializer
 from fastgrad.network import MLP
 
-VERDICTS = ("healthy", "vanishing", "exploding", "dead", "saturated")
+VERDICTS = ("healthy", "vanishing", "exploding", "saturated", "dead")
 
 # Decades between the first hidden layer's delta and the last's. One learning rate serves both: at two
 # decades the first learns a hundred times slower, so that one epoch for it is a hundred for the other.
@@ -92,7 +92,7 @@ class Diagnosis:
 
     Attributes
     ----------
-    verdict : {"healthy", "vanishing", "exploding", "dead", "saturated"}
+    verdict : {"healthy", "vanishing", "exploding", "saturated", "dead"}
     evidence : str
         The verdict's reasons in numbers.
     decades_lost : float
@@ -129,7 +129,13 @@ class Diagnosis:
 
 
 def diagnose(profile: GradientProfile) -> Diagnosis:
-    """The verdict on one profile, with its evidence; no causes (see :func:`diagnose_network`)."""
+    """The verdict on one profile, with its evidence; no causes (see :func:`diagnose_network`).
+
+    TypeError if it is something else than a :class:`fastgrad.GradientProfile`.
+    """
+    if not isinstance(profile, GradientProfile):
+        got = type(profile).__name__
+        raise TypeError(f"profile must be a GradientProfile, as network.gradient_profile(X, y) gives it, got {got}")
     if profile.log10_delta[-1] == -math.inf:
         return Diagnosis("healthy", "delta is 0 at the output already: the loss is at its minimum here", 0.0)
     lost = _lost(profile.log10_delta)

@@ -11,7 +11,7 @@ draw one weight matrix, shape ``(fan_in, fan_out)``.
 #         - There is one variance per rule, read by the draw, by the theory and by the tests.
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ from fastgrad._validation import float_dtype, positive_int, real_number
 # Standard deviation of a standard normal cut off at +-2: Keras divides by it, so that its variance is right.
 TRUNCATED_STD = 0.87962566103423978
 MODES = ("fan_in", "fan_out", "fan_avg")
+
+# Variances are squares, and within these every one of them is an ordinary float64.
+SMALLEST_SCALE, LARGEST_SCALE = 2.0**-500, 2.0**500
 
 Seed = int | np.random.SeedSequence
 Rng = Seed | np.random.Generator
@@ -102,7 +105,7 @@ class Initializer:
     options: Mapping[str, float | str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self):
-        name = _ALIASES.get(self.name, self.name)
+        name = _ALIASES.get(self.name, self.name) if isinstance(self.name, str) else None
         if name not in _RULES:
             raise unknown("initializer", self.name, (*INITIALIZERS, *_ALIASES))
         options = {**_RULES[name].defaults}
@@ -136,9 +139,13 @@ class Initializer:
         return _RULES[self.name].bias_variance(fan_in)
 
     def weight(self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32) -> np.ndarray:
-        """Weights, shape ``(fan_in, fan_out)``, drawn from ``rng``: a seed, SeedSequence or Generator."""
+        """Weights, shape ``(fan_in, fan_out)``, drawn from ``rng``: a seed, SeedSequence or Generator.
+
+        ValueError if they are too large for the dtype.
+        """
         shape, dtype = _check_shape(shape), float_dtype(dtype)
         std = math.sqrt(self.weight_variance(*shape))
+        check_fits(f"weights of {self}", std, dtype)
         return _RULES[self.name].draw(generator(rng), std, shape).astype(dtype, copy=False)
 
     def bias(self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32) -> np.ndarray:
@@ -185,7 +192,7 @@ def generator(rng: Rng) -> np.random.Generator:
     """A Generator from a non-negative int seed, a SeedSequence or a Generator, which is returned as it is."""
     if isinstance(rng, np.random.Generator):
         return rng
-    return np.random.default_rng(_seed_sequence(rng))
+    return np.random.default_rng(_seed_sequence(rng, "an integer, a numpy.random.SeedSequence or Generator"))
 
 
 def layer_seed(seed: Seed, *key: int) -> np.random.SeedSequence:
@@ -203,11 +210,26 @@ def check_seed(seed: Seed) -> Seed:
     return seed
 
 
-def _seed_sequence(seed):
+def check_distinct(seeds: Sequence[Seed]) -> None:
+    """ValueError if two of the seeds give the same stream: the second adds nothing but false certainty."""
+    streams = set()
+    for count, seed in enumerate(seeds, start=1):
+        streams.add(_seed_sequence(seed).generate_state(4).tobytes())
+        if len(streams) < count:
+            raise ValueError(f"seeds must differ, but {' '.join(repr(seed).split())} is there twice")
+
+
+def check_fits(what: str, std: float, dtype: np.dtype) -> None:
+    """ValueError if numbers of this standard deviation may leave the dtype's range."""
+    if 16 * std > float(np.finfo(dtype).max):  # beyond 16 deviations a normal has a mass of 1e-57
+        raise ValueError(f"{what} have a standard deviation of {std:.3g}, which is too large for {dtype}")
+
+
+def _seed_sequence(seed, allowed="an integer or a numpy.random.SeedSequence"):
     if isinstance(seed, np.random.SeedSequence):
         return seed
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
-        raise TypeError(f"a seed must be an integer or a numpy.random.SeedSequence, got {seed!r}")
+        raise TypeError(f"a seed must be {allowed}, got {seed!r}")
     if seed < 0:
         raise ValueError(f"a seed must be at least 0, got {seed}")
     return np.random.SeedSequence(int(seed))
@@ -226,9 +248,12 @@ def _check_option(key, value):
         if value not in MODES:
             raise unknown("fan mode", value, MODES)
         return value
-    if key == "gain":
-        return real_number("gain", value, above=0.0)
-    return real_number(key, value, minimum=0.0)
+    number = real_number(key, value, **({"above": 0.0} if key == "gain" else {"minimum": 0.0}))
+    if number > LARGEST_SCALE:
+        raise ValueError(f"{key} must be at most 2**500, got {value!r}")
+    if key in ("gain", "std") and 0 < number < SMALLEST_SCALE:
+        raise ValueError(f"{key} must be at least 2**-500{' or 0' if key == 'std' else ''}, got {value!r}")
+    return number
 
 
 def xavier_normal(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
@@ -238,7 +263,7 @@ def xavier_normal(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> n
     ----------
     shape : (fan_in, fan_out)
     gain : float
-        Factor on the standard deviation, above 0; ``activation(name).gain`` is one that keeps delta's scale.
+        Factor on the standard deviation, 2^-500 to 2^500; ``activation(name).gain`` is one that keeps delta's scale.
     rng : int, SeedSequence or Generator
     dtype : float32 or float64
 
@@ -249,7 +274,7 @@ def xavier_normal(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> n
     Raises
     ------
     ValueError
-        If the shape is not two positive numbers, or the gain is not finite and above 0.
+        If the shape is not two positive numbers, or the gain is out of range or too large for the dtype.
     TypeError
         If the dtype, the seed or a fan has the wrong type.
 
@@ -275,7 +300,7 @@ def he_normal(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng
     ----------
     shape : (fan_in, fan_out)
     negative_slope : float
-        Of the Leaky ReLU that follows, at least 0; 0 for ReLU.
+        Of the Leaky ReLU that follows, 0 to 2^500; 0 for ReLU.
     mode : {"fan_in", "fan_out", "fan_avg"}
         Which fan: ``fan_in`` keeps the scale of the signal, ``fan_out`` that of delta.
     rng : int, SeedSequence or Generator
@@ -288,7 +313,7 @@ def he_normal(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng
     Raises
     ------
     ValueError
-        If the shape is not two positive numbers, the slope is negative or not finite, or the mode is unknown.
+        If the shape is not two positive numbers, the slope is out of range, or the mode is unknown.
     TypeError
         If the dtype, the seed or a fan has the wrong type.
 
@@ -349,7 +374,7 @@ def normal(shape, std: float = 0.01, rng: Rng = 0, dtype=np.float32) -> np.ndarr
     """Normal weights of a fixed standard deviation, whatever the fans.
 
     What Xavier and He replace; 0.01 is the choice of Krizhevsky et al. 2012 (AlexNet), section 5. ``std`` is
-    finite and at least 0. Errors as in :func:`xavier_normal`.
+    0 or from 2^-500 to 2^500. Errors as in :func:`xavier_normal`.
     """
     return Initializer("normal", {"std": std}).weight(shape, rng, dtype)
 

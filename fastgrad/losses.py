@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from fastgrad._validation import data_matrix, real_array
+from fastgrad._validation import data_matrix, plain_array, real_array
 
 # Where the other classes' largest log-probability is below this, delta counts as 0: so large a logarithm has
 # no digits left for what a layer changes.
@@ -44,7 +44,7 @@ def cross_entropy(outputs, labels) -> tuple[float, np.ndarray]:
     TypeError
         If the outputs are not real, or the labels are not integers.
     """
-    return _plain("cross_entropy", outputs, labels)
+    return _plain("cross_entropy", outputs, labels, "labels")
 
 
 def mse(outputs, targets) -> tuple[float, np.ndarray]:
@@ -69,7 +69,7 @@ def mse(outputs, targets) -> tuple[float, np.ndarray]:
     TypeError
         If the outputs or targets are not real.
     """
-    return _plain("mse", outputs, targets)
+    return _plain("mse", outputs, targets, "targets")
 
 
 def scaled_cross_entropy(outputs, labels, exponent=0):
@@ -85,7 +85,7 @@ def scaled_cross_entropy(outputs, labels, exponent=0):
     e = np.exp(t)
     e[rows, top] = 0.0
     log_p = t - np.log1p(e.sum(axis=1, keepdims=True))
-    loss = -log_p[rows, labels].mean()
+    loss = 0.0 - log_p[rows, labels].mean()  # never -0.0
 
     log_p[rows, labels] = -np.inf  # from here on: the other classes
     largest = float(log_p.max())
@@ -116,18 +116,19 @@ SCALED = {"cross_entropy": scaled_cross_entropy, "mse": scaled_mse}
 LOSSES = tuple(SCALED)
 
 
-def check_targets(loss: str, y, batch: int, n_out: int, dtype) -> np.ndarray:
+def check_targets(loss: str, y, batch: int, n_out: int, dtype, name: str = "y") -> np.ndarray:
     """``y`` as the array this loss wants for ``(batch, n_out)`` outputs, or the error that says why not."""
     if loss == "mse":
-        return data_matrix("y", y, (batch, n_out), dtype)
-    labels = np.asarray(y)
+        return data_matrix(name, y, (batch, n_out), dtype)
+    labels = plain_array(name, y)
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"y must hold integer labels for the cross-entropy, got dtype {labels.dtype}")
+        raise TypeError(f"{name} must hold integer labels for the cross-entropy, got dtype {labels.dtype}")
     if labels.shape != (batch,):
-        raise ValueError(f"y must have shape ({batch},), one label per row of the batch, got {labels.shape}")
+        raise ValueError(f"{name} must have shape ({batch},), one label per row of the batch, got {labels.shape}")
     bad = np.flatnonzero((labels < 0) | (labels >= n_out))
     if bad.size:
-        raise ValueError(f"y must hold labels from 0 to {n_out - 1}, but row {bad[0]} holds {labels[bad[0]]}")
+        row = bad[0]
+        raise ValueError(f"{name} must hold labels from 0 to {n_out - 1}, but row {row} holds {labels[row]}")
     return labels
 
 
@@ -137,10 +138,10 @@ def check_n_out(loss: str, n_out: int) -> None:
         raise ValueError(f"the cross-entropy needs at least 2 outputs, one per class, got {n_out}")
 
 
-def _plain(loss, outputs, targets):
+def _plain(loss, outputs, targets, name):
     outputs = real_array("outputs", outputs)
     outputs = data_matrix("outputs", outputs, (None, None), outputs.dtype)
     check_n_out(loss, outputs.shape[1])
-    targets = check_targets(loss, targets, *outputs.shape, outputs.dtype)
+    targets = check_targets(loss, targets, *outputs.shape, outputs.dtype, name)
     value, delta, k = SCALED[loss](outputs, targets)
     return value, np.ldexp(delta, k)

@@ -14,6 +14,7 @@ from numpy.polynomial.legendre import leggauss
 from scipy.special import erfcx, gamma
 
 from fastgrad import activations
+from fastgrad._validation import real_array
 from fastgrad.activations import Activation
 
 _x, _w = leggauss(64)
@@ -42,6 +43,8 @@ def second_moment(activation: str | Activation, q):
     ------
     ValueError
         If q is negative, infinite or NaN.
+    TypeError
+        If q is not real.
     """
     phi, q = activations.activation(activation), check_q(q)
     if phi.name in ("relu", "leaky_relu"):
@@ -109,8 +112,8 @@ def _elu_below(q):
 
 
 def check_q(q, name="q"):
-    """``q`` as a float64 array; ValueError unless finite and at least 0."""
-    q = np.asarray(q, dtype=np.float64)
+    """``q`` as a float64 array; TypeError unless real, ValueError unless finite and at least 0."""
+    q = real_array(name, q, np.float64)
     bad = ~(np.isfinite(q) & (q >= 0))
     if bad.any():
         raise ValueError(f"{name} must be finite and at least 0, got {q[bad].flat[0]}")

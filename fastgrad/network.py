@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgrad import activations, initializers, kernels
 from fastgrad._errors import unknown
-from fastgrad._validation import data_matrix, float_dtype, positive_int, real_number
+from fastgrad._validation import data_matrix, float_dtype, layer_sizes, listed, real_number
 from fastgrad.dense import affine_backward, affine_forward
 from fastgrad.losses import LOSSES, SCALED, check_n_out, check_targets
 
@@ -34,7 +34,8 @@ class MLP:
     Attributes
     ----------
     weights, biases : list of ndarray
-        Shapes ``(fan_in, fan_out)`` and ``(fan_out,)``, from the input to the output. They may be replaced.
+        Shapes ``(fan_in, fan_out)`` and ``(fan_out,)``, from the input to the output. They may be replaced by
+        others of the same shape and dtype; the next call says so if they are not.
     activation : Activation
     initializer : Initializer
     sizes : tuple of int
@@ -63,11 +64,7 @@ class MLP:
         bias_std=None,
         backend="compiled",
     ):
-        if not np.iterable(sizes):
-            raise TypeError(f"sizes must be [n_in, hidden ..., n_out], got {sizes!r}")
-        self.sizes = tuple(positive_int(f"sizes[{i}]", size) for i, size in enumerate(sizes))
-        if len(self.sizes) < 3:
-            raise ValueError(f"sizes must be [n_in, hidden ..., n_out] with a hidden layer, got {sizes}")
+        self.sizes = layer_sizes(sizes)
         if loss not in LOSSES:
             raise unknown("loss", loss, LOSSES)
         check_n_out(loss, self.sizes[-1])
@@ -102,6 +99,7 @@ class MLP:
     def _bias(self, shape, seed):
         if self.bias_std is None:
             return self.initializer.bias(shape, seed, self.dtype)
+        initializers.check_fits("biases", self.bias_std, self.dtype)
         draw = initializers.generator(seed).normal(0.0, self.bias_std, shape[1])
         return draw.astype(self.dtype, copy=False)
 
@@ -119,6 +117,7 @@ class MLP:
     @np.errstate(over="ignore", invalid="ignore")  # a network that overflows answers inf or NaN
     def predict(self, X) -> np.ndarray:
         """The outputs (logits for the cross-entropy), shape (batch, n_out), of X, shape (batch, n_in)."""
+        self.check_parameters()
         h = self.check_data(X)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             z = affine_forward(h, weight, bias)
@@ -147,11 +146,12 @@ class MLP:
         Raises
         ------
         ValueError
-            If a shape does not fit, the batch is empty, a value is NaN or infinite, or a label is out of
-            range.
+            If a shape does not fit, the batch is empty, a value is NaN or infinite, a label is out of range,
+            or weights or biases were replaced by others of the wrong shape.
         TypeError
-            If X or y has the wrong dtype.
+            If X, y or replaced weights or biases have the wrong dtype.
         """
+        self.check_parameters()
         X = self.check_data(X)
         y = self.check_targets(y, len(X))
         hs, ds = [X], []  # layer inputs, (batch, fan_in); phi' of the hidden layers, (batch, fan_out)
@@ -180,6 +180,23 @@ class MLP:
         from fastgrad.decay import profile
 
         return profile(self, X, y)
+
+    def check_parameters(self) -> None:
+        """ValueError or TypeError unless weights and biases are arrays of the network's shapes and dtype."""
+        self._check("weight", self.weights, tuple(pairwise(self.sizes)))
+        self._check("bias", self.biases, tuple((n,) for n in self.sizes[1:]))
+
+    def _check(self, name, arrays, shapes):
+        arrays = listed(name, arrays)
+        if len(arrays) != len(shapes):
+            raise ValueError(f"there must be a {name} for each of the {len(shapes)} layers, got {len(arrays)}")
+        for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True), start=1):
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"layer {layer}: the {name} must be an array, got {type(array).__name__}")
+            if array.shape != shape:
+                raise ValueError(f"layer {layer}: the {name} must have shape {shape}, got {array.shape}")
+            if array.dtype != self.dtype:
+                raise TypeError(f"layer {layer}: the {name} must be {self.dtype}, got {array.dtype}")
 
     def check_data(self, X) -> np.ndarray:
         """X as a finite (batch, n_in) array of this network's dtype, or the error that says why not."""

@@ -20,6 +20,7 @@ import functools
 import itertools
 import json
 import math
+import operator
 import os
 import time
 from collections import Counter
@@ -31,16 +32,17 @@ from pathlib import Path
 import numpy as np
 
 import fastgrad
-from fastgrad import datasets, decay, diagnosis, kernels, theory
+from fastgrad import datasets, diagnosis, kernels, theory
 from fastgrad._errors import unknown
-from fastgrad._validation import positive_int
+from fastgrad._validation import listed, positive_int
 from fastgrad.activations import Activation, activation
-from fastgrad.initializers import Initializer, initializer
+from fastgrad.diagnosis import VERDICTS
+from fastgrad.initializers import Initializer, check_distinct, initializer
+from fastgrad.measurement import mean_interval, measure
 
 CELLS_FILE = "cells.jsonl"
 CLASSES = 10
 DTYPES = ("float32", "float64")
-VERDICTS = ("healthy", "vanishing", "exploding", "saturated", "dead")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Cell:
     Raises
     ------
     ValueError, TypeError
-        If a name is unknown, a size or an option is out of range, or the batch is larger than the data.
+        If a name is unknown, a size, a seed or an option is out of range or of the wrong type, or a seed is there
+        twice.
     """
 
     activation: str
@@ -68,23 +71,27 @@ class Cell:
     init_options: tuple[tuple[str, float | str], ...] = ()
 
     def __post_init__(self):
-        for name in ("depth", "width", "batch"):
-            positive_int(name, getattr(self, name))
+        sizes = {name: positive_int(name, getattr(self, name)) for name in ("depth", "width", "batch")}
         if self.data not in datasets.DATASETS:
             raise unknown("data set", self.data, datasets.DATASETS)
         if self.dtype not in DTYPES:
             raise unknown("dtype", self.dtype, DTYPES)
         if self.backend not in kernels.BACKENDS:
             raise unknown("backend", self.backend, kernels.BACKENDS)
-        if not self.seeds:
-            raise ValueError("seeds must name at least one seed")
+        seeds = listed("seeds", self.seeds)
+        if not seeds:
+            raise ValueError("seeds must name at least one seed, got none")
+        check_distinct(seeds)
+        if any(isinstance(seed, np.random.SeedSequence) for seed in seeds):
+            raise TypeError("the seeds of a Cell must be integers, got a SeedSequence")
         record = Activation(self.activation, self.parameter)
         rule = initializer(self.init, **dict(self.init_options))
-        normal_form = {
+        normal_form = {  # equal cells compare equal, and JSON can hold them
+            **sizes,
             "parameter": record.parameter,
             "init": rule.name,
             "init_options": tuple(sorted(rule.options.items())),
-            "seeds": tuple(self.seeds),
+            "seeds": tuple(map(operator.index, seeds)),
         }
         for name, value in normal_form.items():
             object.__setattr__(self, name, value)
@@ -168,8 +175,13 @@ def grid(
     depths: Iterable[int],
     **common,
 ) -> list[Cell]:
-    """Every activation with every initialiser at every depth, each once; ``common`` are fields of Cell."""
-    pairs = itertools.product(map(activation, activations), map(initializer, inits), depths)
+    """Every activation with every initialiser at every depth, each once; ``common`` are fields of Cell.
+
+    TypeError if one of the three is a single value, and otherwise as Cell.
+    """
+    activations = map(activation, listed("activations", activations))
+    inits = map(initializer, listed("inits", inits))
+    pairs = itertools.product(activations, inits, listed("depths", depths))
     cells = (
         Cell(
             phi.name,
@@ -189,12 +201,16 @@ def check(cells: Sequence[Cell]) -> None:
 
     Raises
     ------
+    TypeError
+        If one of them is not a :class:`Cell`.
     ValueError
         If a batch is larger than its data set.
     ImportError
         If a data set or a backend needs a package that is missing.
     """
     for cell in cells:
+        if not isinstance(cell, Cell):
+            raise TypeError(f"cells must be Cell records, got {cell!r}")
         kernels.get(cell.backend)
         rows = len(_data(cell.data)[0])
         if cell.batch > rows:
@@ -206,13 +222,13 @@ def measure_cell(cell: Cell) -> CellResult:
     start = time.perf_counter()
     X, y = (array[: cell.batch] for array in _data(cell.data))
     phi, rule = Activation(cell.activation, cell.parameter), initializer(cell.init, **dict(cell.init_options))
-    measured = decay.measure(
+    measured = measure(
         phi, rule, cell.depth, cell.width, X, y,
         seeds=cell.seeds, dtype=cell.dtype, n_out=CLASSES, backend=cell.backend,
     )  # fmt: skip
     sizes = [X.shape[1], *[cell.width] * cell.depth, CLASSES]
     predicted = theory.predict(phi, rule, sizes, q0=np.mean(X**2, axis=1))
-    ratio, low, high = _mean_interval([p.log10_delta - p.log10_delta[-1] for p in measured.profiles])
+    ratio, low, high = mean_interval(np.array([_relative_to_output(p.log10_delta) for p in measured.profiles]))
     band_low, band_high = predicted.mean_band(len(cell.seeds))
     verdict, votes, evidence = _verdict(measured)
     return CellResult(
@@ -267,10 +283,10 @@ def run_study(
     ------
     OSError
         If the folder cannot be written to, before anything is measured.
-    ValueError, ImportError
+    ValueError, TypeError, ImportError
         As :func:`check`, likewise.
     """
-    cells = list(cells)
+    cells = listed("cells", cells)
     positive_int("workers", workers)
     check(cells)
     stored = _open_folder(out) if out is not None else {}
@@ -342,18 +358,10 @@ def _data(name):
     return datasets.load(name)
 
 
-def _mean_interval(samples):
-    """Mean over the first axis and its 95 % Student-t interval."""
-    from scipy.special import stdtrit
-
-    samples = np.asarray(samples, dtype=np.float64)
-    count = len(samples)
-    with np.errstate(invalid="ignore"):
-        mean = samples.mean(axis=0)
-        if count == 1:
-            return mean, np.full_like(mean, -np.inf), np.full_like(mean, np.inf)
-        half = stdtrit(count - 1, 0.975) * samples.std(axis=0, ddof=1) / math.sqrt(count)
-        return mean, mean - half, mean + half
+@np.errstate(invalid="ignore")
+def _relative_to_output(log10_delta):
+    """log10 of delta over the output layer's; NaN where that is exactly 0."""
+    return log10_delta - log10_delta[-1]
 
 
 def _verdict(measured):

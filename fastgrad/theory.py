@@ -39,7 +39,7 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from fastgrad import activations, decay
-from fastgrad._validation import data_matrix, positive_int, real_number
+from fastgrad._validation import data_matrix, layer_sizes, positive_int, real_number
 from fastgrad.activations import Activation
 from fastgrad.initializers import Initializer, initializer
 from fastgrad.moments import (
@@ -246,7 +246,10 @@ def predict(
     Raises
     ------
     ValueError
-        If ``sizes`` has no hidden layer, both ``X`` and ``q0`` are given, or one of them is not finite.
+        If ``sizes`` has no hidden layer, both ``X`` and ``q0`` are given, or one of them has the wrong shape or is
+        not finite.
+    TypeError
+        If a size is not an integer, or ``X`` or ``q0`` is not real.
 
     Examples
     --------
@@ -254,9 +257,7 @@ def predict(
     0.1505
     """
     phi, init = activations.activation(activation), initializer(init)
-    sizes = [positive_int(f"sizes[{i}]", size) for i, size in enumerate(sizes)]
-    if len(sizes) < 3:
-        raise ValueError(f"sizes must be [n_in, hidden widths ..., n_out] with a hidden layer, got {sizes}")
+    sizes = layer_sizes(sizes)
     fans = list(pairwise(sizes))
     weight = np.array([init.weight_variance(*fan) for fan in fans])
     if bias_std is None:
@@ -372,9 +373,13 @@ def _sample_q(X, q0, n_in):
     if X is not None and q0 is not None:
         raise ValueError("give X or q0, not both")
     if X is not None:
-        q = np.square(data_matrix("X", X, (None, n_in), np.float64)).mean(axis=1)
+        with np.errstate(over="ignore"):  # to inf, which is refused
+            q = np.square(data_matrix("X", X, (None, n_in), np.float64)).mean(axis=1)
+        q = check_q(q, "the mean square of X")
     else:
         q = np.atleast_1d(check_q(1.0 if q0 is None else q0, "q0"))
+    if q.ndim > 1 or q.size == 0:
+        raise ValueError(f"q0 must be one number or one per sample, got shape {q.shape}")
     groups = np.array_split(np.sort(q), min(q.size, REPRESENTATIVES))
     return np.array([group.mean() for group in groups]), np.array([group.size / q.size for group in groups])
 
@@ -382,7 +387,8 @@ def _sample_q(X, q0, n_in):
 def _where_one(ratio):
     """Where ratio falls through 1; 0 if it starts there or below, inf if it stays above, NaN if upon it."""
     log_q = np.linspace(-LOG_Q, LOG_Q, 47)
-    excess = ratio(np.exp(log_q)) - 1.0
+    with np.errstate(over="ignore"):  # a ratio beyond float64 is above 1 all the same
+        excess = ratio(np.exp(log_q)) - 1.0
     below = np.flatnonzero(excess < -MARGINAL)
     above = np.flatnonzero(excess[: below[0] if below.size else None] > MARGINAL)
     if not above.size:

@@ -98,3 +98,25 @@ def test_labels_and_defaults():
 def test_wrong_calls(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_backend_reads_other_real_types_as_float64(name, backend):
+    """The compiled backend is NumPy ufuncs, which do; without this tanh of the integer 1 was the integer 0."""
+    if backend == "numba":
+        pytest.importorskip("numba")
+    phi = activation(name)
+    for x in (np.array([-3, 0, 2], np.int8), np.array([-3, 0, 2], np.float16), [-3, 0, 2], -3):
+        for got, want in zip(phi.value_and_derivative(x, backend=backend), phi.value_and_derivative(x), strict=True):
+            assert got.dtype == np.float64
+            assert got.shape == np.shape(x)
+            assert np.abs(got - want).max() <= 1e-15 * np.abs(want).max()
+        assert np.array_equal(phi(x, backend=backend), phi.value_and_derivative(x, backend=backend)[0])
+        assert np.array_equal(phi.derivative(x, backend=backend), phi.value_and_derivative(x, backend=backend)[1])
+
+
+def test_elu_is_relu_only_where_alpha_is_nothing_beside_the_scale():
+    assert activation("elu").homogeneous_limit(2.0**65) == activation("relu")
+    assert activation("elu", alpha=2.0**90).homogeneous_limit(2.0**70) is None
+    assert activation("elu", alpha=2.0**90).homogeneous_limit(2.0**155) == activation("relu")

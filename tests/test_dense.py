@@ -4,29 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from checks_network import COMPLEX, LIMIT, assert_close
 
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.dense import affine_backward, affine_forward, dense_backward, dense_forward
 
 BACKENDS = ["compiled", "numba", "numpy"]
-LIMIT = {"float64": 1e-9, "float32": 5e-5}
-
-# Analytic in z away from the kink, so that Im f(z + ih) / h is f'(z) to rounding (Squire and Trapp 1998).
-COMPLEX = {
-    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
-    "tanh": np.tanh,
-    "relu": lambda z: np.where(z.real > 0, z, 0),
-    "leaky_relu": lambda z: np.where(z.real > 0, z, 0.01 * z),
-    "elu": lambda z: np.where(z.real > 0, z, np.exp(z) - 1),
-}
-
-
-def assert_close(got, want, limit):
-    """In norm, and every entry relative to the tensor's largest."""
-    error = np.abs(got.astype(np.float64) - want)
-    assert got.shape == want.shape
-    assert np.linalg.norm(error) <= limit * np.linalg.norm(want)
-    assert error.max() <= limit * np.abs(want).max()
 
 
 def complex_step(function, array):
@@ -173,3 +156,11 @@ Y = np.ones((3, 4))
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+def test_out_may_be_one_array_of_two():
+    both = np.empty((2, 3, 4))
+    y, d = dense_forward(X, W, B, "tanh", out=both)
+    assert np.array_equal(both, dense_forward(X, W, B, "tanh"))
+    assert np.shares_memory(y, both)
+    assert np.shares_memory(d, both)

@@ -1,69 +1,21 @@
 """Networks: gradients against complex step and PyTorch, reproducible parameters, clear errors."""
 
+import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 
+import checks_network
 import numpy as np
 import pytest
+from checks_network import LIMIT, assert_all_close, data
 
+import fastgrad
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.initializers import initializer
 from fastgrad.losses import LOSSES
 from fastgrad.network import MLP
 
 BACKENDS = ["compiled", "numba", "numpy"]
-LIMIT = {"float64": 1e-9, "float32": 5e-5}
-
-COMPLEX = {
-    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
-    "tanh": np.tanh,
-    "relu": lambda z: np.where(z.real > 0, z, 0),
-    "leaky_relu": lambda z: np.where(z.real > 0, z, 0.01 * z),
-    "elu": lambda z: np.where(z.real > 0, z, np.exp(z) - 1),
-}
-
-
-def complex_loss(name, loss, parameters, X, y):
-    """The loss from formulas of its own, for complex parameters."""
-    h = X
-    for weight, bias in parameters[:-1]:
-        h = COMPLEX[name](h @ weight + bias)
-    o = h @ parameters[-1][0] + parameters[-1][1]
-    if loss == "mse":
-        return np.mean((o - y) ** 2)
-    return np.mean(np.log(np.exp(o).sum(axis=1)) - o[np.arange(len(y)), y])
-
-
-def complex_step_gradients(name, loss, parameters, X, y):
-    parameters = [[a.astype(np.complex128) for a in pair] for pair in parameters]
-    gradients = []
-    for pair in parameters:
-        gradients.append([])
-        for array in pair:
-            gradient = np.empty(array.shape)
-            for index in np.ndindex(array.shape):
-                kept = array[index]
-                array[index] += 1e-30j
-                gradient[index] = complex_loss(name, loss, parameters, X, y).imag / 1e-30
-                array[index] = kept
-            gradients[-1].append(gradient)
-    return complex_loss(name, loss, parameters, X, y).real, gradients
-
-
-def assert_close(got, want, limit):
-    """Per tensor: in norm, and every entry relative to the largest."""
-    for one, other in zip(got, want, strict=True):
-        for g, w in zip(one, other, strict=True):
-            assert g.shape == w.shape
-            error = np.abs(g.astype(np.float64) - w)
-            assert np.linalg.norm(error) <= limit * np.linalg.norm(w)
-            assert error.max() <= limit * np.abs(w).max()
-
-
-def data(loss, n_in=3, n_out=3, batch=5, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((batch, n_in)).astype(np.float32)  # exact in both dtypes
-    y = rng.integers(0, n_out, batch) if loss == "cross_entropy" else rng.integers(-4, 4, (batch, n_out)) / 4
-    return X, y
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -73,14 +25,7 @@ def data(loss, n_in=3, n_out=3, batch=5, seed=0):
 def test_gradients_against_complex_step(name, loss, dtype, backend):
     if backend == "numba":
         pytest.importorskip("numba")
-    net = MLP([3, 5, 4, 3], name, "xavier_normal", seed=1, dtype=dtype, loss=loss, bias_std=0.3, backend=backend)
-    X, y = data(loss)
-    value, gradients = net.loss_and_gradients(X, y)
-    parameters = list(zip(net.weights, net.biases, strict=True))
-    want, want_gradients = complex_step_gradients(name, loss, parameters, X.astype(np.float64), y)
-    assert abs(value / want - 1) <= LIMIT[dtype]
-    assert_close(gradients, want_gradients, LIMIT[dtype])
-    assert all(g.dtype == dtype for pair in gradients for g in pair)
+    checks_network.gradients(name, loss, dtype, backend)
 
 
 def test_the_test_sees_wrong_gradients():
@@ -93,7 +38,7 @@ def test_the_test_sees_wrong_gradients():
         [(w * np.nan, b) for w, b in good],
     ):
         with pytest.raises(AssertionError):
-            assert_close(wrong, good, LIMIT["float64"])
+            assert_all_close(wrong, good, LIMIT["float64"])
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -119,8 +64,8 @@ def test_gradients_against_pytorch(name, loss, dtype):
     total = F.cross_entropy(outputs, target) if loss == "cross_entropy" else F.mse_loss(outputs, target)
     total.backward()
     assert abs(value / total.item() - 1) <= LIMIT[dtype]
-    assert_close(gradients, [[p.grad.numpy() for p in pair] for pair in parameters], LIMIT[dtype])
-    assert_close([[net.predict(X)]], [[outputs.detach().numpy()]], LIMIT[dtype])
+    assert_all_close(gradients, [[p.grad.numpy() for p in pair] for pair in parameters], LIMIT[dtype])
+    assert_all_close([[net.predict(X)]], [[outputs.detach().numpy()]], LIMIT[dtype])
 
 
 def test_layer_streams_depend_on_seed_and_layer_alone():
@@ -266,3 +211,35 @@ def with_bad(row, value):
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+def test_pickled_networks_are_the_same_networks():
+    net = MLP([4, 3, 2], fastgrad.activation("elu", alpha=0.5), "torch_linear", np.random.SeedSequence(5), "float64")
+    net.weights[0] *= 2.0  # as training does
+    back = pickle.loads(pickle.dumps(net))
+    assert repr(back) == repr(net)
+    assert all(np.array_equal(a, b) for a, b in zip(back.weights + back.biases, net.weights + net.biases, strict=True))
+    assert np.array_equal(back.predict(X), net.predict(X))
+
+
+def test_a_spawning_seed_sequence_is_the_same_seed():
+    root = np.random.SeedSequence(3)
+    before = MLP([7, 6, 5], seed=root, backend="numpy").weights[1]
+    root.spawn(4)
+    assert np.array_equal(before, MLP([7, 6, 5], seed=root, backend="numpy").weights[1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_threads_may_share_a_network(backend):
+    """Also one whose parameters and kernels are not there yet."""
+    if backend == "numba":
+        pytest.importorskip("numba")
+    inputs, labels = data("cross_entropy", 20, 5, 64)
+    net = MLP([20, *[32] * 4, 5], "elu", dtype="float64", backend=backend)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: net.loss_and_gradients(inputs, labels), range(40)))
+    want = MLP([20, *[32] * 4, 5], "elu", dtype="float64", backend=backend).loss_and_gradients(inputs, labels)
+    for loss, gradients in found:
+        assert loss == want[0]
+        for pair, expected in zip(gradients, want[1], strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(pair, expected, strict=True))

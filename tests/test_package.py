@@ -13,9 +13,19 @@ from fastgrad.kernels import printer
 PACKAGE = Path(fastgrad.__file__).parent
 # A module may import those to its left when it is loaded (lazy imports inside functions are free).
 FLOW = (
-    *("_errors", "formulas", "elementary", "kernels", "activations", "functions", "_validation", "initializers"),
-    *("losses", "dense", "network", "decay", "moments", "theory", "diagnosis", "datasets", "machine", "study"),
-    *("bench", "palette", "plots", "report", "cli", "__main__"),
+    *(
+        "_errors",
+        "_validation",
+        "formulas",
+        "elementary",
+        "kernels",
+        "activations",
+        "functions",
+        "overloads",
+        "initializers",
+    ),
+    *("losses", "dense", "network", "decay", "measurement", "moments", "theory", "diagnosis", "datasets", "machine"),
+    *("study", "bench", "palette", "plots", "report", "cli", "__main__"),
 )
 
 
@@ -48,7 +58,7 @@ def test_import_loads_no_extra():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     assert "fastgrad.kernels.compiled" in loaded
-    assert not loaded & {"numba", "matplotlib", "sklearn", "rich", "click", "torch", "jax"}
+    assert not loaded & {"numba", "scipy", "matplotlib", "sklearn", "rich", "click", "torch", "jax"}
 
 
 def test_public_names_exist_and_unknown_ones_do_not():

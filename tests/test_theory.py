@@ -1,51 +1,17 @@
 """Theory against quadrature that shares no code with it, and against known constants and laws."""
 
 import math
-from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
+from checks_network import PHI, SLOPE, mean, relative
 from scipy.special import expit
 
 from fastgrad import theory
 from fastgrad.activations import activation
 from fastgrad.initializers import initializer
 from fastgrad.network import MLP
-
-# The oracle: phi and phi' of one float, and adaptive quadrature, cut where a factor changes its scale.
-PHI = {
-    "sigmoid": lambda x: expit(x),
-    "tanh": math.tanh,
-    "relu": lambda x: max(x, 0.0),
-    "leaky_relu": lambda x: x if x > 0 else 0.01 * x,
-    "elu": lambda x: x if x > 0 else math.expm1(x),
-}
-SLOPE = {
-    "sigmoid": lambda x: expit(x) * expit(-x),
-    "tanh": lambda x: 1 / math.cosh(x) ** 2 if abs(x) < 300 else 0.0,
-    "relu": lambda x: 1.0 if x > 0 else 0.0,
-    "leaky_relu": lambda x: 1.0 if x > 0 else 0.01,
-    "elu": lambda x: 1.0 if x > 0 else math.exp(x),
-}
-
-
-def mean(f, q):
-    """E f(x), x ~ Normal(0, q), by adaptive quadrature."""
-    s = math.sqrt(q)
-    cuts = {0, 0.01, 0.1, 0.5, 1.5, 3, 5, 7, 10, *(c / s for c in (0.5, 1, 2, 4, 8, 16, 32))}
-
-    def both_sides(z):
-        return (f(s * z) + f(-s * z)) * math.exp(-z * z / 2)
-
-    parts = pairwise(sorted(c for c in cuts if c <= 10))
-    total = math.fsum(quad(both_sides, *part, epsabs=0, epsrel=1e-13, limit=200)[0] for part in parts)
-    return total / math.sqrt(2 * math.pi)
-
-
-def relative(got, want):
-    return abs(got / want - 1)
 
 
 def oracle_fixed_point(name, weight, bias=0.0):
@@ -438,3 +404,7 @@ def test_errors():
         theory.chi("rleu", weight_variance=1.0)
     with pytest.raises(ValueError, match="weight_variance"):
         theory.chi("relu", weight_variance=-1.0)
+
+
+def test_a_bias_beyond_every_q_overflows_without_a_warning():
+    assert theory.fixed_point("relu", 1e-300, 1e300) == math.inf

@@ -1,0 +1,371 @@
+"""Wrong calls, as users make them, and what each is told: the error's type and a fragment of its one line.
+
+``python tests/test_bad_input.py`` prints the table, call by call.
+"""
+
+# Design: - A call is a string, so that the table prints as it reads; it sees the names of ``NAMES`` only.
+#         - A good message names the argument, what was given and what is allowed, in one line. What NumPy's own
+#           ufuncs say of operands stands as it is: they are NumPy's, with its types and words.
+
+import sys
+import warnings
+
+import click.testing
+import numpy as np
+import pytest
+
+import fastgrad
+from fastgrad import datasets, diagnosis, initializers, losses, measurement, study, theory
+from fastgrad.cli import commands
+
+X = np.random.default_rng(0).standard_normal((6, 4))
+Y = np.arange(6) % 3
+W, B = np.ones((4, 5)), np.ones(5)
+
+
+def net(**options):
+    return fastgrad.MLP([4, 5, 3], **options)
+
+
+def replaced(which, layer, array):
+    """A network with one of its arrays replaced."""
+    changed = net()
+    getattr(changed, which)[layer] = array
+    return changed
+
+
+def with_arrays(**arrays):
+    """A network whose lists of arrays are replaced."""
+    changed = net()
+    vars(changed).update(arrays)
+    return changed
+
+
+def holding(value, row=2):
+    """X with this value in one row."""
+    changed = X.copy()
+    changed[row, 1] = value
+    return changed
+
+
+NAMES = {
+    "np": np,
+    "fastgrad": fastgrad,
+    "initializers": initializers,
+    "losses": losses,
+    "theory": theory,
+    "diagnosis": diagnosis,
+    "datasets": datasets,
+    "study": study,
+    "measure": measurement.measure,
+    "MLP": fastgrad.MLP,
+    "net": net,
+    "replaced": replaced,
+    "with_arrays": with_arrays,
+    "holding": holding,
+    **{"X": X, "Y": Y, "W": W, "B": B},
+}
+
+CALLS = {
+    "functions": [
+        ('fastgrad.tanh("a")', TypeError, "ufunc 'tanh' not supported for the input types"),
+        ("fastgrad.sigmoid(None)", TypeError, "ufunc 'sigmoid' not supported for the input types"),
+        ("fastgrad.tanh(1j)", TypeError, "ufunc 'tanh' not supported for the input types"),
+        ("fastgrad.relu([1.0, 2.0], out=np.zeros(3))", ValueError, "could not be broadcast together"),
+        ("fastgrad.relu([1.0], out=np.zeros(1, int))", TypeError, "Cannot cast ufunc 'relu' output"),
+        ("fastgrad.elu(X, alpha=-1)", ValueError, "alpha must be between 0 and 2**100, got -1"),
+        ("fastgrad.elu(X, alpha=np.nan)", ValueError, "alpha must be between 0 and 2**100, got nan"),
+        ("fastgrad.elu(X, alpha='1')", TypeError, "alpha must be a real number, got '1'"),
+        ("fastgrad.elu(X, alpha=True)", TypeError, "alpha must be a real number, got True"),
+        ("fastgrad.elu(X, alpha=np.ones(4))", TypeError, "alpha must be a real number, got array([1., 1., 1., 1.])"),
+        ("fastgrad.elu(X, alhpa=1)", TypeError, "unexpected keyword argument 'alhpa'"),
+        ("fastgrad.leaky_relu(X, alpha=0.1)", TypeError, "unexpected keyword argument 'alpha'"),
+        ('fastgrad.value_and_derivative("tahn", X)', ValueError, "unknown activation 'tahn'; did you mean 'tanh'?"),
+        ('fastgrad.value_and_derivative("tanh", X, out=X)', TypeError, "'out' must be a tuple of arrays"),
+    ],
+    "activations": [
+        ('fastgrad.activation("ReLU")', ValueError, "unknown activation 'ReLU'; did you mean 'relu'?"),
+        ('fastgrad.activation("swish")', ValueError, "known: sigmoid, tanh, relu, leaky_relu, elu"),
+        ('fastgrad.activation(["relu"])', ValueError, "unknown activation ['relu']; did you mean 'relu'?"),
+        ("fastgrad.activation(None)", ValueError, "unknown activation None; known: sigmoid"),
+        ('fastgrad.activation("relu", alpha=1)', TypeError, "relu takes no parameter, got alpha"),
+        ('fastgrad.activation("elu", negative_slope=1)', TypeError, "elu takes alpha, got negative_slope"),
+        ('fastgrad.activation("tanh")(X * 1j, backend="numpy")', TypeError, "x must hold real numbers, got dtype comp"),
+        ('fastgrad.activation("tanh")(X, backend="cuda")', ValueError, "unknown backend 'cuda'; known: compiled, num"),
+    ],
+    "initializers": [
+        ('fastgrad.initializer("xavier_nromal")', ValueError, "did you mean 'xavier_normal'?"),
+        ('fastgrad.initializer(["he_normal"])', ValueError, "unknown initializer ['he_normal']; did you mean 'he_no"),
+        ('fastgrad.initializer("he_normal", gain=2)', TypeError, "he_normal takes negative_slope, mode, got gain"),
+        ('fastgrad.initializer("he_normal", mode="fanin")', ValueError, "unknown fan mode 'fanin'; did you mean 'fan_"),
+        ("initializers.xavier_normal((4, 5), gain=0)", ValueError, "gain must be greater than 0, got 0"),
+        ("initializers.xavier_normal((4, 5), gain=1e300)", ValueError, "gain must be at most 2**500, got 1e+300"),
+        ("initializers.xavier_normal((4, 5), gain=True)", TypeError, "gain must be a real number, got True"),
+        ("initializers.he_normal((4, 5), negative_slope=1e300)", ValueError, "negative_slope must be at most 2**500"),
+        ("initializers.normal((4, 5), std=-0.1)", ValueError, "std must be at least 0, got -0.1"),
+        ("initializers.normal((4, 5), std=1e-300)", ValueError, "std must be at least 2**-500 or 0, got 1e-300"),
+        ("initializers.normal((4, 5), std=1e100)", ValueError, "a standard deviation of 1e+100, which is too large f"),
+        ("initializers.he_normal(5)", ValueError, "shape must be (fan_in, fan_out), got 5"),
+        ("initializers.he_normal((4, 0))", ValueError, "fan_out must be at least 1, got 0"),
+        ("initializers.he_normal((4, 5), dtype=int)", TypeError, "dtype must be float32 or float64, got <class 'int'>"),
+        ('initializers.he_normal((4, 5), rng="0")', TypeError, "an integer, a numpy.random.SeedSequence or Generator"),
+        ("initializers.he_normal((4, 5), rng=-1)", ValueError, "a seed must be at least 0, got -1"),
+    ],
+    "dense": [
+        ('fastgrad.dense_forward(X[0], W, B, "relu")', ValueError, "x must have shape (any, any), got (4,)"),
+        ('fastgrad.dense_forward(X, W.T, B, "relu")', ValueError, "weight must have shape (4, any), got (5, 4)"),
+        ('fastgrad.dense_forward(X, W, 0, "relu")', ValueError, "bias must have shape (5,), got ()"),
+        ('fastgrad.dense_forward(X, W, None, "relu")', TypeError, "bias must be an array, got None"),
+        ('fastgrad.dense_forward([[1, 2], [3]], W, B, "relu")', ValueError, "x must be an array, got rows of unequal"),
+        ('fastgrad.dense_forward(X, W, B, "relu", out=np.ones((6, 5)))', TypeError, "out must be two arrays, (y, d)"),
+        ('fastgrad.dense_forward(X, W, B, "relu", out=5)', TypeError, "out must be two arrays, (y, d), got 1 of type"),
+        ('fastgrad.dense_forward(X, W, B, "relu", out=2 * (np.ones((6, 5)),))', ValueError, "must not overlap"),
+        ("fastgrad.dense_backward(X @ W, X, X, W)", ValueError, "d must have shape (6, 5), got (6, 4)"),
+    ],
+    "network": [
+        ("MLP([4, 3])", ValueError, "sizes must be [n_in, hidden ..., n_out] with a hidden layer, got [4, 3]"),
+        ("MLP(4)", TypeError, "sizes must be [n_in, hidden ..., n_out], got 4"),
+        ("MLP({4, 5, 3})", TypeError, "sizes must be [n_in, hidden ..., n_out], got {3, 4, 5}"),
+        ("MLP([4, 0, 3])", ValueError, "sizes[1] must be at least 1, got 0"),
+        ("MLP([4, 5, 1])", ValueError, "the cross-entropy needs at least 2 outputs, one per class, got 1"),
+        ('net(backend="compield")', ValueError, "unknown backend 'compield'; did you mean 'compiled'?"),
+        ('net(loss="crossentropy")', ValueError, "did you mean 'cross_entropy'?"),
+        ('net(dtype="float16")', TypeError, "dtype must be float32 or float64, got 'float16'"),
+        ("net(seed=1.5)", TypeError, "a seed must be an integer or a numpy.random.SeedSequence, got 1.5"),
+        ("net(bias_std=True)", TypeError, "bias_std must be a real number, got True"),
+        (
+            "net(bias_std=1e100).predict(X)",
+            ValueError,
+            "biases have a standard deviation of 1e+100, which is too large",
+        ),
+        ("net().predict(X[0])", ValueError, "X must have shape (any, 4), got (4,)"),
+        ("net().predict(X[:, :3])", ValueError, "X must have shape (any, 4), got (6, 3)"),
+        ("net().predict(X[:0])", ValueError, "X is an empty batch: it has no rows"),
+        ("net().predict([[1, 2], [3]])", ValueError, "X must be an array, got rows of unequal length"),
+        ("net().predict(None)", TypeError, "X must be an array, got None"),
+        ("net().predict(X * 1j)", TypeError, "X must hold real numbers, got dtype complex128"),
+        ("net().predict(X.astype(str))", TypeError, "X must hold real numbers, got dtype <U"),
+        ("net().predict(X.astype(object))", TypeError, "X must hold real numbers, got dtype object"),
+        ("net().predict(holding(np.nan))", ValueError, "X must be finite in float32, but row 2 holds NaN or infinity"),
+        ("net().predict(holding(1e300))", ValueError, "X must be finite in float32, but row 2 holds NaN or infinity"),
+        ("net().loss_and_gradients(X, None)", TypeError, "y must be an array, got None"),
+        ("net().loss_and_gradients(X, Y[:5])", ValueError, "y must have shape (6,), one label per row of the batch"),
+        ("net().loss_and_gradients(X, Y[:, None])", ValueError, "one label per row of the batch, got (6, 1)"),
+        ("net().loss_and_gradients(X, Y + 1)", ValueError, "y must hold labels from 0 to 2, but row 2 holds 3"),
+        ("net().loss_and_gradients(X, Y - 1)", ValueError, "y must hold labels from 0 to 2, but row 0 holds -1"),
+        ("net().loss_and_gradients(X, Y * 1.0)", TypeError, "y must hold integer labels for the cross-entropy, got"),
+        ("net().loss_and_gradients(X, np.eye(3)[Y])", TypeError, "y must hold integer labels for the cross-entropy"),
+        ('net(loss="mse").loss_and_gradients(X, Y)', ValueError, "y must have shape (6, 3), got (6,)"),
+        ("net().gradient_profile(X[:0], Y[:0])", ValueError, "X is an empty batch: it has no rows"),
+        (
+            'replaced("weights", 0, W.T).predict(X)',
+            ValueError,
+            "layer 1: the weight must have shape (4, 5), got (5, 4)",
+        ),
+        (
+            'replaced("weights", 1, W).loss_and_gradients(X, Y)',
+            ValueError,
+            "layer 2: the weight must have shape (5, 3)",
+        ),
+        (
+            'replaced("weights", 0, W.T).gradient_profile(X, Y)',
+            ValueError,
+            "layer 1: the weight must have shape (4, 5)",
+        ),
+        ('replaced("weights", 0, W).predict(X)', TypeError, "layer 1: the weight must be float32, got float64"),
+        ('replaced("weights", 0, W.tolist()).predict(X)', TypeError, "layer 1: the weight must be an array, got list"),
+        (
+            'replaced("biases", 0, np.ones((6, 5))).predict(X)',
+            ValueError,
+            "layer 1: the bias must have shape (5,), got",
+        ),
+        ("with_arrays(weights=[W]).predict(X)", ValueError, "there must be a weight for each of the 2 layers, got 1"),
+        ("with_arrays(weights=3).predict(X)", TypeError, "weight must be several values, got 3"),
+        (
+            'replaced("biases", 1, np.full(3, np.inf, "f")).gradient_profile(X, Y)',
+            ValueError,
+            "layer 2: biases must be",
+        ),
+    ],
+    "losses": [
+        ("losses.cross_entropy([1.0, 2.0], [0, 1])", ValueError, "outputs must have shape (any, any), got (2,)"),
+        ("losses.cross_entropy([[1, 2], [3]], [0, 0])", ValueError, "outputs must be an array, got rows of unequal"),
+        ("losses.cross_entropy([[1, 2]], [2])", ValueError, "labels must hold labels from 0 to 1, but row 0 holds 2"),
+        ("losses.cross_entropy([[1, 2]], None)", TypeError, "labels must be an array, got None"),
+        ("losses.mse([[1, 2]], [1, 2])", ValueError, "targets must have shape (1, 2), got (2,)"),
+        ("losses.mse([[1, 2]], [[1, np.nan]])", ValueError, "targets must be finite in float64, but row 0 holds NaN"),
+    ],
+    "measure": [
+        ('measure("relu", "he_normal", 0, 8, X, Y)', ValueError, "depth must be at least 1, got 0"),
+        ('measure("relu", "he_normal", 2, 8.0, X, Y)', TypeError, "width must be an integer, got 8.0"),
+        (
+            'measure("relu", "he_normal", 2, 8, X, Y, seeds=5)',
+            TypeError,
+            "seeds must be several values, got 5; for one",
+        ),
+        (
+            'measure("relu", "he_normal", 2, 8, X, Y, seeds=[])',
+            ValueError,
+            "seeds must name at least one seed, got none",
+        ),
+        (
+            'measure("relu", "he_normal", 2, 8, X, Y, seeds=[1, 2, 1])',
+            ValueError,
+            "seeds must differ, but 1 is there tw",
+        ),
+        ('measure("relu", "he_normal", 2, 8, X[0], Y)', ValueError, "X must have shape (any, any), got (4,)"),
+        (
+            'measure("relu", "he_normal", 2, 8, X[:, :0], Y)',
+            ValueError,
+            "X must have at least one feature, got shape (6,",
+        ),
+        ('measure("relu", "he_normal", 2, 8, X, None)', TypeError, "y must be an array, got None"),
+        ('measure("relu", "he_normal", 2, 8, X, Y, n_out=2)', ValueError, "y must hold labels from 0 to 1, but row 2"),
+        ('measure("relu", "he_normal", 2, 8, X, Y, n_out=2.5)', TypeError, "n_out must be an integer, got 2.5"),
+    ],
+    "theory": [
+        ('theory.chi("rleu", weight_variance=1)', ValueError, "unknown activation 'rleu'; did you mean 'relu'?"),
+        ('theory.chi("relu", weight_variance=-1)', ValueError, "weight_variance must be at least 0, got -1"),
+        ('theory.chi("relu", weight_variance=1, q=-1)', ValueError, "q must be finite and at least 0, got -1.0"),
+        ('theory.q_map("relu", 1j, weight_variance=1)', TypeError, "q must hold real numbers, got dtype complex128"),
+        ('theory.q_map("relu", "1", weight_variance=1)', TypeError, "q must hold real numbers, got dtype <U1"),
+        ("theory.depth_scale(0)", ValueError, "chi must be greater than 0, got 0"),
+        ('theory.predict("relu", "he_normal", 5)', TypeError, "sizes must be [n_in, hidden ..., n_out], got 5"),
+        ('theory.predict("relu", "he_normal", [4, 3])', ValueError, "with a hidden layer, got [4, 3]"),
+        (
+            'theory.predict("relu", "he_normal", [4, 5, 3], q0=[])',
+            ValueError,
+            "q0 must be one number or one per sample",
+        ),
+        ('theory.predict("relu", "he_normal", [4, 5, 3], q0=W)', ValueError, "one per sample, got shape (4, 5)"),
+        ('theory.predict("relu", "he_normal", [4, 5, 3], X, q0=1)', ValueError, "give X or q0, not both"),
+        (
+            'theory.predict("relu", "he_normal", [4, 5, 3], 1e200 * X)',
+            ValueError,
+            "the mean square of X must be finite",
+        ),
+        ('theory.predict("relu", "he_normal", [4, 5, 3]).mean_band(0)', ValueError, "seeds must be at least 1, got 0"),
+    ],
+    "diagnosis, datasets, study": [
+        (
+            "diagnosis.diagnose(net())",
+            TypeError,
+            "profile must be a GradientProfile, as network.gradient_profile(X, y)",
+        ),
+        ("diagnosis.diagnose_network(net(), X, Y[:3])", ValueError, "y must have shape (6,), one label per row"),
+        (
+            'datasets.load("digit")',
+            ValueError,
+            "unknown data set 'digit'; did you mean 'digits'? known: digits, normal",
+        ),
+        ('study.Cell("relu", "he_normal", 0)', ValueError, "depth must be at least 1, got 0"),
+        ('study.Cell("relu", "he_normal", 3, seeds=5)', TypeError, "seeds must be several values, got 5; for one give"),
+        ('study.Cell("relu", "he_normal", 3, seeds=(0.5,))', TypeError, "a seed must be an integer or a numpy.random"),
+        ('study.Cell("relu", "he_normal", 3, seeds=(0, 0))', ValueError, "seeds must differ, but 0 is there twice"),
+        ('study.Cell("relu", "he_normal", 3, dtype="float16")', ValueError, "unknown dtype 'float16'; did you mean"),
+        ('study.Cell("relu", "he_normal", 3, parameter=1)', TypeError, "relu takes no parameter, got 1"),
+        (
+            'study.grid("relu", ["he_normal"], [3])',
+            TypeError,
+            "activations must be several values, got 'relu'; for one",
+        ),
+        ('study.grid(["relu"], ["he_normal"], 3)', TypeError, "depths must be several values, got 3; for one give [3]"),
+        ("study.run_study([3])", TypeError, "cells must be Cell records, got 3"),
+        (
+            'study.run_study([study.Cell("relu", "he_normal", 3, batch=9999)])',
+            ValueError,
+            "batch must be at most the 179",
+        ),
+        ("fastgrad.sigmiod", AttributeError, "module 'fastgrad' has no attribute 'sigmiod'"),
+    ],
+}
+ROWS = [row for rows in CALLS.values() for row in rows]
+
+COMMANDS = {
+    "decay --activation rleu": "unknown activation 'rleu'; did you mean 'relu'?",
+    "decay --init xavier_norml": "unknown initializer 'xavier_norml'; did you mean 'xavier_normal'?",
+    "decay --depth 0": "Invalid value for '--depth' / '-d': 0 is not in the range x>=1",
+    "decay --width ten": "Invalid value for '--width': 'ten' is not a valid integer",
+    "decay --seeds -1": "Invalid value for '--seeds': -1",
+    "decay --batch 5000": "batch must be at most the 1797 rows of 'digits', got 5000",
+    "decay --data mnist": "unknown data set 'mnist'; known: digits, normal",
+    "decay --dtype float16": "'float16' is not one of 'float32', 'float64'",
+    "decay --backend cuda": "unknown backend 'cuda'; known: compiled, numba, numpy",
+    "decay --activation elu --alpha -1": "alpha must be between 0 and 2**100, got -1.0",
+    "decay --activation relu --alpha 1": "--alpha does not apply to relu",
+    "decay --init xavier_normal --gain 1e300": "gain must be at most 2**500, got 1e+300",
+    "decay --init normal --std 1e100 --depth 2 --data normal": "which is too large for float32",
+    "decay --init normal --std nan": "std must be finite, got nan",
+    "decay --dpeth 3": "No such option '--dpeth'",
+    "decay tanh": "Got unexpected extra argument (tanh)",
+    "run --workers 0": "Invalid value for '--workers': 0",
+    "rnu": "No such command 'rnu'",
+}
+
+
+def outcome(call):
+    """The error that a call ends in, None if there is none."""
+    try:
+        eval(call, dict(NAMES))
+    except Exception as error:
+        return error
+    return None
+
+
+def command(line):
+    """Exit code, stdout and stderr of a command line."""
+    result = click.testing.CliRunner().invoke(commands, line.split())
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize(("call", "kind", "fragment"), ROWS, ids=[row[0] for row in ROWS])
+def test_wrong_call(call, kind, fragment):
+    error = outcome(call)
+    assert isinstance(error, kind), f"{call}: {error!r}"
+    assert fragment in str(error)
+    assert len(str(error).splitlines()) == 1
+    assert len(str(error)) <= 320  # the longest list of known names
+
+
+@pytest.mark.parametrize(("line", "fragment"), COMMANDS.items(), ids=COMMANDS)
+def test_wrong_command(line, fragment):
+    code, out, err = command(line)
+    assert (code, out) == (2, "")
+    assert fragment in err
+    assert len(err.splitlines()) == 1
+    assert err.startswith("fastgrad: ")
+
+
+def test_no_row_stands_twice():
+    assert len({row[0] for row in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize("call", ["net().predict(X)", "net().gradient_profile(X[:1], Y[:1])", "fastgrad.elu(X, 1)"])
+def test_right_calls_end_in_no_error(call):
+    """The table would be worth nothing if ``outcome`` failed on everything."""
+    assert outcome(call) is None
+
+
+def print_table(out=sys.stdout):
+    """Every wrong call and its answer."""
+    for section, rows in CALLS.items():
+        print(f"# {section}", file=out)
+        for call, _, _ in rows:
+            error = outcome(call)
+            print(f"{call}\n    {type(error).__name__}: {error}", file=out)
+    print("# commands", file=out)
+    for line in COMMANDS:
+        code, _, err = command(line)
+        print(f"$ fastgrad {line}\n    {code} {err.strip()}", file=out)
+
+
+def test_the_table_prints(capsys):
+    print_table(sys.stdout)
+    printed = capsys.readouterr().out
+    assert printed.count("\n    ") == len(ROWS) + len(COMMANDS)
+    assert "None" not in [line.split(":")[0].strip() for line in printed.splitlines()]
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("error")
+    print_table()

@@ -1,0 +1,147 @@
+"""Measurements: means of logarithms over seeds, their certainty, and one clear error per mistake."""
+
+import math
+import pickle
+import re
+
+import checks_network
+import numpy as np
+import pytest
+
+from fastgrad import measurement
+from fastgrad.initializers import initializer
+from fastgrad.measurement import mean_interval
+from fastgrad.network import MLP
+
+
+def data(n_in=20, n_out=10, batch=16, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((batch, n_in)).astype(np.float32), rng.integers(0, n_out, batch)
+
+
+def network(depth, width, activation, init, **options):
+    return MLP([20, *[width] * depth, 10], activation, init, **{"backend": "numpy", **options})
+
+
+def measure(*arguments, **options):
+    return measurement.measure(*arguments, *data(), **{"backend": "numpy", "seeds": range(6), **options})
+
+
+def test_measure_averages_logarithms_over_seeds():
+    checks_network.means_over_seeds()
+
+
+def test_measured_profiles_drop_their_weights_and_can_be_taken_again():
+    profile = measure("relu", "he_normal", 3, 8).profiles[2]
+    assert not {"weights", "biases"} & set(vars(profile.network))
+    again = profile.network.gradient_profile(profile.X, profile.y)
+    assert np.array_equal(profile.log10_delta, again.log10_delta)
+
+
+def test_measure_zero_layer_is_the_median_and_none_if_mostly_none():
+    measured = measure("sigmoid", "xavier_normal", 80, 16, seeds=range(5))
+    assert measured.float32_zero_layer == np.median([p.float32_zero_layer for p in measured.profiles])
+    assert measured.float64_zero_layer is None
+
+
+def test_measure_with_one_seed_and_with_dead_networks():
+    one = measure("relu", "he_normal", 3, 8, seeds=[4])
+    assert one.decades_per_layer_interval == (-math.inf, math.inf)
+    assert np.isnan(one.log10_delta_sem).all()
+    dead = measure("relu", initializer("normal", std=0), 3, 8)
+    assert (dead.log10_delta[:-1] == -math.inf).all()
+    assert math.isnan(dead.decades_per_layer)
+
+
+def test_measure_finds_the_outputs():
+    assert measure("relu", "he_normal", 2, 4, n_out=12).profiles[0].network.sizes == (20, 4, 4, 12)
+    X, y = data()
+    assert measure("relu", "he_normal", 2, 4).profiles[0].network.sizes[-1] == y.max() + 1
+    regression = measurement.measure("relu", "he_normal", 2, 4, X, X[:, :3], seeds=[0], loss="mse", backend="numpy")
+    assert regression.profiles[0].network.sizes[-1] == 3
+
+
+def test_interval_is_students_t():
+    samples = np.array([[1.0, -2.0], [2.0, -2.5], [4.0, 0.5]])
+    mean, low, high = mean_interval(samples)
+    t = 0.95 / np.sqrt(2 * 0.975 * 0.025)  # 97.5 % point of Student's t with 2 degrees of freedom, in closed form
+    half = t * np.sqrt(((samples - mean) ** 2).sum(axis=0) / 2 / 3)
+    assert (np.abs(high - mean - half) <= 1e-9 * half).all()
+    assert (np.abs(mean - low - half) <= 1e-9 * half).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: measure("relu", "he_normal", 0, 8), ValueError, "depth must be at least 1, got 0"),
+        (lambda: measure("relu", "he_normal", 2.0, 8), TypeError, "depth must be an integer, got 2.0"),
+        (lambda: measure("relu", "he_normal", 2, -8), ValueError, "width must be at least 1, got -8"),
+        (
+            lambda: measure("relu", "he_normal", 2, 8, seeds=[]),
+            ValueError,
+            "seeds must name at least one seed",
+        ),
+        (lambda: measure("relu", "he_normal", 2, 8, seeds=5), TypeError, "for one give [5]"),
+        (lambda: measure("relu", "he_normal", 2, 8, seeds=[0.5]), TypeError, "a seed must be an integer"),
+        (lambda: measure("rleu", "he_normal", 2, 8), ValueError, "did you mean 'relu'?"),
+        (lambda: measure("relu", "he_normal", 2, 8, loss="l2"), ValueError, "unknown loss 'l2'"),
+        (
+            lambda: measure("relu", "he_normal", 2, 8, loss="mse"),
+            ValueError,
+            "y must have shape (16, 1), got (16,)",
+        ),
+        (
+            lambda: measurement.measure("relu", "he_normal", 2, 8, [1.0], [1]),
+            ValueError,
+            "X must have shape (any, any), got (1,)",
+        ),
+        (
+            lambda: measurement.measure("relu", "he_normal", 2, 8, [[1.0]], [0.5]),
+            TypeError,
+            "y must hold integer labels",
+        ),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()
+
+
+def test_the_order_of_the_seeds_does_not_matter():
+    forth, back = (measure("tanh", "he_normal", 5, 16, seeds=seeds) for seeds in (range(7), reversed(range(7))))
+    for one, other in zip(forth.profiles, back.profiles[::-1], strict=True):
+        assert one.to_dict() == other.to_dict()
+    assert np.abs(forth.log10_delta / back.log10_delta - 1).max() <= 1e-14
+    assert abs(forth.decades_per_layer / back.decades_per_layer - 1) <= 1e-14
+
+
+def test_seeds_may_be_seed_sequences():
+    one = measure("tanh", "he_normal", 3, 8, seeds=[np.random.SeedSequence(s) for s in range(6)])
+    assert np.array_equal(one.log10_delta, measure("tanh", "he_normal", 3, 8).log10_delta)
+    children = np.random.SeedSequence(1).spawn(3)
+    assert len(measure("tanh", "he_normal", 3, 8, seeds=children).profiles) == 3
+
+
+@pytest.mark.parametrize("twin", [1, np.int64(1), np.random.SeedSequence(1)])
+def test_a_seed_that_is_there_twice_is_refused_in_any_guise(twin):
+    """Two equal profiles would shrink the standard error for nothing."""
+    with pytest.raises(ValueError, match=r"seeds must differ, but .* is there twice"):
+        measure("relu", "he_normal", 2, 8, seeds=[0, 1, twin])
+
+
+def test_one_network_whose_delta_is_0_among_others():
+    """Width 1: some ReLU networks pass nothing. Means say so, without a warning."""
+    mixed = measure("relu", "he_normal", 4, 1, seeds=range(20))
+    first = np.array([p.log10_delta[0] for p in mixed.profiles])
+    assert np.isinf(first).any()
+    assert np.isfinite(first).any()
+    assert mixed.log10_delta[0] == -math.inf
+    assert math.isnan(mixed.log10_delta_sem[0])
+    assert math.isnan(mixed.decades_per_layer)
+    assert np.isnan(mixed.decades_per_layer_interval).all()
+    assert np.isfinite(mixed.log10_delta[-1])
+
+
+def test_measurements_pickle():
+    measured = measure("relu", "he_normal", 3, 8)
+    assert np.array_equal(pickle.loads(pickle.dumps(measured)).log10_delta, measured.log10_delta)
