@@ -148,17 +148,48 @@ def profile(network: MLP, X, y) -> GradientProfile:
     ValueError
         Also if a weight is not finite or above 2^64 in magnitude, or a bias is not finite.
     """
-    weight_top = _largest_weights(network)
+    network.check_parameters()
     X = network.check_data(X)
     y = network.check_targets(y, len(X))
-    depth = network.depth
     act = network.activation
     threshold = SATURATED_SHARE * act.derivative_bound if act.name in SATURATING else 0.0
+    arrays = _in_one_pass(network, X, y, threshold) if network.backend == "compiled" else None
+    if arrays is None:
+        arrays = _layer_by_layer(network, X, y, threshold)
+    return GradientProfile(*arrays, len(X), network, X, y)
+
+
+def _in_one_pass(network, X, y, threshold):
+    """The profile's first seven fields from one compiled pass; None if the signal must carry exponents."""
+    result = network.compiled_pass(X, y, measured=True, threshold=threshold)
+    if result is None:
+        return None
+    _, (signal, signal_top, saturated, dead, delta, delta_top, gradient), exponents, *_ = result
+    if not signal_top.all():
+        return None
+    units = np.array(network.sizes[1:])
+    numbers = len(X) * units
+    with np.errstate(divide="ignore"):  # a delta of 0 is -inf
+        log10_signal = 0.5 * np.log10(signal / numbers)
+        log10_delta = 0.5 * np.log10(delta / numbers) + exponents * _LOG10_2
+        log10_weight_gradient = 0.5 * np.log10(gradient / (units * network.sizes[:-1])) + exponents * _LOG10_2
+        delta_top = np.log2(delta_top) + exponents
+    saturated, dead = saturated[:-1] / numbers[:-1], dead[:-1] / units[:-1]
+    zero_layers = [None, None]
+    if delta_top.min() < FLOAT32_ZERO + 24:  # sums of less than 2^24 products: above it none has vanished
+        weight_top = _largest_weights(network)
+        zero_layers = [_zero_layer(delta_top, weight_top, limit) for limit in (FLOAT32_ZERO, FLOAT64_ZERO)]
+    return log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
+
+
+def _layer_by_layer(network, X, y, threshold):
+    """The profile's first seven fields, an exponent carried beside every array, forward as well as backward."""
+    weight_top = _largest_weights(network)
+    depth, act = network.depth, network.activation
     log10_signal, log10_delta, log10_weight_gradient, signal_top, delta_top = np.empty((5, depth + 1))
     saturated, dead = np.empty((2, depth))
 
-    # An exponent stands beside every array: the true values are 2^k times what the array holds.
-    hs, ds = [_rescaled(X, 0)], []
+    hs, ds = [_rescaled(X, 0)], []  # the true values are 2^k times what the array holds
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         z, k = _preactivation(*hs[layer], weight, bias)
         log10_signal[layer] = _log10_rms(z, k)
@@ -183,18 +214,7 @@ def profile(network: MLP, X, y) -> GradientProfile:
         lost = signal_top[:-1] <= limit
         seen = _delta_top_without_signal(network, ds, top, lost) if lost.any() else delta_top
         zero_layers.append(_zero_layer(seen, weight_top, limit))
-    return GradientProfile(
-        log10_delta,
-        log10_weight_gradient,
-        log10_signal,
-        saturated,
-        dead,
-        *zero_layers,
-        len(X),
-        network,
-        X,
-        y,
-    )
+    return log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
 
 
 def _deltas(network, ds, delta, k):
@@ -211,7 +231,6 @@ def _deltas(network, ds, delta, k):
 
 def _largest_weights(network):
     """log2 of each layer's largest weight; ValueError if a product could overflow or a bias is not finite."""
-    network.check_parameters()
     tops = []
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True), start=1):
         tops.append(_log2_max(weight, 0))

@@ -154,6 +154,9 @@ class MLP:
         self.check_parameters()
         X = self.check_data(X)
         y = self.check_targets(y, len(X))
+        if self.backend == "compiled":
+            loss, _, _, dweights, dbiases = self.compiled_pass(X, y, gradients=True)
+            return loss, list(zip(dweights, dbiases, strict=True))
         hs, ds = [X], []  # layer inputs, (batch, fan_in); phi' of the hidden layers, (batch, fan_out)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             z = affine_forward(hs[-1], weight, bias)
@@ -180,6 +183,22 @@ class MLP:
         from fastgrad.decay import profile
 
         return profile(self, X, y)
+
+    def compiled_pass(self, X, y, *, measured=False, gradients=False, threshold=0.0):
+        """Forward, loss and backward in one call: see ``network_pass`` in ``kernels/compiled.pyx``."""
+        labels = self.loss == "cross_entropy"
+        return kernels.get("compiled").network_pass(
+            [np.ascontiguousarray(weight) for weight in self.weights],
+            [np.ascontiguousarray(bias) for bias in self.biases],
+            self.activation.name,
+            self.activation.parameter,
+            threshold,
+            X,
+            np.ascontiguousarray(y, np.int64 if labels else self.dtype),
+            labels,
+            measured,
+            gradients,
+        )
 
     def check_parameters(self) -> None:
         """ValueError or TypeError unless weights and biases are arrays of the network's shapes and dtype."""

@@ -7,6 +7,7 @@
 #define FG_TABLE_TYPE fg_kernels_f32
 #include FG_SIMD
 #include "formulas_f32.h"
+#include "network.h"
 #include "loops.h"
 #include "undefine.h"
 
@@ -16,6 +17,7 @@
 #define FG_TABLE_TYPE fg_kernels_f64
 #include FG_SIMD
 #include "formulas_f64.h"
+#include "network.h"
 #include "loops.h"
 #include "undefine.h"
 

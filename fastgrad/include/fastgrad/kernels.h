@@ -1,7 +1,7 @@
 /* The kernels of fastgrad: five activations, value and derivative as functions of z, float and double.
 
-   fg_sets() lists what this build holds, the best first; fg_runs(set) asks the processor; each set has a table of
-   functions per type. Everything is static: include this file in one C file of your own, or see dispatch.c. */
+   fg_all_sets lists what this build holds, the best first; fg_runs(set) asks the processor; each set has a table of
+   functions per type. Everything is static: include this file in one C file of your own. */
 #ifndef FASTGRAD_KERNELS_H
 #define FASTGRAD_KERNELS_H
 
@@ -18,14 +18,41 @@
 
 enum { FG_SIGMOID, FG_TANH, FG_RELU, FG_LEAKY_RELU, FG_ELU, FG_ACTIVATIONS };
 
+/* One pass through a network (network.h): what goes in, room to work in, what comes out. Pointers to void are to float
+   or double, as the pass is. */
+typedef struct {
+    size_t layers, batch, ld; /* weight layers; samples; columns: the batch rounded up to whole vectors */
+    const size_t *sizes;      /* layers + 1 */
+    const void *const *weights, *const *biases; /* (fan_in, fan_out), (fan_out,) */
+    int activation;
+    double parameter, threshold; /* phi' below the threshold is saturated */
+    const int64_t *labels;       /* cross-entropy; NULL: mean squared error */
+    const void *targets;         /* (batch, outputs) */
+    int measured;                /* the sums below are wanted, and delta is rescaled where it must be */
+
+    void **x, **d;                          /* inputs of the layers, x[0] filled; phi' of the hidden layers */
+    void *outputs, *delta, *other, *scratch; /* delta is 0 to begin with */
+    double *log_p;                          /* (batch, outputs) */
+
+    double loss;
+    double *signal_squares, *signal_top;   /* per layer, of z: sum of squares and largest magnitude */
+    double *saturated, *dead;              /* per hidden layer: numbers, units */
+    double *delta_squares, *delta_top;     /* of delta, which is 2^delta_exponent times what they say */
+    double *gradient_squares;              /* of dL/dW, in the same unit */
+    int64_t *delta_exponent;
+    void **dweights, **dbiases;            /* dweights NULL: not wanted */
+} fg_network;
+
 #define FG_TABLE(SCALAR, TYPE)                                                                      \
     typedef void (*fg_one_##TYPE)(size_t, const SCALAR *, SCALAR, SCALAR *);                        \
     typedef void (*fg_two_##TYPE)(size_t, const SCALAR *, SCALAR, SCALAR *, SCALAR *);              \
-    typedef struct {                                                                                \
+    typedef struct fg_kernels_##TYPE {                                                              \
         fg_one_##TYPE value[FG_ACTIVATIONS];                                                        \
         fg_one_##TYPE derivative[FG_ACTIVATIONS];                                                   \
         fg_two_##TYPE both[FG_ACTIVATIONS]; /* value, derivative */                                 \
         fg_one_##TYPE exponential;          /* exp of arguments at most 0: the roof of the others */ \
+        int (*network)(const struct fg_kernels_##TYPE *, fg_network *); /* network.h */             \
+        size_t width;                       /* numbers in a vector */                               \
     } fg_kernels_##TYPE;
 FG_TABLE(float, f32)
 FG_TABLE(double, f64)
@@ -36,10 +63,15 @@ typedef struct {
     const fg_kernels_f64 *f64;
 } fg_set;
 
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(__clang__)
 #define FG_INLINE static inline __attribute__((always_inline, unused))
+#define FG_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define FG_INLINE static inline __attribute__((always_inline, unused))
+#define FG_UNROLL _Pragma("GCC unroll 8") /* else the sums of a GEMM block spill to memory */
 #else
 #define FG_INLINE static inline
+#define FG_UNROLL
 #endif
 
 /* The types' tables are named per set; the rest of the text says FG(name). */

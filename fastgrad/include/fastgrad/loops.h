@@ -58,6 +58,8 @@ static const FG_TABLE_TYPE FG(table) = {
     {FG(sigmoid_slope), FG(tanh_slope), FG(relu_slope), FG(leaky_relu_slope), FG(elu_slope)},
     {FG(sigmoid_both), FG(tanh_both), FG(relu_both), FG(leaky_relu_both), FG(elu_both)},
     FG(exponential),
+    FG(network),
+    FG_WIDTH,
 };
 
 #undef FG_LOOP

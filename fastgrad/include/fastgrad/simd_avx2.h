@@ -1,5 +1,6 @@
 /* AVX2 and FMA: 8 floats or 4 doubles. Comparisons are the quiet ones. */
 #define FG_WIDTH (256 / FG_BITS)
+#define FG_WIDEST 2 /* vectors beside each other in a block of GEMM */
 #if FG_BITS == 32
 #define FG_REAL __m256
 #define FG_SET1(c) _mm256_set1_ps((float)(c))

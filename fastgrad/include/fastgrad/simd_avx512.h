@@ -2,6 +2,7 @@
    maskz with a full mask: gcc's plain forms carry an undefined operand, and then it does not see that two of them
    are equal (value and derivative together took 2.3 times as long). */
 #define FG_WIDTH (512 / FG_BITS)
+#define FG_WIDEST 4 /* vectors beside each other in a block of GEMM */
 #if FG_BITS == 32
 #define FG_REAL __m512
 #define FG_SET1(c) _mm512_set1_ps((float)(c))

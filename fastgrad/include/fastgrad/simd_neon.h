@@ -1,5 +1,6 @@
 /* AArch64 Advanced SIMD: 4 floats or 2 doubles. MIN and MAX of this machine keep any NaN; comparisons are quiet. */
 #define FG_WIDTH (128 / FG_BITS)
+#define FG_WIDEST 4 /* vectors beside each other in a block of GEMM */
 #if FG_BITS == 32
 #define FG_REAL float32x4_t
 #define FG_SET1(c) vdupq_n_f32((float)(c))

@@ -1,6 +1,7 @@
 /* One number at a time, in plain C99: what a compiler or machine without the sets beside this file runs.
    fma() here is the C library's: exact everywhere, slow where the processor has none. */
 #define FG_WIDTH 1
+#define FG_WIDEST 2 /* vectors beside each other in a block of GEMM */
 #if FG_BITS == 32
 #define FG_REAL float
 #define FG_FMA(a, b, c) fmaf(a, b, c)

@@ -1,5 +1,6 @@
 /* x86-64 baseline: 4 floats or 2 doubles, no fused multiply-add in hardware. */
 #define FG_WIDTH (128 / FG_BITS)
+#define FG_WIDEST 2 /* vectors beside each other in a block of GEMM */
 #if FG_BITS == 32
 #define FG_REAL __m128
 #define FG_SET1(c) _mm_set1_ps((float)(c))

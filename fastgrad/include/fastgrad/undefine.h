@@ -4,6 +4,7 @@
 #undef FG_SCALAR
 #undef FG_TABLE_TYPE
 #undef FG_WIDTH
+#undef FG_WIDEST
 #undef FG_REAL
 #undef FG_SET1
 #undef FG_LOAD

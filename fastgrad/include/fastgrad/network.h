@@ -1,0 +1,342 @@
+/* A whole multilayer perceptron, forward and backward, for one instruction set and one type.
+
+   Arrays of samples are held transposed: (features, ld), one column per sample, ld the batch rounded up to whole
+   vectors, the columns beyond the batch 0 in the input and in delta. Weights are (fan_in, fan_out), C order. */
+
+/* Design: - With samples as columns, one block of GEMM serves forward (Z = W^T X) and backward (dX = W dZ): the left
+             operand is read one number at a time, so any strides do, and nothing is packed or transposed; only
+             dW = X dZ^T wants delta with samples as rows, a copy of batch x fan_out numbers.
+           - FG_ROWS x FG_COLUMNS accumulators stay in registers: 80-85 % of the FMA peak for widths 24 to 264.
+           - A block of rows meets its bias and activation while it is in cache. */
+
+#ifndef FG_PANEL
+#define FG_PANEL 24 /* rows that meet all their steps while they are in cache */
+/* The window of magnitudes outside which exponents are carried, and the slopes that cannot underflow within it. */
+#define FG_SMALL 0x1p-24
+#define FG_LARGE 0x1p24
+#define FG_SMALLEST_SLOPE 0x1p-60
+#endif
+
+/* C = A B for `rows` <= 6 rows of A, read as a[i row + k col], and `columns` <= FG_WIDEST vectors of B's columns. */
+FG_INLINE void FG(gemm_block)(const int rows, const int columns, size_t depth, const FG_SCALAR *a, size_t row,
+                              size_t col, const FG_SCALAR *b, size_t ldb, FG_SCALAR *c, size_t ldc)
+{
+    FG_REAL sum[6][FG_WIDEST], right[FG_WIDEST];
+    FG_UNROLL
+    for (int i = 0; i < rows; i++)
+        FG_UNROLL
+        for (int j = 0; j < columns; j++)
+            sum[i][j] = FG_SET1(0.0);
+    for (size_t k = 0; k < depth; k++) {
+        FG_UNROLL
+        for (int j = 0; j < columns; j++)
+            right[j] = FG_LOAD(b + k * ldb + j * FG_WIDTH);
+        FG_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const FG_REAL left = FG_SET1(a[i * row + k * col]);
+            FG_UNROLL
+            for (int j = 0; j < columns; j++)
+                sum[i][j] = FG_MAD(left, right[j], sum[i][j]);
+        }
+    }
+    FG_UNROLL
+    for (int i = 0; i < rows; i++)
+        FG_UNROLL
+        for (int j = 0; j < columns; j++)
+            FG_STORE(c + i * ldc + j * FG_WIDTH, sum[i][j]);
+}
+
+FG_INLINE void FG(gemm_rows)(const int rows, size_t vectors, size_t depth, const FG_SCALAR *a, size_t row, size_t col,
+                             const FG_SCALAR *b, size_t ldb, FG_SCALAR *c, size_t ldc)
+{
+    for (; vectors >= FG_WIDEST; vectors -= FG_WIDEST, b += FG_WIDEST * FG_WIDTH, c += FG_WIDEST * FG_WIDTH)
+        FG(gemm_block)(rows, FG_WIDEST, depth, a, row, col, b, ldb, c, ldc);
+    for (; vectors >= 2; vectors -= 2, b += 2 * FG_WIDTH, c += 2 * FG_WIDTH)
+        FG(gemm_block)(rows, 2, depth, a, row, col, b, ldb, c, ldc);
+    if (vectors)
+        FG(gemm_block)(rows, 1, depth, a, row, col, b, ldb, c, ldc);
+}
+
+/* C (m, vectors) = A (m, depth) B (depth, vectors): any m, whole vectors of columns. */
+static void FG(gemm)(size_t m, size_t vectors, size_t depth, const FG_SCALAR *a, size_t row, size_t col,
+                     const FG_SCALAR *b, size_t ldb, FG_SCALAR *c, size_t ldc)
+{
+    for (size_t step; m; m -= step, a += step * row, c += step * ldc) {
+        step = m == 8 ? 4 : m >= 6 ? 6 : m >= 4 ? 4 : m >= 2 ? 2 : 1; /* never a single row unless m is odd and small */
+        switch (step) {
+        case 6: FG(gemm_rows)(6, vectors, depth, a, row, col, b, ldb, c, ldc); break;
+        case 4: FG(gemm_rows)(4, vectors, depth, a, row, col, b, ldb, c, ldc); break;
+        case 2: FG(gemm_rows)(2, vectors, depth, a, row, col, b, ldb, c, ldc); break;
+        default: FG(gemm_rows)(1, vectors, depth, a, row, col, b, ldb, c, ldc);
+        }
+    }
+}
+
+/* Sum of squares and largest magnitude of (m, ld) numbers, whose columns beyond the batch are 0. */
+static void FG(measure)(size_t count, const FG_SCALAR *a, double *squares, double *top)
+{
+    FG_SCALAR lanes[FG_WIDTH];
+    FG_REAL sum = FG_SET1(0.0), most = FG_SET1(0.0);
+    for (size_t i = 0; i < count; i += FG_WIDTH) {
+        const FG_REAL x = FG_LOAD(a + i);
+        sum = FG_MAD(x, x, sum);
+        most = FG_MAXIMUM(most, FG_FABS(x));
+    }
+    FG_STORE(lanes, sum);
+    for (int j = 0; j < FG_WIDTH; j++)
+        *squares += lanes[j];
+    FG_STORE(lanes, most);
+    for (int j = 0; j < FG_WIDTH; j++)
+        *top = lanes[j] > *top ? lanes[j] : *top;
+}
+
+/* z += bias row by row; columns beyond the batch become 0. */
+static void FG(add_bias)(size_t m, size_t ld, size_t batch, const FG_SCALAR *bias, FG_SCALAR *z)
+{
+    for (size_t i = 0; i < m; i++, z += ld) {
+        const FG_REAL b = FG_SET1(bias[i]);
+        for (size_t j = 0; j < ld; j += FG_WIDTH)
+            FG_STORE(z + j, FG_LOAD(z + j) + b);
+        for (size_t j = batch; j < ld; j++)
+            z[j] = 0;
+    }
+}
+
+/* How much of a hidden layer passes nothing: numbers of d below the threshold, units with no d above 0, largest d. */
+static void FG(count_closed)(size_t m, size_t ld, size_t batch, double threshold, const FG_SCALAR *d, double *saturated,
+                             double *dead, double *top)
+{
+    const FG_REAL limit = FG_SET1((FG_SCALAR)threshold), one = FG_SET1(1.0), zero = FG_SET1(0.0);
+    FG_SCALAR lanes[FG_WIDTH];
+    const size_t whole = batch / FG_WIDTH * FG_WIDTH;
+    FG_REAL below = zero;
+    for (size_t i = 0; i < m; i++, d += ld) {
+        FG_REAL most = zero;
+        FG_SCALAR open = 0;
+        for (size_t j = 0; j < whole; j += FG_WIDTH) {
+            const FG_REAL x = FG_LOAD(d + j);
+            below = below + FG_WHERE(FG_LT(x, limit), one, zero);
+            most = FG_MAXIMUM(most, x);
+        }
+        FG_STORE(lanes, most);
+        for (int j = 0; j < FG_WIDTH; j++)
+            open = lanes[j] > open ? lanes[j] : open;
+        for (size_t j = whole; j < batch; j++) {
+            *saturated += d[j] < threshold;
+            open = d[j] > open ? d[j] : open;
+        }
+        *dead += open == 0;
+        *top = open > *top ? open : *top;
+    }
+    FG_STORE(lanes, below);
+    for (int j = 0; j < FG_WIDTH; j++)
+        *saturated += lanes[j];
+}
+
+/* z (sizes[l+1], ld) = W^T x + b of layer l, a panel at a time, and through the activation where there is one. */
+static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size_t l)
+{
+    const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
+    const int hidden = l + 1 < net->layers;
+    const FG_SCALAR *const weight = net->weights[l], *const bias = net->biases[l];
+    FG_SCALAR *const y = hidden ? net->x[l + 1] : net->outputs, *const d = hidden ? net->d[l] : NULL;
+    double d_top = 0;
+    for (size_t i = 0, m; i < fan_out; i += m) {
+        m = fan_out - i < FG_PANEL ? fan_out - i : FG_PANEL;
+        FG(gemm)(m, ld / FG_WIDTH, fan_in, weight + i, 1, fan_out, net->x[l], ld, y + i * ld, ld);
+        FG(add_bias)(m, ld, net->batch, bias + i, y + i * ld);
+        if (net->measured)
+            FG(measure)(m * ld, y + i * ld, &net->signal_squares[l], &net->signal_top[l]);
+        if (!hidden)
+            continue;
+        kernels->both[net->activation](m * ld, y + i * ld, (FG_SCALAR)net->parameter, y + i * ld, d + i * ld);
+        if (net->measured)
+            FG(count_closed)(m, ld, net->batch, net->threshold, d + i * ld, &net->saturated[l], &net->dead[l], &d_top);
+    }
+    if (!net->measured)
+        return 0;
+    const double top = net->signal_top[l], squares = net->signal_squares[l];
+    return !(squares - squares == 0) || (top != 0 && (top < FG_SMALL || top > FG_LARGE))
+        || (d_top != 0 && (d_top < FG_SMALLEST_SLOPE || d_top > FG_LARGE));
+}
+
+/* The mean softmax cross-entropy and its delta, in double as losses.py has it: 2^k delta, k the value returned. */
+static int64_t FG(cross_entropy)(fg_network *net)
+{
+    const size_t classes = net->sizes[net->layers], ld = net->ld;
+    FG_SCALAR *const delta = net->delta;
+    double largest = -INFINITY, loss = 0;
+    for (size_t b = 0; b < net->batch; b++) {
+        const FG_SCALAR *o = (const FG_SCALAR *)net->outputs + b;
+        double *log_p = net->log_p + b * classes, sum = 0;
+        size_t top = 0;
+        for (size_t c = 1; c < classes; c++)
+            top = o[c * ld] > o[top * ld] ? c : top;
+        for (size_t c = 0; c < classes; c++) {
+            log_p[c] = (double)o[c * ld] - (double)o[top * ld];
+            sum += c == top ? 0 : exp(log_p[c]);
+        }
+        const double normaliser = log1p(sum);
+        for (size_t c = 0; c < classes; c++) {
+            log_p[c] -= normaliser;
+            if (c != (size_t)net->labels[b] && log_p[c] > largest)
+                largest = log_p[c];
+        }
+        loss -= log_p[net->labels[b]];
+    }
+    net->loss = loss / (double)net->batch;
+    const int64_t k = largest > -INFINITY ? (int64_t)floor(largest / 0.69314718055994530942) : 0;
+    for (size_t b = 0; b < net->batch; b++) {
+        const double *log_p = net->log_p + b * classes;
+        double others = 0;
+        for (size_t c = 0; c < classes; c++) {
+            const double p = c == (size_t)net->labels[b] ? 0 : exp(log_p[c] - (double)k * 0.69314718055994530942);
+            others += p;
+            delta[c * ld + b] = (FG_SCALAR)(p / (double)net->batch);
+        }
+        delta[(size_t)net->labels[b] * ld + b] = (FG_SCALAR)(-others / (double)net->batch);
+    }
+    return k;
+}
+
+/* The mean squared error and its delta. */
+static int64_t FG(mean_squared_error)(fg_network *net)
+{
+    const size_t outputs = net->sizes[net->layers], ld = net->ld;
+    const double count = (double)(outputs * net->batch);
+    const FG_SCALAR *const o = net->outputs, *const targets = net->targets;
+    FG_SCALAR *const delta = net->delta;
+    double loss = 0;
+    for (size_t c = 0; c < outputs; c++)
+        for (size_t b = 0; b < net->batch; b++) {
+            const double r = (double)o[c * ld + b] - (double)targets[b * outputs + c];
+            loss += r * r;
+            delta[c * ld + b] = (FG_SCALAR)(r * (2.0 / count));
+        }
+    net->loss = loss / count;
+    return 0;
+}
+
+/* delta *= 2^shift. */
+static void FG(shift)(size_t count, int shift, FG_SCALAR *delta)
+{
+    for (size_t i = 0; i < count; i++)
+        delta[i] = (FG_SCALAR)ldexp(delta[i], shift);
+}
+
+/* |dL/dW|^2 = sum over pairs of samples of <x, x'> <delta, delta'>: two Gram matrices, cheaper than dL/dW itself
+   where the batch is narrower than the layer. */
+static double FG(gram_squares)(fg_network *net, size_t l)
+{
+    const size_t ld = net->ld;
+    const FG_SCALAR *const x = net->x[l], *const delta = net->delta;
+    FG_SCALAR *const gram_x = net->scratch, *const gram_delta = gram_x + FG_PANEL * ld;
+    double squares = 0;
+    for (size_t i = 0, m; i < net->batch; i += m) {
+        m = net->batch - i < FG_PANEL ? net->batch - i : FG_PANEL;
+        FG(gemm)(m, ld / FG_WIDTH, net->sizes[l], x + i, 1, ld, x, ld, gram_x, ld);
+        FG(gemm)(m, ld / FG_WIDTH, net->sizes[l + 1], delta + i, 1, ld, delta, ld, gram_delta, ld);
+        for (size_t j = 0; j < m; j++)
+            for (size_t b = 0; b < net->batch; b++)
+                squares += (double)gram_x[j * ld + b] * (double)gram_delta[j * ld + b];
+    }
+    return squares > 0 ? squares : 0;
+}
+
+/* dL/dW (fan_in, fan_out) of layer l, a panel of rows at a time: kept if wanted, and its sum of squares. */
+static double FG(weight_gradient)(fg_network *net, size_t l)
+{
+    const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
+    const size_t wide = (fan_out + FG_WIDTH - 1) / FG_WIDTH * FG_WIDTH;
+    const FG_SCALAR *const x = net->x[l], *const delta = net->delta;
+    FG_SCALAR *const rows = net->scratch, *const panel = rows + net->batch * wide;
+    double squares = 0, top = 0;
+    for (size_t b = 0; b < net->batch; b++)
+        for (size_t o = 0; o < wide; o++)
+            rows[b * wide + o] = o < fan_out ? delta[o * ld + b] : 0;
+    for (size_t i = 0, m; i < fan_in; i += m) {
+        m = fan_in - i < FG_PANEL ? fan_in - i : FG_PANEL;
+        FG(gemm)(m, wide / FG_WIDTH, net->batch, x + i * ld, ld, 1, rows, wide, panel, wide);
+        if (net->measured)
+            FG(measure)(m * wide, panel, &squares, &top);
+        for (size_t j = 0; net->dweights && j < m; j++)
+            memcpy((FG_SCALAR *)net->dweights[l] + (i + j) * fan_out, panel + j * wide, fan_out * sizeof(FG_SCALAR));
+    }
+    return squares;
+}
+
+/* delta of the layer below: W delta, times its phi', a panel at a time. */
+static void FG(layer_backward)(fg_network *net, size_t l)
+{
+    const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
+    const FG_SCALAR *const d = net->d[l - 1], *const weight = net->weights[l];
+    FG_SCALAR *const below = net->other;
+    for (size_t i = 0, m; i < fan_in; i += m) {
+        m = fan_in - i < FG_PANEL ? fan_in - i : FG_PANEL;
+        FG(gemm)(m, ld / FG_WIDTH, fan_out, weight + i * fan_out, fan_out, 1, net->delta, ld, below + i * ld, ld);
+        for (size_t j = i * ld; j < (i + m) * ld; j += FG_WIDTH)
+            FG_STORE(below + j, FG_LOAD(below + j) * FG_LOAD(d + j));
+        if (net->measured)
+            FG(measure)(m * ld, below + i * ld, &net->delta_squares[l - 1], &net->delta_top[l - 1]);
+    }
+    net->other = net->delta;
+    net->delta = below;
+}
+
+/* dL/db: delta summed over the batch. */
+static void FG(bias_gradient)(fg_network *net, size_t l)
+{
+    const FG_SCALAR *const delta = net->delta;
+    FG_SCALAR *const dbias = net->dbiases[l];
+    for (size_t o = 0; o < net->sizes[l + 1]; o++) {
+        dbias[o] = 0;
+        for (size_t b = 0; b < net->batch; b++)
+            dbias[o] += delta[o * net->ld + b];
+    }
+}
+
+/* Bring delta of layer l back into the window by a power of two, which is what the value returned says was taken. */
+static int64_t FG(rescale)(fg_network *net, size_t l)
+{
+    double *const top = &net->delta_top[l], *const squares = &net->delta_squares[l];
+    const size_t count = net->sizes[l + 1] * net->ld;
+    if (*top == 0 || (*top >= FG_SMALL && *top <= FG_LARGE))
+        return 0;
+    const int taken = (int)floor(log2(*top));
+    FG(shift)(count, -taken, net->delta);
+    *top = *squares = 0;
+    FG(measure)(count, net->delta, squares, top);
+    return taken;
+}
+
+/* Forward, loss, backward. Returns 0, or 1 if the signal leaves the window in which plain numbers serve: the caller
+   must then carry exponents forward as well. Measuring, delta is kept in the window by powers of two. */
+static int FG(network)(const FG_TABLE_TYPE *kernels, fg_network *net)
+{
+    for (size_t l = 0; l < net->layers; l++)
+        if (FG(layer_forward)(kernels, net, l))
+            return 1;
+    int64_t exponent = net->labels ? FG(cross_entropy)(net) : FG(mean_squared_error)(net);
+    const size_t last = net->layers - 1, outputs = net->sizes[net->layers] * net->ld;
+    if (net->measured)
+        FG(measure)(outputs, net->delta, &net->delta_squares[last], &net->delta_top[last]);
+    else if (exponent)
+        FG(shift)(outputs, (int)(exponent < -5000 ? -5000 : exponent), net->delta);
+    for (size_t l = net->layers; l-- > 0;) {
+        if (net->measured) {
+            exponent += FG(rescale)(net, l);
+            net->delta_exponent[l] = exponent;
+        }
+        const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1];
+        /* Gram: batch^2 (fan_in + fan_out); the product: batch fan_in fan_out and a transposition. */
+        const int gram = !net->dweights && net->batch * (fan_in + fan_out) < (fan_in + 2 * FG_WIDTH) * fan_out;
+        const double squares = gram ? FG(gram_squares)(net, l) : FG(weight_gradient)(net, l);
+        if (net->measured)
+            net->gradient_squares[l] = squares;
+        if (net->dbiases)
+            FG(bias_gradient)(net, l);
+        if (l)
+            FG(layer_backward)(net, l);
+    }
+    return 0;
+}

@@ -1,0 +1,156 @@
+"""The compiled pass through a whole network, on every instruction set, against float64 NumPy."""
+
+import numpy as np
+import pytest
+
+import fastgrad
+from fastgrad.kernels import compiled
+
+# batch, sizes: one row, one column, widths and batches around every vector length, more than a panel of 24 rows
+SHAPES = [
+    (1, [1, 1, 2]),
+    (1, [5, 3, 4]),
+    (2, [3, 1, 1, 2]),
+    (7, [9, 25, 6, 8, 3]),
+    (16, [16, 24, 16, 10]),
+    (17, [33, 31, 49, 15, 5]),
+    (40, [8, 70, 30, 10]),
+    (130, [12, 20, 20, 3]),
+]
+each = [
+    pytest.mark.parametrize("cpu", compiled.SETS),
+    pytest.mark.parametrize("dtype", ["float32", "float64"]),
+    pytest.mark.parametrize(("batch", "sizes"), SHAPES, ids=str),
+]
+
+
+def everywhere(test):
+    for mark in each:
+        test = mark(test)
+    return test
+
+
+def made(batch, sizes, dtype, activation="tanh", loss="cross_entropy", scale=1.0):
+    net = fastgrad.MLP(sizes, activation, "he_normal", 3, dtype, loss, bias_std=0.1, backend="numpy")
+    rng = np.random.default_rng(batch)
+    X = (scale * rng.standard_normal((batch, sizes[0]))).astype(dtype)
+    if loss == "mse":
+        return net, X, rng.standard_normal((batch, sizes[-1])).astype(dtype)
+    return net, X, rng.integers(0, sizes[-1], batch)
+
+
+def in_float64(net):
+    """The same parameters in a float64 network on the NumPy backend."""
+    twin = fastgrad.MLP(net.sizes, net.activation, dtype="float64", loss=net.loss, backend="numpy")
+    twin.weights = [w.astype(np.float64) for w in net.weights]
+    twin.biases = [b.astype(np.float64) for b in net.biases]
+    return twin
+
+
+def run(net, X, y, cpu, **options):
+    options = {"measured": False, "gradients": False, "threshold": 0.0} | options
+    labels = net.loss == "cross_entropy"
+    return compiled.network_pass(
+        net.weights,
+        net.biases,
+        net.activation.name,
+        net.activation.parameter,
+        options["threshold"],
+        X,
+        y,
+        labels,
+        options["measured"],
+        options["gradients"],
+        cpu,
+    )
+
+
+@everywhere
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_gradients(cpu, dtype, batch, sizes, loss):
+    """Relative to each tensor's norm: the terms of a sum may cancel, so its elements have no relative bound."""
+    net, X, y = made(batch, sizes, dtype, loss=loss)
+    true_loss, true = in_float64(net).loss_and_gradients(X.astype(np.float64), y)
+    got_loss, _, _, dweights, dbiases = run(net, X, y, cpu, gradients=True)
+    unit = np.finfo(dtype).eps * 8 * (max(*sizes, batch) + len(sizes))
+    assert abs(got_loss - true_loss) <= unit * abs(true_loss)
+    for layer, (dweight, dbias) in enumerate(true):
+        assert np.linalg.norm(dweights[layer] - dweight) <= unit * np.linalg.norm(dweight)
+        assert np.linalg.norm(dbiases[layer] - dbias) <= unit * np.linalg.norm(dbias)
+
+
+@everywhere
+@pytest.mark.parametrize("activation", fastgrad.ACTIVATIONS)
+def test_statistics(cpu, dtype, batch, sizes, activation):
+    net, X, y = made(batch, sizes, dtype, activation)
+    threshold = 0.2
+    _, statistics, exponents, *_ = run(net, X, y, cpu, measured=True, threshold=threshold)
+    signal, signal_top, saturated, dead, delta, delta_top, gradient = statistics
+    h, zs, ds = X, [], []
+    for weight, bias in zip(net.weights, net.biases, strict=True):
+        zs.append(h @ weight + bias)
+        h, d = net.activation.value_and_derivative(zs[-1], backend="numpy")
+        ds.append(d)
+    gradients = in_float64(net).loss_and_gradients(X.astype(np.float64), y)[1]
+    bound = 1e-3 if dtype == "float32" else 1e-12
+    near = {"rtol": bound, "atol": 0}
+    np.testing.assert_allclose(signal, [np.sum(z.astype(np.float64) ** 2) for z in zs], **near)
+    np.testing.assert_allclose(signal_top, [np.abs(z).max() for z in zs], **near)
+    assert saturated[:-1].tolist() == [np.count_nonzero(d < threshold) for d in ds[:-1]]
+    assert dead[:-1].tolist() == [np.count_nonzero(d.max(axis=0) == 0) for d in ds[:-1]]
+    np.testing.assert_allclose(
+        np.ldexp(gradient, 2 * exponents), [np.sum(dweight**2) for dweight, _ in gradients], **near
+    )
+    assert (delta <= delta_top**2 * batch * np.array(sizes[1:]) * (1 + bound)).all()
+    assert (delta >= delta_top**2 * (1 - bound)).all()
+
+
+@pytest.mark.parametrize("cpu", compiled.SETS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_adversarial_scales(cpu, dtype, scale):
+    net, X, y = made(9, [7, 11, 6, 4], dtype, "relu", scale=scale)
+    net.biases = [np.zeros_like(bias) for bias in net.biases]  # or all samples were alike, and delta's sums cancelled
+    true_loss, true = in_float64(net).loss_and_gradients(X.astype(np.float64), y)
+    got_loss, _, _, dweights, _ = run(net, X, y, cpu, gradients=True)
+    unit = np.finfo(dtype).eps * 200
+    assert abs(got_loss - true_loss) <= unit * abs(true_loss)
+    for (dweight, _), got in zip(true, dweights, strict=True):
+        assert np.linalg.norm(got - dweight) <= unit * np.linalg.norm(dweight)
+
+
+@pytest.mark.parametrize("cpu", compiled.SETS)
+def test_overflow_is_seen_and_not_measured(cpu):
+    net, X, y = made(9, [7, 11, 6, 4], "float32", "relu")
+    net.weights[1] = net.weights[1] * np.float32(1e30)
+    assert run(net, X, y, cpu, measured=True) is None
+    net.weights[1] = net.weights[1] * np.float32(np.nan)
+    assert run(net, X, y, cpu, measured=True) is None
+    assert np.isnan(run(net, X, y, cpu, gradients=True)[3][1]).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_profile_is_that_of_the_layer_by_layer_pass(dtype):
+    for activation in fastgrad.ACTIVATIONS:
+        net, X, y = made(40, [8, *[24] * 30, 10], dtype, activation)
+        slow = net.gradient_profile(X, y).to_dict()
+        net.backend = "compiled"
+        fast = net.gradient_profile(X, y).to_dict()
+        for name, values in slow.items():
+            if name.startswith(("log10", "saturated", "dead", "decades")):
+                difference = np.max(np.abs(np.subtract(fast[name], values)))
+                assert difference <= (1e-5 if dtype == "float32" else 1e-12), name
+            else:
+                assert fast[name] == values or name == "half_life"
+
+
+def test_threads_get_the_same_bits():
+    from concurrent.futures import ThreadPoolExecutor
+
+    net, X, y = made(40, [8, *[24] * 30, 10], "float32")
+    alone = run(net, X, y, compiled.CPU, gradients=True)
+    with ThreadPoolExecutor(8) as pool:
+        for got in pool.map(lambda _: run(net, X, y, compiled.CPU, gradients=True), range(64)):
+            assert got[0] == alone[0]
+            for mine, theirs in zip(got[3], alone[3], strict=True):
+                np.testing.assert_array_equal(mine, theirs)
