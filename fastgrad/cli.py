@@ -7,6 +7,8 @@
 import contextlib
 import shlex
 import sys
+from dataclasses import asdict
+from pathlib import Path
 
 import click
 import rich.console
@@ -20,6 +22,7 @@ from fastgrad.kernels import BACKENDS
 RUN_INITS = ("xavier_normal", "he_normal", "torch_linear")
 FULL = {"depth": (5, 10, 20, 50), "width": 128, "batch": 128, "seeds": 10}
 QUICK = {"depth": (5, 20), "width": 64, "batch": 64, "seeds": 3}
+SPEED_FILE = "speed.json"
 INTERRUPTED = 130
 BAD_INPUT = (ValueError, TypeError, ImportError, OSError)
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -150,6 +153,168 @@ def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend
     return 0 if all(result.verdict == "healthy" for result in results) else 1
 
 
+def _comparison_options(command):
+    for option in (
+        click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a README."),
+        click.option("--json", "form", flag_value="json", help="Print JSON on stdout, and nothing else."),
+    ):
+        command = option(command)
+    return command
+
+
+@commands.command()
+@click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
+@click.option("--kind", "kinds", multiple=True, default=("value", "derivative"), help="value, derivative")
+@click.option("--only", "group", default="all", show_default=True, help="ours, peers or all.")
+@click.option("--out", help="A file that keeps finished parts; with it the same command goes on from there.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads that sweep.")
+@click.option("--quick", is_flag=True, help="A sample of the inputs: a look in seconds.")
+@_comparison_options
+@click.pass_obj
+def audit(typed, names, kinds, group, out, workers, quick, form):
+    """Every float32 through every kernel, and through the same formulas in PyTorch, JAX, NumPy and SciPy.
+
+    Exit code 1 if a kernel of ours breaks what it promises: its ULP bound, no false zero, monotonic where the
+    function is, exactly odd or even where it is, within its range, no NaN.
+
+    \b
+    Example:
+      fastgrad audit --quick --activation tanh
+      fastgrad audit --workers 2 --out audit.jsonl
+    """
+    from fastgrad.bench import tables
+    from fastgrad.bench.audit import Audit
+
+    with _one_line(*BAD_INPUT):
+        sweep = Audit(out, quick, names, kinds, group, workers)
+    try:
+        with _one_line(OSError), _bar() as show:
+            sweep.run(show)
+    except KeyboardInterrupt:
+        kept = f"kept in {out}; the same command goes on from there" if out else "lost, as there is no --out"
+        _say(f"interrupted: {sweep.finished} of {sweep.total} parts are swept and {kept}")
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    rows = sweep.rows()
+    versions = {row["contestant"]: row["version"] for row in rows if row["contestant"] in ("torch", "jax")}
+    shown = [tables.audit_table(rows)], tables.audit_verdict(rows), tables.AUDIT_NOTE
+    _compare(rows, shown, versions, typed, form)
+    return int(any(row["faults"] for row in rows))
+
+
+@commands.group(invoke_without_command=True)
+@click.pass_context
+def speed(context):
+    """Our kernels beside other libraries and this machine's limits."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@speed.command("activations")
+@click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
+@click.option("--operation", "operations", multiple=True, help="value, backward, training (all).")
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(["float32", "float64"]), help="(both)")
+@click.option("--size", "sizes", multiple=True, type=click.IntRange(1, 10**9), help="Elements (100 to 10,000,000).")
+@click.option("--peer", "contestants", multiple=True, help="numpy, numexpr, torch, torch.compile, jax (installed).")
+@click.option("--rounds", type=click.IntRange(min=1), help="Samples of each (30).")
+@click.option("--out", help="A folder for speed.json and charts; what it holds of these is replaced.")
+@click.option("--quick", is_flag=True, help="Two sizes of float32, few samples, no torch.compile.")
+@_comparison_options
+@click.pass_obj
+def speed_activations(typed, names, operations, dtypes, sizes, contestants, rounds, out, quick, form):
+    """The activations against NumPy, SciPy, numexpr, PyTorch, torch.compile and JAX, as far as they are installed.
+
+    Operations are value, backward, and training: forward with the derivative, then backward.
+
+    \b
+    Example:
+      fastgrad speed activations --quick --activation tanh --operation training
+    """
+    from fastgrad.bench import activations, peers, tables
+
+    size = activations.QUICK if quick else activations.FULL
+    with _one_line(*BAD_INPUT):
+        if out is not None:
+            _need_matplotlib()
+        cases = activations.cases(
+            names, operations or peers.OPERATIONS, dtypes or size["dtypes"], sizes or size["sizes"]
+        )
+        fast = [name for name in peers.installed() if not (quick and name == "torch.compile")]
+        contestants = peers.check(contestants) or fast
+        folder = _folder(out)
+    measured = _time(cases, contestants, rounds or size["rounds"])
+    if measured:
+        rows = [row for case in measured for row in case]
+        shown = tables.speed_tables(rows), tables.speed_verdict(rows), tables.SPEED_NOTE
+        data = _compare([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
+        if folder:
+            _write_speed(folder, rows, data)
+    return 0 if len(measured) == len(cases) else INTERRUPTED
+
+
+def _time(cases, contestants, rounds):
+    """The rows of each case; Ctrl-C keeps those that were measured."""
+    from fastgrad.bench.activations import measure
+
+    measured = []
+    try:
+        with _bar() as show:
+            for case in cases:
+                measured.append(measure(case, contestants, rounds))
+                show(len(measured), len(cases), f"{case.activation} {case.operation} {case.dtype} {case.size:,}")
+    except KeyboardInterrupt:
+        _say(f"interrupted: {len(measured)} of {len(cases)} cases were measured")
+    return measured
+
+
+def _folder(out):
+    """The folder, made if it is not there, and shown to be writable before anything is measured."""
+    if out is None:
+        return None
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / SPEED_FILE, "a"):
+        return folder
+
+
+def _write_speed(folder, rows, data):
+    from fastgrad import plots
+
+    with _status("drawing"), _one_line(OSError):
+        (folder / SPEED_FILE).write_text(data, encoding="utf-8")
+        for operation, dtype in dict.fromkeys((row.operation, row.dtype) for row in rows):
+            figure = plots.speed_figure([row for row in rows if (row.operation, row.dtype) == (operation, dtype)])
+            for format in ("png", "svg"):
+                (folder / f"{operation}-{dtype}.{format}").write_bytes(plots.picture(figure, format))
+
+
+def _compare(rows, shown, versions, typed, form):
+    """Show a comparison's rows as the options say, and return them as JSON."""
+    from fastgrad import report
+    from fastgrad.machine import machine
+
+    facts = machine() | versions
+    text = report.strict_json({"fastgrad": fastgrad.__version__, "command": typed, "machine": facts, "rows": rows})
+    found = report.Comparison(*shown, facts, typed)
+    if form == "json":
+        click.echo(text, nl=False)
+    elif form == "markdown":
+        click.echo(report.comparison_markdown(found), nl=False)
+    else:
+        report.print_comparison(found, _console())
+    return text
+
+
+@contextlib.contextmanager
+def _bar():
+    """A function of (done, total, label) that moves a progress bar on stderr, on a terminal."""
+    from rich.progress import Progress
+
+    console = rich.console.Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total, label: bar.update(task, completed=done, total=total, description=label)
+
+
 def _activations(names, alphas, slopes):
     options = {"alpha": alphas, "negative_slope": slopes}
     return _with_options(activation, names, options, lambda phi: (phi.parameter_name,))
@@ -211,12 +376,19 @@ def _show(results, speed, typed, out, as_json):
     if as_json:
         click.echo(report.to_json(found), nl=False)
         return
-    console = rich.console.Console(highlight=False)
-    if not console.is_terminal or console.width > report.TERMINAL_WIDTH:
-        console.width = report.TERMINAL_WIDTH
-    report.print_report(found, console)
+    report.print_report(found, _console())
     if page is not None:
         click.echo(f"Report: {page}")
+
+
+def _console():
+    """stdout, at most as wide as the tables are made for."""
+    from fastgrad.report import TERMINAL_WIDTH
+
+    console = rich.console.Console(highlight=False)
+    if not console.is_terminal or console.width > TERMINAL_WIDTH:
+        console.width = TERMINAL_WIDTH
+    return console
 
 
 def _status(message):

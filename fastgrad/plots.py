@@ -1,4 +1,4 @@
-"""Pictures of results: delta against depth with the theory's band, and the grid as a heat map."""
+"""Pictures of results: delta against depth with the theory's band, the grid as a heat map, and speed by size."""
 
 # Design: - Figure objects, never pyplot: nothing global changes, and no display is needed.
 #         - Layers run from the output to the input, the way backpropagation does: a line starts at 10^0 on
@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from fastgrad.bench.activations import SpeedRow
 from fastgrad.palette import BINS, decade_bin
 from fastgrad.study import CellResult, deepest
 
@@ -115,6 +116,51 @@ def heatmap_figure(results: Sequence[CellResult], theme: Theme = LIGHT) -> Figur
     return figure
 
 
+def speed_figure(rows: Sequence[SpeedRow], theme: Theme = LIGHT) -> Figure:
+    """Nanoseconds per element against the number of elements, both on log axes: one panel per activation.
+
+    Parameters
+    ----------
+    rows : sequence of SpeedRow
+        Of one operation and type. The machine's limit is dashed.
+    theme : Theme
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    panels, contestants = {}, {}
+    for row in rows:
+        panels.setdefault(row.activation, {}).setdefault(row.contestant, []).append(row)
+        contestants.setdefault(row.contestant, len(contestants))
+    columns = min(3, len(panels))
+    with rc_context(_STYLE):
+        figure = Figure(
+            figsize=(4.0 * columns, 0.8 + 3.1 * -(-len(panels) // columns)), layout="constrained", facecolor=theme.paper
+        )
+        axes = figure.subplots(-(-len(panels) // columns), columns, squeeze=False, sharey=True).ravel()
+        for ax, (name, lines) in zip(axes, panels.items(), strict=False):
+            for contestant, timed in lines.items():
+                _speed_line(ax, timed, contestants[contestant], theme)
+            limit = sorted(lines["fastgrad"], key=lambda row: row.size)
+            ax.plot(
+                [row.size for row in limit], [row.limit_ns_per_element for row in limit],
+                color=theme.ink, linewidth=1.0, linestyle=(0, (4, 3)), label="machine's limit",
+            )  # fmt: skip
+            ax.set_title(name, loc="left", color=theme.ink, fontweight="bold")
+            ax.set(xscale="log", yscale="log", xlabel="elements")
+            _colour_axes(ax, theme)
+        for ax in axes[::columns]:
+            ax.set_ylabel("ns per element", color=theme.ink)
+        for ax in axes[len(panels) :]:
+            ax.set_axis_off()
+        keys = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        figure.legend(
+            keys.values(), keys, loc="outside lower left", ncols=4, frameon=False, labelcolor=theme.ink
+        )  # fmt: skip
+    return figure
+
+
 def plot_profile(profile, theme: Theme = LIGHT) -> Figure:
     """RMS of delta and of dL/dW against the layer, log axis, of a :class:`fastgrad.decay.GradientProfile`."""
     with rc_context(_STYLE):
@@ -169,6 +215,16 @@ def _delta_panel(ax, members, theme, limits):
     _label_ends(ax, ends)
     ax.axhline(0.0, color=theme.faint, linewidth=0.8, zorder=0)
     ax.set_ylabel("RMS delta / output layer's")
+
+
+def _speed_line(ax, rows, index, theme):
+    timed = sorted((row for row in rows if row.difference is None), key=lambda row: row.size)
+    if timed:
+        ax.plot(
+            [row.size for row in timed], [row.ns_per_element for row in timed], label=timed[0].contestant,
+            color=theme.lines[index % len(theme.lines)], linewidth=2.6 if index == 0 else 1.4,
+            marker=MARKERS[index % len(MARKERS)], markersize=4,
+        )  # fmt: skip
 
 
 def _layer_axes(ax: Axes, layers: int, theme: Theme) -> None:

@@ -13,10 +13,11 @@ from importlib import resources
 from pathlib import Path
 
 import fastgrad
+from fastgrad.bench.tables import Table, markdown
 from fastgrad.palette import BINS, decade_bin
 from fastgrad.study import CellResult, deepest, headline
 
-TEXT_COLUMNS = ("network", "kernel", "type", "peer", "seeds")
+TEXT_COLUMNS = ("network", "kernel", "type", "peer", "seeds", "activation", "contestant", "other faults")
 TERMINAL_WIDTH = 100
 TERMINAL_ROWS = 24  # with more networks than this the terminal shows the deepest of each kind
 TERMINAL_DEPTHS = 8  # columns of a heat map in the terminal; more are shown below one another
@@ -124,7 +125,7 @@ def print_report(report: Report, console) -> None:
     shown = report.results if len(report.results) <= TERMINAL_ROWS else deepest(report.results)
     console.print(Text(headline(report.results), style="bold"))
     console.print(Text(_setting(report.results)))
-    console.print(Text(", ".join(f"{name} {value}" for name, value in report.machine.items()), style="dim"))
+    console.print(Text(_facts(report.machine), style="dim"))
     depths, _ = _grid(report.results)
     for start in range(0, len(depths), TERMINAL_DEPTHS):
         heatmap = _rich_heatmap(report.results, depths[start : start + TERMINAL_DEPTHS])
@@ -136,6 +137,56 @@ def print_report(report: Report, console) -> None:
     if report.speed:
         rows = [_speed_row(row) for row in report.speed]
         section("Speed of the activations' values, one thread", _rich_table(SPEED_COLUMNS, {"": rows}))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the audit or a speed comparison has to show: tables, verdicts, a note, and where it is from."""
+
+    tables: Sequence[Table]
+    verdicts: Sequence[str]
+    note: str
+    machine: dict[str, str]
+    command: str
+
+
+def print_comparison(found: Comparison, console) -> None:
+    """The comparison on a ``rich.console.Console``."""
+    from rich.text import Text
+
+    console.print(Text(_facts(found.machine), style="dim"))
+    for table in found.tables:
+        console.print(Text(f"\n{table.title}", style="bold"))
+        console.print(_rich_table(table.columns, table.groups))
+    console.print(Text("\n".join(["", *found.verdicts]), style="bold"))
+    console.print(Text(found.note, style="dim"))
+
+
+def comparison_markdown(found: Comparison) -> str:
+    """The comparison in Markdown, for a README: the command that made it, the tables, verdicts, note and machine."""
+    parts = [f"```\n{found.command}\n```"]
+    for table in found.tables:
+        parts += [f"**{table.title}**", markdown(table)]
+    return (
+        "\n\n".join([*parts, "  \n".join(found.verdicts), found.note, f"Measured on {_facts(found.machine)}."]) + "\n"
+    )
+
+
+def strict_json(data) -> str:
+    """The data as strict JSON, ending in a newline: floats that are not finite are "inf", "-inf" or "nan"."""
+    return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _facts(machine):
+    return ", ".join(f"{name} {value}" for name, value in machine.items())
 
 
 # Plain text of one number or row, shared by terminal and page.
@@ -328,7 +379,7 @@ def _rich_table(columns, groups):
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for name in columns:
         text = name in (*TEXT_COLUMNS, "verdict")
-        table.add_column(name, justify="left" if text else "right", no_wrap=name == "network")
+        table.add_column(name, justify="left" if text else "right", no_wrap=name in ("network", "contestant"))
     for group, rows in groups.items():
         if group:
             table.add_row(Text(group))

@@ -32,11 +32,12 @@ def python(*arguments, **options):
 
 def test_help_and_version():
     assert call("--version").stdout == f"fastgrad {fastgrad.__version__}\n"
-    for command in ("run", "decay"):
-        result = call(command, "--help")
+    for command in ("run", "decay", "audit", "speed activations"):
+        result = call(*command.split(), "--help")
         assert result.exit_code == 0
         assert "Example:" in result.stdout
         assert f"fastgrad {command} " in result.stdout
+    assert call("speed").stdout == call("speed", "--help").stdout
 
 
 def test_no_command_is_help():

@@ -1,36 +1,72 @@
 """``fastgrad speed activations``: our kernels, their peers and this machine's limits, in one run."""
 
+# Design: - A case is one operation at one type and size; its contestants and the limits take turns, so their ratios
+#           are of the same minutes.
+#         - What is not equal is not timed: a contestant whose result differs from ours gets a row that says so.
+#         - No kernel can be faster than copying the bytes that it must move, nor, if it needs one, than an exp per
+#           element (ours, in cache). The slower of the two is the limit.
+
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
+from fastgrad._errors import known
+from fastgrad._validation import float_dtype, positive_int
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench import peers
 from fastgrad.bench.timing import interleaved
 from fastgrad.kernels import compiled
 
+FULL = {
+    "sizes": (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000),
+    "dtypes": ("float32", "float64"),
+    "rounds": 30,
+}
+QUICK = {"sizes": (1_000, 100_000), "dtypes": ("float32",), "rounds": 10}
+
 # Largest relative difference between two libraries' results on the benchmark's inputs: theirs are several ULP
 # off, and a derivative rebuilt from y loses 6e-8 / (1 - y^2), which is 6e-6 at |z| = 3.
 AGREE = {"float32": 5e-5, "float64": 1e-12}
-EXP_ROOF_SIZE = 2048  # elements in L1
+EXP_SIZE = 16_384  # elements: in cache, and the call costs nothing beside them
 
-# Bytes that an operation has to move per element, in elements read and written.
+# Arrays that an operation has to read or write; a copy moves 2.
 TRAFFIC = {"value": 2, "backward": 3, "training": 6}
+NEED_EXP = ("sigmoid", "tanh", "elu")
+
+
+class Case(NamedTuple):
+    """What the contestants are to do."""
+
+    activation: str
+    operation: str
+    dtype: str
+    size: int
 
 
 @dataclass(frozen=True)
 class SpeedRow:
-    """One contestant at one operation and size.
+    """One contestant in one case.
 
     Attributes
     ----------
+    activation, operation, dtype, size
+        The case.
+    contestant : str
+    difference : float or None
+        Largest relative difference from our result, if that is too large: then nothing was timed, and what follows
+        is None.
+    ns_per_element, gb_per_s : float
     ratio : float
         Its time over ours: above 1, ours is faster.
-    percent_of_copy : float
-        Time of copying as many bytes as the operation must move, over its time, times 100.
-    percent_of_exp : float
-        Time of one exp per element (ours, in L1) over its time, times 100.
+    limit : str
+        ``"copy"`` or ``"exp"``: which of the machine's limits is the slower.
+    limit_ns_per_element : float
+        Copying as many bytes as the operation must move, from and to arrays of this size; or one exp per element.
+    percent_of_limit : float
+        Time at the limit over its time, times 100.
     """
 
     activation: str
@@ -38,107 +74,142 @@ class SpeedRow:
     dtype: str
     size: int
     contestant: str
-    ns_per_element: float
-    gb_per_s: float
-    ratio: float
-    percent_of_copy: float
-    percent_of_exp: float
+    difference: float | None = None
+    ns_per_element: float | None = None
+    gb_per_s: float | None = None
+    ratio: float | None = None
+    limit: str | None = None
+    limit_ns_per_element: float | None = None
+    percent_of_limit: float | None = None
 
 
-def _inputs(dtype, size):
-    """Pre-activations within |z| < 3, where derivatives rebuilt from y are still right."""
-    rng = np.random.default_rng(size)
-    x = np.clip(rng.normal(0, 1.5, size), -3, 3).astype(dtype)
-    return x, rng.normal(0, 1, size).astype(dtype)
-
-
-def _check_equal(name, operation, dtype, calls):
-    """AssertionError if a contestant's result differs from ours: what is not equal is not timed."""
-    ours = np.asarray(calls["fastgrad"]())
-    for contestant, call in calls.items():
-        theirs = np.asarray(call())
-        scale = np.maximum(np.abs(ours), np.finfo(dtype).tiny)
-        error = np.max(np.abs(theirs - ours) / scale)
-        if not error <= AGREE[dtype]:
-            raise AssertionError(f"{contestant}'s {operation} of {name} differs from ours by {error:.1e} ({dtype})")
-
-
-def _limits(dtype, size):
-    """Functions whose times are the machine's limits: copying the array, and exp in L1."""
-    source, target = np.ones(size, dtype), np.ones(size, dtype)
-    small = np.linspace(-8, 0, EXP_ROOF_SIZE).astype(dtype)
-    out = np.empty_like(small)
-    exp = compiled.UFUNCS["exponential"]
-    return {"copy": lambda: np.copyto(target, source), "exp": lambda: exp(small, out=out)}
-
-
-def measure(name, operation, dtype, size, contestants, rounds) -> list[SpeedRow]:
-    """Time one operation in every library that offers it."""
-    x, dy = _inputs(dtype, size)
-    calls = {"fastgrad": peers.fastgrad(name, operation, x, dy)}
-    calls |= {peer: peers.PEERS[peer](name, operation, x, dy) for peer in contestants}
-    calls = {contestant: call for contestant, call in calls.items() if call is not None}
-    _check_equal(name, operation, dtype, calls)
-    seconds = interleaved({**calls, **_limits(dtype, size)}, rounds)
-    moved = TRAFFIC[operation] * x.nbytes
-    copy = seconds["copy"] * TRAFFIC[operation] / TRAFFIC["value"]
-    exp = seconds["exp"] / EXP_ROOF_SIZE * size
+def cases(
+    activations: Iterable[str] = ACTIVATIONS,
+    operations: Iterable[str] = peers.OPERATIONS,
+    dtypes: Iterable[str] = FULL["dtypes"],
+    sizes: Iterable[int] = FULL["sizes"],
+) -> list[Case]:
+    """Every combination, small sizes first; ValueError or TypeError for one that does not exist."""
+    activations = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
+    operations = [known("operation", name, peers.OPERATIONS) for name in dict.fromkeys(operations)]
+    dtypes = [float_dtype(dtype).name for dtype in dict.fromkeys(dtypes)]
+    sizes = [positive_int("size", size) for size in dict.fromkeys(sizes)]
     return [
-        SpeedRow(
-            activation=name,
-            operation=operation,
-            dtype=dtype,
-            size=size,
-            contestant=contestant,
-            ns_per_element=seconds[contestant] / size * 1e9,
-            gb_per_s=moved / seconds[contestant] / 1e9,
-            ratio=seconds[contestant] / seconds["fastgrad"],
-            percent_of_copy=100 * copy / seconds[contestant],
-            percent_of_exp=100 * exp / seconds[contestant],
-        )
+        Case(name, operation, dtype, size)
+        for size, dtype, name, operation in product(sizes, dtypes, activations, operations)
+    ]
+
+
+def measure(case: Case, contestants: Iterable[str], rounds: int) -> list[SpeedRow]:
+    """Time one case in our kernels and in every one of these peers that offers the operation.
+
+    Parameters
+    ----------
+    case : Case
+    contestants : iterable of str
+        Peers, of :data:`fastgrad.bench.peers.PEERS`.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+
+    Returns
+    -------
+    list of SpeedRow
+        Ours first.
+    """
+    x, dy = _inputs(case)
+    calls = {"fastgrad": peers.fastgrad(case.activation, case.operation, x, dy)}
+    calls |= {peer: peers.PEERS[peer](case.activation, case.operation, x, dy) for peer in contestants}
+    calls = {contestant: call for contestant, call in calls.items() if call is not None}
+    differences = _differences(case.dtype, calls)
+    equal = {contestant: call for contestant, call in calls.items() if differences[contestant] <= AGREE[case.dtype]}
+    seconds = interleaved({**equal, **_limits(case)}, rounds)
+    ns = {contestant: time / case.size * 1e9 for contestant, time in seconds.items()}
+    return [
+        SpeedRow(*case, contestant, **_timed(case, ns, contestant))
+        if contestant in equal
+        else SpeedRow(*case, contestant, difference=differences[contestant])
         for contestant in calls
     ]
+
+
+def _timed(case, ns, contestant):
+    """What follows from the nanoseconds per element."""
+    limits = {"copy": ns["copy"] * TRAFFIC[case.operation] / 2}
+    if case.activation in NEED_EXP and case.operation != "backward":
+        limits["exp"] = ns["exp"] * case.size / EXP_SIZE
+    limit = max(limits, key=limits.get)
+    return {
+        "ns_per_element": ns[contestant],
+        "gb_per_s": TRAFFIC[case.operation] * np.dtype(case.dtype).itemsize / ns[contestant],
+        "ratio": ns[contestant] / ns["fastgrad"],
+        "limit": limit,
+        "limit_ns_per_element": limits[limit],
+        "percent_of_limit": 100 * limits[limit] / ns[contestant],
+    }
+
+
+def _inputs(case):
+    """Pre-activations within |z| < 3, where derivatives rebuilt from y are still right, and incoming gradients."""
+    rng = np.random.default_rng(case.size)
+    x = np.clip(rng.normal(0, 1.5, case.size), -3, 3).astype(case.dtype)
+    return x, rng.normal(0, 1, case.size).astype(case.dtype)
+
+
+def _differences(dtype, calls):
+    """Each contestant's largest difference from ours, relative to ours; NaN or inf if it is not even finite."""
+    ours = np.array(calls["fastgrad"]())
+    scale = np.maximum(np.abs(ours), np.finfo(dtype).tiny)
+    with np.errstate(all="ignore"):
+        return {name: float(np.max(np.abs(np.asarray(call()) - ours) / scale)) for name, call in calls.items()}
+
+
+def _limits(case):
+    """Functions whose times are the machine's limits: copying an array of this size, and exp in cache."""
+    source, target = np.ones(case.size, case.dtype), np.ones(case.size, case.dtype)
+    small = np.linspace(-8, 0, EXP_SIZE).astype(case.dtype)
+    out, exp = np.empty_like(small), compiled.UFUNCS["exponential"]
+    return {"copy": lambda: np.copyto(target, source), "exp": lambda: exp(small, out=out)}
 
 
 def speed_activations(
     activations: Iterable[str] = ACTIVATIONS,
     operations: Iterable[str] = peers.OPERATIONS,
-    dtypes: Iterable[str] = ("float32", "float64"),
-    sizes: Iterable[int] = (100, 1_000, 10_000, 65_536, 1_000_000, 10_000_000),
+    dtypes: Iterable[str] = FULL["dtypes"],
+    sizes: Iterable[int] = FULL["sizes"],
     contestants: Iterable[str] | None = None,
-    rounds: int = 30,
+    rounds: int = FULL["rounds"],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[SpeedRow]:
-    """Time the five activations against every installed peer.
+    """Time the activations against their peers.
 
     Parameters
     ----------
     activations, operations, dtypes, sizes : iterables
-        What to time; operations are ``value``, ``backward`` and ``training`` (forward, then backward).
+        What to time; operations are ``value``, ``backward`` and ``training`` (forward with derivative, then
+        backward).
     contestants : iterable of str, optional
         Peers; by default all that are installed.
     rounds : int
-        Samples per contestant, interleaved; the least one counts.
+        Samples of each.
     progress : callable
         Called with the number of finished cases and of all cases.
 
     Returns
     -------
     list of SpeedRow
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a name is unknown, or a number is not positive.
+    ImportError
+        If a peer is not installed.
     """
-    contestants = peers.installed() if contestants is None else list(contestants)
-    cases = [
-        (name, operation, dtype, size)
-        for size in sizes
-        for dtype in dtypes
-        for name in activations
-        for operation in operations
-    ]
-    rows = []
-    for done, case in enumerate(cases):
-        progress(done, len(cases))
-        rows += measure(*case, contestants, rounds)
-    progress(len(cases), len(cases))
+    contestants = peers.installed() if contestants is None else peers.check(contestants)
+    todo, rounds, rows = cases(activations, operations, dtypes, sizes), positive_int("rounds", rounds), []
+    for done, case in enumerate(todo, 1):
+        rows += measure(case, contestants, rounds)
+        progress(done, len(todo))
     return rows
 
 
@@ -157,5 +228,5 @@ def quick_speed() -> list[dict]:
             "ratio": row.ratio,
         }
         for row in rows
-        if row.contestant != "fastgrad"
+        if row.contestant != "fastgrad" and row.difference is None
     ]

@@ -6,10 +6,15 @@ and returns an array-like. Operations: ``value``, ``backward`` (dy -> dx from wh
 """
 
 import importlib.util
+import os
+import shutil
+from collections.abc import Iterable
+from importlib.metadata import version
 
 import numpy as np
 
 from fastgrad import formulas
+from fastgrad._errors import known
 from fastgrad.kernels import compiled
 
 OPERATIONS = ("value", "backward", "training")
@@ -35,13 +40,11 @@ def _operation(operation, forward, backward):
 
 def fastgrad(name, operation, x, dy):
     """Ours: value and derivative in one pass, then one multiplication."""
-    parameter = {"leaky_relu": (SLOPE,), "elu": (ALPHA,)}.get(name, ())
-    value = compiled.UFUNCS["value", name]
-    both = compiled.UFUNCS["value_and_derivative", name]
+    value, both = (compiled.UFUNCS[kind, name, "default"] for kind in ("value", "value_and_derivative"))
     y, d, dx = np.empty_like(x), np.empty_like(x), np.empty_like(x)
     if operation == "value":
-        return lambda: value(x, *parameter, out=y)
-    return _operation(operation, lambda: both(x, *parameter, out=(y, d)), lambda: np.multiply(dy, d, out=dx))
+        return lambda: value(x, out=y)
+    return _operation(operation, lambda: both(x, out=(y, d)), lambda: np.multiply(dy, d, out=dx))
 
 
 def numpy(name, operation, x, dy):
@@ -132,9 +135,8 @@ def torch_compile(name, operation, x, dy):
 
 
 def jax(name, operation, x, dy):
-    """JAX, jitted, on the CPU (it may use more than one thread on large arrays)."""
-    import jax as jx
-
+    """JAX, jitted, on the CPU."""
+    jx = jax_on_one_thread()
     jx.config.update("jax_enable_x64", True)
     function = {
         "sigmoid": jx.nn.sigmoid,
@@ -153,10 +155,55 @@ def jax(name, operation, x, dy):
     return lambda: jitted(x, dy).block_until_ready()
 
 
+def jax_on_one_thread():
+    """The module jax, whose compiler's pool of threads has one thread, unless somebody else started it before.
+
+    XLA sizes the pool by NPROC when it starts; its flags for that (``--xla_cpu_multi_thread_eigen=false``) leave
+    tanh of 10^7 elements on two threads.
+    """
+    before = os.environ.get("NPROC")
+    os.environ["NPROC"] = "1"
+    try:
+        import jax as jx
+
+        jx.devices()
+    finally:
+        os.environ.pop("NPROC")
+        if before is not None:
+            os.environ["NPROC"] = before
+    return jx
+
+
 PEERS = {"numpy": numpy, "numexpr": numexpr, "torch": torch, "torch.compile": torch_compile, "jax": jax}
-_NEEDS = {"torch.compile": "torch"}
+_PACKAGES = {"torch.compile": "torch"}
 
 
 def installed() -> list[str]:
     """The peers that can run here."""
-    return [name for name in PEERS if importlib.util.find_spec(_NEEDS.get(name, name))]
+    return [name for name in PEERS if _missing(name) is None]
+
+
+def check(names: Iterable[str]) -> list[str]:
+    """The names, each once; ValueError for an unknown peer, ImportError for one that cannot run here."""
+    names = list(dict.fromkeys(names))
+    for name in names:
+        missing = _missing(known("peer", name, PEERS))
+        if missing:
+            raise ImportError(f"peer {name!r} is not available: {missing}")
+    return names
+
+
+def _missing(name):
+    """What this peer lacks, or None."""
+    package = _PACKAGES.get(name, name)
+    if importlib.util.find_spec(package) is None:
+        return f"install it with `pip install {package}`"
+    if name == "torch.compile" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+        return "it needs a C++ compiler"
+    return None
+
+
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """Package and version of those peers that :func:`fastgrad.machine.machine` leaves out."""
+    packages = dict.fromkeys(_PACKAGES.get(name, name) for name in names if name != "numpy")
+    return {package: version(package) for package in packages}

@@ -3,12 +3,15 @@
 # Design: - Contestants take turns in random order within one process, so a slow minute hits all of them.
 #         - A sample repeats the call until it lasts SAMPLE seconds: the clock and the loop stay below 1 %.
 #         - The minimum is quoted: noise only ever adds. Ratios of minima in one run are what repeats.
+#         - Calls that take long are sampled less often, all contestants alike, but no less than FEWEST times.
 
 import random
 import time
 from collections.abc import Callable, Mapping
 
-SAMPLE = 3e-4
+SAMPLE = 3e-4  # seconds
+SPEND = 0.5  # seconds of samples of the slowest contestant
+FEWEST = 5
 
 
 def _once(function: Callable[[], object], repeats: int) -> float:
@@ -25,7 +28,7 @@ def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int, seed
     ----------
     functions : mapping of name to function without arguments
     rounds : int
-        Samples per function.
+        Samples per function, or fewer if calls are slow.
     seed : int
         Of the order.
 
@@ -34,10 +37,13 @@ def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int, seed
     dict of name to seconds
     """
     order = random.Random(seed)
-    repeats = {}
+    repeats, slowest = {}, SAMPLE
     for name, function in functions.items():
         function()  # compile, touch memory
-        repeats[name] = max(1, round(SAMPLE / max(_once(function, 3), 1e-9)))
+        seconds = max(_once(function, 3), 1e-9)
+        repeats[name] = max(1, round(SAMPLE / seconds))
+        slowest = max(slowest, seconds)
+    rounds = min(rounds, max(FEWEST, round(SPEND / slowest)))
     best = dict.fromkeys(functions, float("inf"))
     names = list(functions)
     for _ in range(rounds):

@@ -1,0 +1,175 @@
+"""Rows of the audit and of the speed comparison as tables of text, for the terminal and for Markdown."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from fastgrad.bench.activations import SpeedRow
+from fastgrad.bench.audit import INFINITY_BITS
+from fastgrad.bench.tally import Tally
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, the columns' names, and rows of text in groups: {name of the group: [row, ...]}."""
+
+    title: str
+    columns: tuple[str, ...]
+    groups: dict[str, list[tuple[str, ...]]]
+
+
+AUDIT_COLUMNS = ("contestant", "max ULP", "mean", "worst at", "subnormal", "false 0", "first at", "other faults")
+AUDIT_NOTE = (
+    "ULP: error in units in the last place of the true result. Max and mean are over results that are normal numbers, "
+    '"subnormal" is the max over those that are subnormal or 0: JAX flushes subnormal numbers to 0, as results and as '
+    "inputs. False 0: the result is 0 where the true one is a normal number; first at: the least such |input|."
+)
+_OTHER = {"not_monotonic": "order", "not_symmetric": "symmetry", "out_of_range": "range", "nan": "NaN"}
+
+
+def audit_table(rows: Sequence[dict]) -> Table:
+    """The findings of ``Audit.rows()``; contestants of one formula with the same findings share a row."""
+    groups = {}
+    for row in rows:
+        formula = f"{row['activation']} {row['kind']}"
+        findings = (row["ours"], *(row[field.name] for field in fields(Tally)))
+        groups.setdefault(formula, {}).setdefault(findings, []).append(row)
+    ours = len({row["contestant"] for row in rows if row["ours"]})
+    return Table(
+        f"Audit over {_inputs_of(rows)}",
+        AUDIT_COLUMNS,
+        {
+            formula: [(_names(same, ours), *_findings(same[0])) for same in found.values()]
+            for formula, found in groups.items()
+        },
+    )
+
+
+def audit_verdict(rows: Sequence[dict]) -> list[str]:
+    """Whether our kernels keep what they promise, in one line, and a line for each that does not."""
+    ours = [row for row in rows if row["ours"]]
+    broken = [row for row in ours if row["faults"]]
+    if not ours:
+        return []
+    promise = "their bounds, with no false zero, no step the wrong way, no asymmetry and no NaN"
+    if not broken:
+        return [f"All {len(ours)} kernels of ours keep {promise}."]
+    return [f"{len(broken)} of {len(ours)} kernels of ours break {promise}:"] + [
+        f"{row['contestant']}, {row['activation']} {row['kind']}: {'; '.join(row['faults'])}" for row in broken
+    ]
+
+
+def _inputs_of(rows):
+    count = rows[0]["count"]
+    every = count == 2 * (INFINITY_BITS + 1)
+    return f"all {count:,} float32 inputs that are not NaN" if every else f"a sample of {count:,} float32 inputs"
+
+
+def _names(same, ours):
+    names = [row["contestant"] for row in same]
+    if not same[0]["ours"]:
+        return ", ".join(names)
+    short = " ".join(name.removeprefix("fastgrad ") for name in names)
+    return f"fastgrad (all {ours})" if len(names) == ours > 1 else f"fastgrad {short}"
+
+
+def _findings(row):
+    other = [f"{_count(row[name])} {word}" for name, word in _OTHER.items() if row[name]]
+    return (
+        _ulp(row["max_ulp"]),
+        _ulp(row["mean_ulp"]),
+        _place(row["worst_input"]),
+        _ulp(row["max_ulp_subnormal"]),
+        _count(row["false_zeros"]),
+        _place(row["first_false_zero"]),
+        ", ".join(other) or "none",
+    )
+
+
+def _ulp(error):
+    if error is None:
+        return "none"
+    return f"{error:.2f}" if error < 1000 else f"{error:.1e}"
+
+
+def _place(z):
+    return "none" if z is None else f"{z:.4g}"
+
+
+def _count(number):
+    return f"{number:,}" if number < 100_000 else f"{number:.2e}"
+
+
+SPEED_NOTE = (
+    "ns: ours, per element. Peers: their time over ours; ! marks where ours is slower. Limit: a copy of as many bytes, "
+    "or one exp per element. One thread each, JAX too. All took turns in one process; the least of the samples counts."
+)
+
+
+def speed_tables(rows: Sequence[SpeedRow]) -> list[Table]:
+    """A table for each operation and type: ours in figures, the peers relative to ours."""
+    tables = []
+    for operation, dtype in dict.fromkeys((row.operation, row.dtype) for row in rows):
+        mine = [row for row in rows if (row.operation, row.dtype) == (operation, dtype)]
+        peers = list(dict.fromkeys(row.contestant for row in mine if row.contestant != "fastgrad"))
+        body = {}
+        for row in mine:
+            body.setdefault((row.activation, row.size), {})[row.contestant] = row
+        lines = [
+            (name, f"{size:,}", *_speed_cells(body[name, size], peers)) for name, size in sorted(body, key=_order(mine))
+        ]
+        columns = ("activation", "size", "ns", "GB/s", "% of limit", *peers)
+        tables.append(Table(f"{operation}, {dtype}", columns, {"": lines}))
+    return tables
+
+
+def _order(rows):
+    names = list(dict.fromkeys(row.activation for row in rows))
+    return lambda key: (names.index(key[0]), key[1])
+
+
+def _speed_cells(found, peers):
+    ours = found["fastgrad"]
+    limit = f"{ours.percent_of_limit:.0f} {ours.limit}"
+    return (_figure(ours.ns_per_element), _figure(ours.gb_per_s), limit, *(_times(found.get(peer)) for peer in peers))
+
+
+def _figure(value):
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+
+
+def _times(row):
+    if row is None:
+        return ""
+    if row.difference is not None:
+        return "differs"
+    return _figure(row.ratio) + (" !" if row.ratio < 1 else "")
+
+
+def speed_verdict(rows: Sequence[SpeedRow]) -> list[str]:
+    """In how many comparisons ours is slower, and every result that differs from ours."""
+    compared = [row for row in rows if row.contestant != "fastgrad" and row.difference is None]
+    slower = [row for row in compared if row.ratio < 1]
+    lines = [f"Ours is slower in {len(slower)} of {len(compared)} comparisons."] if compared else []
+    for row in rows:
+        if row.difference is not None:
+            what = f"{row.operation} of {row.activation} ({row.dtype}, {row.size:,})"
+            lines.append(
+                f"{row.contestant} differs: its {what} is off by {_relative(row.difference)}; it was not timed."
+            )
+    return lines
+
+
+def _relative(difference):
+    return f"{difference:.1e} of ours" if math.isfinite(difference) else "more than any number"
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown; the groups' names, if there are any, are the first column."""
+    named = any(table.groups)
+    head = (*(("",) if named else ()), *table.columns)
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for group, rows in table.groups.items():
+        for number, row in enumerate(rows):
+            lines.append((*((group if number == 0 else "",) if named else ()), *row))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

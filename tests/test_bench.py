@@ -1,0 +1,218 @@
+"""Speed side by side: what is compared is equal, faults are told, and the figures follow from the times."""
+
+import importlib.util
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fastgrad import bench, plots
+from fastgrad.bench import activations, peers, tables, timing
+from fastgrad.bench.activations import Case, SpeedRow, cases, measure
+
+HERE = [name for name in peers.installed() if name != "torch.compile"]
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    """Times that are not measured: what interleaved returns, by contestant."""
+    times = {"fastgrad": 2e-6, "numpy": 6e-6, "copy": 1e-6, "exp": 16_384e-9}
+
+    def fake(functions, rounds, seed=0):
+        return {name: times.get(name, 1e-6) for name in functions}
+
+    monkeypatch.setattr(activations, "interleaved", fake)
+    return times
+
+
+@pytest.mark.parametrize("case", cases(sizes=[100]), ids=lambda case: "-".join(map(str, case)))
+def test_every_peer_here_gives_our_results(case, seconds):
+    rows = measure(case, HERE, 1)
+    assert rows[0].contestant == "fastgrad"
+    assert rows[0].ratio == 1
+    assert [row for row in rows if row.difference is not None] == []
+    offered = {row.contestant for row in rows}
+    assert "numpy" in offered
+    assert ("numexpr" in offered) == (case.operation == "value" and "numexpr" in HERE)
+
+
+def test_figures_follow_from_the_times(seconds):
+    ours, numpy = measure(Case("tanh", "training", "float32", 1000), ["numpy"], 1)
+    assert (ours.ns_per_element, numpy.ns_per_element) == pytest.approx((2.0, 6.0), rel=1e-12)
+    assert numpy.ratio == pytest.approx(3.0, rel=1e-12)
+    assert ours.gb_per_s == pytest.approx(6 * 4 / 2.0, rel=1e-12)
+    # a copy of 6 arrays takes 3 ns, an exp 1
+    assert (ours.limit, ours.limit_ns_per_element) == ("copy", pytest.approx(3.0, rel=1e-12))
+    assert ours.percent_of_limit == pytest.approx(150.0, rel=1e-12)
+    seconds["exp"] *= 4
+    assert measure(Case("tanh", "training", "float32", 1000), [], 1)[0].limit == "exp"
+    assert measure(Case("relu", "training", "float32", 1000), [], 1)[0].limit == "copy"
+    assert measure(Case("tanh", "backward", "float32", 1000), [], 1)[0].limit == "copy"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"), [(1.001, "1.0e-03 of ours"), (np.nan, "any number"), (np.inf, "any number")]
+)
+def test_a_peer_that_differs_is_told_and_not_timed(wrong, says, monkeypatch):
+    calls = []
+
+    def peer(name, operation, x, dy):
+        def call():
+            calls.append(1)
+            return np.tanh(x) * np.where(np.arange(x.size) == 3, wrong, 1.0)
+
+        return call
+
+    monkeypatch.setitem(peers.PEERS, "numpy", peer)
+    rows = measure(Case("tanh", "value", "float32", 100), ["numpy"], 1)
+    assert len(calls) == 1
+    assert rows[1].ns_per_element is None
+    assert rows[0].ns_per_element > 0
+    (table,) = tables.speed_tables(rows)
+    assert table.groups[""][0][-1] == "differs"
+    assert says in tables.speed_verdict(rows)[-1]
+    assert len(plots.speed_figure(rows).axes[0].lines) == 2
+
+
+def test_cases_are_every_combination_once():
+    found = cases(["tanh", "relu", "tanh"], ["value", "backward"], ["float32"], [10, 5, 10])
+    assert [tuple(case) for case in found] == [
+        (name, operation, "float32", size)
+        for size in (10, 5) for name in ("tanh", "relu") for operation in ("value", "backward")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"activations": ["tahn"]}, ValueError, "unknown activation 'tahn'; did you mean 'tanh'"),
+        ({"operations": ["trainig"]}, ValueError, "unknown operation 'trainig'; did you mean 'training'"),
+        ({"dtypes": ["float16"]}, TypeError, "dtype must be float32 or float64"),
+        ({"sizes": [0]}, ValueError, "size must be at least 1"),
+        ({"contestants": ["numpi"]}, ValueError, "unknown peer 'numpi'; did you mean 'numpy'"),
+        ({"rounds": 0, "sizes": [1]}, ValueError, "rounds must be at least 1"),
+    ],
+)
+def test_bad_input(options, error, message):
+    with pytest.raises(error, match=message):
+        bench.speed_activations(**options)
+
+
+def test_peers_that_cannot_run(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else find(name))
+    assert "jax" not in peers.installed()
+    with pytest.raises(ImportError, match="peer 'jax' is not available: install it with `pip install jax`"):
+        peers.check(["numpy", "jax"])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert peers.installed() == ["numpy", "numexpr", "torch", "jax"]
+    with pytest.raises(ImportError, match=r"'torch\.compile' is not available: it needs a C\+\+ compiler"):
+        peers.check(["torch.compile"])
+
+
+def test_progress_and_rows_of_a_whole_run(seconds):
+    seen = []
+    rows = bench.speed_activations(
+        ["relu"], sizes=[10, 20], dtypes=["float64"], contestants=["numpy"], rounds=1,
+        progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert seen == [(i, 6) for i in range(1, 7)]
+    assert len(rows) == 12
+
+
+def test_quick_speed_is_what_reports_show():
+    rows = bench.quick_speed()
+    assert [row["kernel"] for row in rows] == ["sigmoid", "tanh", "relu", "leaky_relu", "elu"]
+    for row in rows:
+        assert row["ratio"] == pytest.approx(row["peer_ns_per_element"] / row["ns_per_element"], rel=1e-9)
+
+
+def test_interleaved_takes_the_least_and_gives_all_the_same_number_of_samples(monkeypatch):
+    now, calls = [0.0], {"fast": 0, "slow": 0}
+
+    def spend(name, duration):
+        def call():
+            calls[name] += 1
+            now[0] += duration * (1 + calls[name] % 3)
+
+        return call
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    best = timing.interleaved({"fast": spend("fast", 1e-3), "slow": spend("slow", 2e-3)}, 12)
+    assert best == pytest.approx({"fast": 1e-3, "slow": 2e-3}, rel=1e-6)
+    assert calls == {"fast": 16, "slow": 16}
+    timing.interleaved({"slow": spend("slow", 10.0)}, 12)
+    assert calls["slow"] == 16 + 4 + timing.FEWEST
+    timing.interleaved({"slow": spend("slow", 10.0)}, 2)
+    assert calls["slow"] == 16 + 4 + timing.FEWEST + 4 + 2
+
+
+ROW = SpeedRow("tanh", "value", "float32", 1000, "fastgrad", None, 0.5, 16.0, 1.0, "exp", 0.3, 60.0)
+ROWS = [
+    ROW,
+    replace(ROW, contestant="numpy", ns_per_element=2.0, ratio=4.0),
+    replace(ROW, contestant="jax", ns_per_element=0.4, ratio=0.8),
+    replace(ROW, size=100),
+    replace(ROW, activation="relu", limit="copy"),
+    replace(ROW, activation="relu", contestant="numpy", ratio=1234.5),
+    replace(ROW, operation="backward"),
+]
+
+
+def test_tables_show_what_is_lost():
+    value, backward = tables.speed_tables(ROWS)
+    assert value.columns[-2:] == ("numpy", "jax")
+    assert value.groups[""] == [
+        ("tanh", "100", "0.5", "16", "60 exp", "", ""),
+        ("tanh", "1,000", "0.5", "16", "60 exp", "4", "0.8 !"),
+        ("relu", "1,000", "0.5", "16", "60 copy", "1234", ""),
+    ]
+    assert backward.title == "backward, float32"
+    assert tables.speed_verdict(ROWS) == ["Ours is slower in 1 of 3 comparisons."]
+    assert tables.markdown(backward).splitlines() == [
+        "| activation | size | ns | GB/s | % of limit |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| tanh | 1,000 | 0.5 | 16 | 60 exp |",
+    ]
+
+
+def test_the_chart_draws_every_contestant_and_the_limit():
+    figure = plots.speed_figure(ROWS[:-1])
+    assert [ax.get_title(loc="left") for ax in figure.axes if ax.axison] == ["tanh", "relu"]
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert set(lines) == {"fastgrad", "numpy", "jax", "machine's limit"}
+    assert list(lines["fastgrad"].get_xdata()) == [100, 1000]
+    assert list(lines["machine's limit"].get_ydata()) == [0.3, 0.3]
+    assert lines["machine's limit"].get_linestyle() == "--"
+    assert figure.axes[0].get_xscale() == figure.axes[0].get_yscale() == "log"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "fastgrad",
+        "numpy",
+        "jax",
+        "machine's limit",
+    ]
+    assert plots.picture(figure, "svg") == plots.picture(plots.speed_figure(ROWS[:-1]), "svg")
+
+
+def test_jax_gets_one_thread_and_the_environment_stays(monkeypatch):
+    seen = []
+
+    class Jax:
+        @staticmethod
+        def devices():
+            seen.append(os.environ["NPROC"])
+
+    monkeypatch.setitem(sys.modules, "jax", Jax)
+    for before in ("7", None):
+        if before is None:
+            monkeypatch.delenv("NPROC", raising=False)
+        else:
+            monkeypatch.setenv("NPROC", before)
+        assert peers.jax_on_one_thread() is Jax
+        assert os.environ.get("NPROC") == before
+    assert seen == ["1", "1"]
