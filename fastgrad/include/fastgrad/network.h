@@ -109,28 +109,28 @@ static void FG(count_closed)(size_t m, size_t ld, size_t batch, double threshold
     const FG_REAL limit = FG_SET1((FG_SCALAR)threshold), one = FG_SET1(1.0), zero = FG_SET1(0.0);
     FG_SCALAR lanes[FG_WIDTH];
     const size_t whole = batch / FG_WIDTH * FG_WIDTH;
-    FG_REAL below = zero;
+    FG_REAL below = zero, tops = zero;
     for (size_t i = 0; i < m; i++, d += ld) {
-        FG_REAL most = zero;
-        FG_SCALAR open = 0;
+        size_t open = 0; /* the first sample that something passes on; most often that is the very first */
         for (size_t j = 0; j < whole; j += FG_WIDTH) {
             const FG_REAL x = FG_LOAD(d + j);
             below = below + FG_WHERE(FG_LT(x, limit), one, zero);
-            most = FG_MAXIMUM(most, x);
+            tops = FG_MAXIMUM(tops, x);
         }
-        FG_STORE(lanes, most);
-        for (int j = 0; j < FG_WIDTH; j++)
-            open = lanes[j] > open ? lanes[j] : open;
         for (size_t j = whole; j < batch; j++) {
             *saturated += d[j] < threshold;
-            open = d[j] > open ? d[j] : open;
+            *top = d[j] > *top ? d[j] : *top;
         }
-        *dead += open == 0;
-        *top = open > *top ? open : *top;
+        while (open < batch && !(d[open] > 0))
+            open++;
+        *dead += open == batch;
     }
     FG_STORE(lanes, below);
     for (int j = 0; j < FG_WIDTH; j++)
         *saturated += lanes[j];
+    FG_STORE(lanes, tops);
+    for (int j = 0; j < FG_WIDTH; j++)
+        *top = lanes[j] > *top ? lanes[j] : *top;
 }
 
 /* z (sizes[l+1], ld) = W^T x + b of layer l, a panel at a time, and through the activation where there is one. */
@@ -243,6 +243,23 @@ static double FG(gram_squares)(fg_network *net, size_t l)
     return squares > 0 ? squares : 0;
 }
 
+/* to (n, wide) = from (m, ld) transposed, its columns beyond m 0; four rows at a time, so that stores are whole. */
+static void FG(transpose)(size_t m, size_t n, const FG_SCALAR *from, size_t ld, FG_SCALAR *to, size_t wide)
+{
+    size_t o = 0;
+    for (; o + 4 <= m; o += 4, from += 4 * ld)
+        for (size_t b = 0; b < n; b++) {
+            FG_SCALAR *const four = to + b * wide + o;
+            four[0] = from[b];
+            four[1] = from[ld + b];
+            four[2] = from[2 * ld + b];
+            four[3] = from[3 * ld + b];
+        }
+    for (; o < wide; o++, from += ld)
+        for (size_t b = 0; b < n; b++)
+            to[b * wide + o] = o < m ? from[b] : 0;
+}
+
 /* dL/dW (fan_in, fan_out) of layer l, a panel of rows at a time: kept if wanted, and its sum of squares. */
 static double FG(weight_gradient)(fg_network *net, size_t l)
 {
@@ -250,17 +267,17 @@ static double FG(weight_gradient)(fg_network *net, size_t l)
     const size_t wide = (fan_out + FG_WIDTH - 1) / FG_WIDTH * FG_WIDTH;
     const FG_SCALAR *const x = net->x[l], *const delta = net->delta;
     FG_SCALAR *const rows = net->scratch, *const panel = rows + net->batch * wide;
+    FG_SCALAR *const kept = net->dweights ? net->dweights[l] : NULL;
     double squares = 0, top = 0;
-    for (size_t b = 0; b < net->batch; b++)
-        for (size_t o = 0; o < wide; o++)
-            rows[b * wide + o] = o < fan_out ? delta[o * ld + b] : 0;
+    FG(transpose)(fan_out, net->batch, delta, ld, rows, wide);
     for (size_t i = 0, m; i < fan_in; i += m) {
         m = fan_in - i < FG_PANEL ? fan_in - i : FG_PANEL;
-        FG(gemm)(m, wide / FG_WIDTH, net->batch, x + i * ld, ld, 1, rows, wide, panel, wide);
+        FG_SCALAR *const to = kept && wide == fan_out ? kept + i * fan_out : panel;
+        FG(gemm)(m, wide / FG_WIDTH, net->batch, x + i * ld, ld, 1, rows, wide, to, wide);
         if (net->measured)
-            FG(measure)(m * wide, panel, &squares, &top);
-        for (size_t j = 0; net->dweights && j < m; j++)
-            memcpy((FG_SCALAR *)net->dweights[l] + (i + j) * fan_out, panel + j * wide, fan_out * sizeof(FG_SCALAR));
+            FG(measure)(m * wide, to, &squares, &top);
+        for (size_t j = 0; kept && to == panel && j < m; j++)
+            memcpy(kept + (i + j) * fan_out, panel + j * wide, fan_out * sizeof(FG_SCALAR));
     }
     return squares;
 }
