@@ -366,9 +366,7 @@ PROMISE = "their bounds, with no false zero, no step the wrong way, no asymmetry
 
 
 @pytest.mark.sweep
-def test_every_float_through_every_kernel_of_ours(tmp_path, request):
-    if request.config.getoption("markexpr") != "sweep":
-        pytest.skip("half an hour: run with `pytest -m sweep`")
+def test_every_float_through_every_kernel_of_ours(tmp_path):  # half an hour
     sweep = Audit(tmp_path / "audit.jsonl", group="ours", workers=2)
     sweep.run()
     rows = sweep.rows()

@@ -103,13 +103,20 @@ def elu_of(double[::1] z, double alpha, double[::1] d):
         value_and_derivative_f64(ELU, z.shape[0], &z[0], alpha, &z[0], &d[0])
 """
 
+CYTHON_CHECK = """
+import fastgrad, numpy as np, user
+z = np.linspace(-9, 9, 77)
+x, y, d = z.astype("f4"), z.copy(), z.copy()
+user.tanh_of(x)
+assert (x == fastgrad.tanh(z.astype("f4"))).all()
+user.elu_of(y, 0.5, d)
+assert (y == fastgrad.elu(z, 0.5)).all() and (d == fastgrad.elu_derivative(z, 0.5)).all()
+"""
+
 
 def test_cimport_works_from_the_installed_package(tmp_path):
     (tmp_path / "user.pyx").write_text(CYTHON_USER)
     build = "from setuptools import Extension, setup; from Cython.Build import cythonize; "
     build += "setup(ext_modules=cythonize(Extension('user', ['user.pyx']), language_level=3))"
     subprocess.run([sys.executable, "-c", build, "-q", "build_ext", "--inplace"], cwd=tmp_path, check=True)
-    code = "import numpy as np, fastgrad, user; z = np.linspace(-9, 9, 77); x = z.astype('f4'); d = z.copy(); y = z.copy();"
-    code += "user.tanh_of(x); assert (x == fastgrad.tanh(z.astype('f4'))).all();"
-    code += "user.elu_of(y, 0.5, d); assert (d == fastgrad.elu_derivative(z, 0.5)).all(); assert (y == fastgrad.elu(z, 0.5)).all()"
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", CYTHON_CHECK], cwd=tmp_path, check=True)

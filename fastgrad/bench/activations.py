@@ -17,7 +17,7 @@ from fastgrad._errors import known
 from fastgrad._validation import float_dtype, positive_int
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench import peers
-from fastgrad.bench.timing import interleaved
+from fastgrad.bench.timing import aligned, interleaved
 from fastgrad.kernels import compiled
 
 FULL = {
@@ -151,8 +151,10 @@ def _timed(case, ns, contestant):
 def _inputs(case):
     """Pre-activations within |z| < 3, where derivatives rebuilt from y are still right, and incoming gradients."""
     rng = np.random.default_rng(case.size)
-    x = np.clip(rng.normal(0, 1.5, case.size), -3, 3).astype(case.dtype)
-    return x, rng.normal(0, 1, case.size).astype(case.dtype)
+    x, dy = aligned(case.size, case.dtype), aligned(case.size, case.dtype)
+    x[...] = np.clip(rng.normal(0, 1.5, case.size), -3, 3)
+    dy[...] = rng.normal(0, 1, case.size)
+    return x, dy
 
 
 def _differences(dtype, calls):
@@ -165,7 +167,8 @@ def _differences(dtype, calls):
 
 def _limits(case):
     """Functions whose times are the machine's limits: copying an array of this size, and exp in cache."""
-    source, target = np.ones(case.size, case.dtype), np.ones(case.size, case.dtype)
+    source, target = aligned(case.size, case.dtype), aligned(case.size, case.dtype)
+    source[...] = target[...] = 1
     small = np.linspace(-8, 0, EXP_SIZE).astype(case.dtype)
     out, exp = np.empty_like(small), compiled.UFUNCS["exponential"]
     return {"copy": lambda: np.copyto(target, source), "exp": lambda: exp(small, out=out)}

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastgrad import formulas
 from fastgrad._errors import known
+from fastgrad.bench.timing import aligned
 from fastgrad.kernels import compiled
 
 OPERATIONS = ("value", "backward", "training")
@@ -41,7 +42,7 @@ def _operation(operation, forward, backward):
 def fastgrad(name, operation, x, dy):
     """Ours: value and derivative in one pass, then one multiplication."""
     value, both = (compiled.UFUNCS[kind, name, "default"] for kind in ("value", "value_and_derivative"))
-    y, d, dx = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    y, d, dx = (aligned(x.size, x.dtype) for _ in range(3))
     if operation == "value":
         return lambda: value(x, out=y)
     return _operation(operation, lambda: both(x, out=(y, d)), lambda: np.multiply(dy, d, out=dx))
@@ -51,7 +52,7 @@ def numpy(name, operation, x, dy):
     """NumPy and SciPy."""
     from scipy.special import expit
 
-    y, dx = np.empty_like(x), np.empty_like(x)
+    y, dx = aligned(x.size, x.dtype), aligned(x.size, x.dtype)
     forward = {
         "sigmoid": lambda: expit(x, out=y),
         "tanh": lambda: np.tanh(x, out=y),
@@ -81,7 +82,7 @@ def numexpr(name, operation, x, dy):
         "leaky_relu": "where(x > 0, x, slope * x)",
         "elu": "where(x > 0, x, expm1(x))",
     }[name]
-    y = np.empty_like(x)
+    y = aligned(x.size, x.dtype)
     names = {"x": x, "zero": x.dtype.type(0), "slope": x.dtype.type(SLOPE)}
     if x.dtype == np.float32:
         text = text.replace("1 /", "one /").replace("(1 +", "(one +")
