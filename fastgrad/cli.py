@@ -365,11 +365,13 @@ def _measure(cells, out, workers):
 
 
 def _show(results, speed, typed, out, as_json):
-    from fastgrad import report
+    from fastgrad import report, study
     from fastgrad.machine import machine
 
     page = None
-    found = report.Report(results, machine(), speed, typed)
+    with _status("looking for remedies"):
+        remedies = study.remedies(results)
+    found = report.Report(results, machine(), speed, typed, remedies)
     if out is not None:
         with _status("drawing"), _one_line(OSError):
             page = report.write_folder(found, out)

@@ -14,10 +14,22 @@ from pathlib import Path
 
 import fastgrad
 from fastgrad.bench.tables import Table, markdown
+from fastgrad.diagnosis import Diagnosis
 from fastgrad.palette import BINS, decade_bin
 from fastgrad.study import CellResult, deepest, headline
 
-TEXT_COLUMNS = ("network", "kernel", "type", "peer", "seeds", "activation", "contestant", "other faults")
+TEXT_COLUMNS = (
+    "network",
+    "kernel",
+    "type",
+    "peer",
+    "seeds",
+    "activation",
+    "contestant",
+    "other faults",
+    "remedy",
+    "other cures",
+)
 TERMINAL_WIDTH = 100
 TERMINAL_ROWS = 24  # with more networks than this the terminal shows the deepest of each kind
 TERMINAL_DEPTHS = 8  # columns of a heat map in the terminal; more are shown below one another
@@ -33,12 +45,16 @@ SPEED_COLUMNS = ("kernel", "size", "type", "ns per element", "peer", "peer's ns"
 
 @dataclass(frozen=True)
 class Report:
-    """What there is to show: results, facts of the machine, rows of ``bench.quick_speed()``, the command."""
+    """What there is to show.
+
+    Results, facts of the machine, rows of ``bench.quick_speed()``, the command, and what ``study.remedies`` found.
+    """
 
     results: Sequence[CellResult]
     machine: dict[str, str]
     speed: Sequence[dict]
     command: str
+    remedies: Sequence[tuple[CellResult, Diagnosis]] = ()
 
     def to_dict(self) -> dict:
         """Everything as JSON can hold it; see ``CellResult.to_dict`` for numbers that are not finite."""
@@ -48,6 +64,10 @@ class Report:
             "machine": self.machine,
             "headline": headline(self.results),
             "cells": [result.to_dict() for result in self.results],
+            "remedies": [
+                {"network": result.cell.label, "depth": result.cell.depth} | diagnosis.to_dict()
+                for result, diagnosis in self.remedies
+            ],
             "speed": list(self.speed),
         }
 
@@ -109,6 +129,7 @@ def to_html(report: Report) -> str:
         evidence=_html_table(
             EVIDENCE_COLUMNS, _rows(report.results, _evidence_row), "The commonest verdict over seeds"
         ),
+        remedies=_html_remedies(report.remedies),
         speed=_html_speed(report.speed),
         version=escape(fastgrad.__version__),
     )
@@ -134,6 +155,9 @@ def print_report(report: Report, console) -> None:
     if len(report.results) <= TERMINAL_EVIDENCE:
         lines = [f"{r.cell.label}, depth {r.cell.depth}: {r.verdict}; {r.evidence}" for r in report.results]
         section("Verdicts", Text("\n".join(lines)))
+    if report.remedies:
+        groups = {phi: [row[:-1] for row in rows] for phi, rows in _remedy_rows(report.remedies).items()}
+        section("Remedies of the deepest networks that are not healthy", _rich_table(REMEDY_COLUMNS[:-1], groups))
     if report.speed:
         rows = [_speed_row(row) for row in report.speed]
         section("Speed of the activations' values, one thread", _rich_table(SPEED_COLUMNS, {"": rows}))
@@ -239,6 +263,30 @@ def _evidence_row(result):
     return result.cell.init_label, str(result.cell.depth), result.verdict, share, result.evidence
 
 
+REMEDY_COLUMNS = ("network", "depth", "decades lost", "remedy", "then lost", "by theory", "other cures")
+
+
+def _remedy_rows(remedies):
+    groups = {}
+    for result, diagnosis in remedies:
+        groups.setdefault(result.cell.activation_label, []).append(_remedy_row(result, diagnosis))
+    return groups
+
+
+def _remedy_row(result, diagnosis):
+    best = diagnosis.remedy
+    cures = [found.change for found in diagnosis.causes if found.cures and found != best]
+    effect = (_number(best.decades_lost_after, 1), _number(best.predicted_after, 1)) if best else ("", "")
+    return (
+        result.cell.init_label,
+        str(result.cell.depth),
+        _number(result.decades_lost, 1),
+        best.change if best else "none",
+        *effect,
+        "; ".join(cures),
+    )
+
+
 def _speed_row(row):
     return (
         row["kernel"],
@@ -301,7 +349,7 @@ def _html_row(columns, row):
 
 
 def _css(column):
-    kinds = {"verdict": "verdict", "evidence": "prose"} | dict.fromkeys(TEXT_COLUMNS, "")
+    kinds = {"verdict": "verdict", "evidence": "prose", "other cures": "prose"} | dict.fromkeys(TEXT_COLUMNS, "")
     name = kinds.get(column, "number")
     return f' class="{name}"' if name else ""
 
@@ -365,6 +413,19 @@ def _html_speed(rows):
         '<p class="note">The activations\' values on one thread of this machine, beside a peer. '
         "Below 1 time faster is slower.</p>"
         f'<div class="scroll" tabindex="0" role="region" aria-labelledby="speed">{table}</div></section>'
+    )
+
+
+def _html_remedies(remedies):
+    if not remedies:
+        return ""
+    groups = _remedy_rows(remedies)
+    table = _html_table(REMEDY_COLUMNS, groups, "Decades of delta before and after; theory beside what was measured")
+    return (
+        '<section aria-labelledby="remedies"><h2 id="remedies">Remedies</h2><p class="note">The deepest network of '
+        "each pair that is not healthy, with its activation, its initialisation or its depth changed, one at a time, "
+        "and measured again. Whatever cures it alone was a cause.</p>"
+        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="remedies">{table}</div></section>'
     )
 
 

@@ -36,9 +36,10 @@ from fastgrad import datasets, diagnosis, kernels, theory
 from fastgrad._errors import unknown
 from fastgrad._validation import listed, positive_int
 from fastgrad.activations import Activation, activation
-from fastgrad.diagnosis import VERDICTS
+from fastgrad.diagnosis import VERDICTS, Diagnosis, diagnose_network
 from fastgrad.initializers import Initializer, check_distinct, initializer
 from fastgrad.measurement import mean_interval, measure
+from fastgrad.network import MLP
 
 CELLS_FILE = "cells.jsonl"
 CLASSES = 10
@@ -331,6 +332,24 @@ def deepest(results: Iterable[CellResult]) -> list[CellResult]:
         if result.cell.label not in found or result.cell.depth > found[result.cell.label].cell.depth:
             found[result.cell.label] = result
     return list(found.values())
+
+
+def remedies(results: Iterable[CellResult]) -> list[tuple[CellResult, Diagnosis]]:
+    """What ails the deepest network of each pair that is not healthy, found by changing one thing at a time.
+
+    Each is the network of the cell's first seed; see :func:`fastgrad.diagnosis.diagnose_network`.
+    """
+    found = []
+    for result in deepest(results):
+        cell = result.cell
+        if result.verdict != "healthy":
+            X, y = (array[: cell.batch] for array in _data(cell.data))
+            phi, rule = Activation(cell.activation, cell.parameter), initializer(cell.init, **dict(cell.init_options))
+            sizes = [X.shape[1], *[cell.width] * cell.depth, CLASSES]
+            network = MLP(sizes, phi, rule, cell.seeds[0], cell.dtype, backend=cell.backend)
+            with _one_blas_thread():
+                found.append((result, diagnose_network(network, X, y)))
+    return found
 
 
 def headline(results: Sequence[CellResult]) -> str:

@@ -1,6 +1,7 @@
 """The report: a page whole, escaped and self-contained; every number in JSON and CSV; tables that fit."""
 
 import csv
+import dataclasses
 import html.parser
 import io
 import json
@@ -34,7 +35,8 @@ def found():
         ["sigmoid", "leaky_relu"], ["xavier_normal", "he_normal"], [3, 12],
         width=16, batch=8, seeds=(0, 1), data="normal",
     )  # fmt: skip
-    return report.Report(list(study.run_study(cells)), MACHINE, SPEED, COMMAND)
+    results = list(study.run_study(cells))
+    return report.Report(results, MACHINE, SPEED, COMMAND, study.remedies(results))
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +125,7 @@ def test_json_is_strict_and_whole(found):
         raise AssertionError(constant)
 
     data = json.loads(report.to_json(found), parse_constant=refuse)
-    assert set(data) == {"fastgrad", "command", "machine", "headline", "cells", "speed"}
+    assert set(data) == {"fastgrad", "command", "machine", "headline", "cells", "remedies", "speed"}
     assert [study.CellResult.from_dict(cell) for cell in data["cells"]] == found.results
     assert data["fastgrad"] == fastgrad.__version__
     assert data["speed"] == SPEED
@@ -215,3 +217,15 @@ def test_folder_holds_everything_the_page_links_to(found, tmp_path):
     }  # fmt: skip
     links = [attributes["href"] for attributes in Outline(page.read_text(encoding="utf-8")).of("a")]
     assert set(links) <= names
+
+
+def test_every_deepest_network_that_is_not_healthy_has_its_remedy_shown(found, page):
+    ill = [result for result in study.deepest(found.results) if result.verdict != "healthy"]
+    assert ill
+    assert [result for result, _ in found.remedies] == ill
+    data = json.loads(report.to_json(found))
+    for shown, (result, diagnosis) in zip(data["remedies"], found.remedies, strict=True):
+        assert shown["network"] == result.cell.label
+        assert abs(shown["remedy"]["decades_lost_after"]) < 2
+        assert diagnosis.remedy.change in page
+    assert "remedies" not in report.to_html(dataclasses.replace(found, remedies=()))
