@@ -1,5 +1,7 @@
 """The public functions behave as NumPy's own ufuncs do."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,32 @@ def test_dispatch_hands_over_to_other_array_types(function):
     assert (name, method) == (function.__name__, "__call__")
     masked = np.ma.masked_array(z(size=4), mask=[0, 1, 0, 1])
     assert isinstance(function(masked), np.ma.MaskedArray)
+
+
+@by_name
+def test_pandas_xarray_and_dask_come_back_as_themselves(function):
+    x = z(np.float64, 12)
+    expected = function(x)
+    if pandas := _installed("pandas"):
+        series = function(pandas.Series(x, name="z"))
+        assert isinstance(series, pandas.Series)
+        assert series.name == "z"
+        np.testing.assert_array_equal(series, expected)
+        assert isinstance(function(pandas.DataFrame({"a": x})), pandas.DataFrame)
+    if xarray := _installed("xarray"):
+        labelled = function(xarray.DataArray(x.reshape(3, 4), dims=("a", "b")))
+        assert labelled.dims == ("a", "b")
+    if dask := _installed("dask.array"):
+        lazy = function(dask.from_array(x, chunks=5))
+        assert isinstance(lazy, dask.Array)
+        np.testing.assert_array_equal(lazy.compute(), expected)
+
+
+def _installed(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
 
 
 @by_name

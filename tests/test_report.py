@@ -80,7 +80,7 @@ def test_page_is_well_formed_and_names_its_parts(page):
         assert attributes.get("aria-labelledby", identifiers[0]) in identifiers
     assert all("scope" in attributes for attributes in outline.of("th"))
     assert all(attributes["alt"] for attributes in outline.of("img"))
-    assert len(outline.of("table")) == len(outline.of("caption")) == 4
+    assert len(outline.of("table")) == len(outline.of("caption")) == 5
     assert outline.of("html") == [{"lang": "en"}]
 
 
