@@ -14,6 +14,7 @@ import click
 import rich.console
 
 import fastgrad
+from fastgrad._errors import known
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.datasets import DATASETS
 from fastgrad.initializers import INITIALIZERS, initializer
@@ -241,7 +242,7 @@ def speed_activations(typed, names, operations, dtypes, sizes, contestants, roun
         fast = [name for name in peers.installed() if not (quick and name == "torch.compile")]
         contestants = peers.check(contestants) or fast
         folder = _folder(out)
-    measured = _time(cases, contestants, rounds or size["rounds"])
+    measured = _time(cases, contestants, rounds or size["rounds"], activations.measure)
     if measured:
         rows = [row for case in measured for row in case]
         shown = tables.speed_tables(rows), tables.speed_verdict(rows), tables.SPEED_NOTE
@@ -251,16 +252,58 @@ def speed_activations(typed, names, operations, dtypes, sizes, contestants, roun
     return 0 if len(measured) == len(cases) else INTERRUPTED
 
 
-def _time(cases, contestants, rounds):
-    """The rows of each case; Ctrl-C keeps those that were measured."""
-    from fastgrad.bench.activations import measure
+@speed.command("network")
+@click.option("--network", "networks", multiple=True, metavar="DEPTH,WIDTH,BATCH", help="(10,32,32 to 100,512,32)")
+@click.option("--operation", "operations", multiple=True, help="gradients, profile (both).")
+@click.option("--peer", "contestants", multiple=True, help="numpy, torch, jax (installed).")
+@click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True, help="Samples of each.")
+@click.option("--quick", is_flag=True, help="The two smallest networks.")
+@_comparison_options
+@click.pass_obj
+def speed_network(typed, networks, operations, contestants, rounds, quick, form):
+    """A whole network forward and backward against NumPy, PyTorch and JAX, as far as they are installed.
 
+    Operations are gradients, as training needs them, and profile, the size of delta and dL/dW in every layer.
+
+    \b
+    Example:
+      fastgrad speed network --network 50,64,32 --peer torch
+    """
+    from threadpoolctl import threadpool_limits
+
+    from fastgrad.bench import network, peers, tables
+
+    with _one_line(*BAD_INPUT):
+        shapes = [_network(text) for text in networks] or (network.QUICK if quick else network.FULL)
+        cases = network.cases(shapes, operations or network.OPERATIONS)
+        contestants = [known("peer", name, network.PEERS) for name in contestants]
+        contestants = peers.check(contestants) or [name for name in peers.installed() if name in network.PEERS]
+    with threadpool_limits(1, "blas"):
+        measured = _time(cases, contestants, rounds, network.measure)
+    if measured:
+        rows = [row for case in measured for row in case]
+        shown = tables.network_tables(rows), tables.network_verdict(rows), tables.NETWORK_NOTE
+        _compare([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
+    return 0 if len(measured) == len(cases) else INTERRUPTED
+
+
+def _network(text):
+    """ "50,64,32" as (50, 64, 32)."""
+    try:
+        depth, width, batch = map(int, text.split(","))
+    except ValueError:
+        raise ValueError(f"--network must be DEPTH,WIDTH,BATCH as in 50,64,32, got {text!r}") from None
+    return depth, width, batch
+
+
+def _time(cases, contestants, rounds, measure):
+    """The rows of each case; Ctrl-C keeps those that were measured."""
     measured = []
     try:
         with _bar() as show:
             for case in cases:
                 measured.append(measure(case, contestants, rounds))
-                show(len(measured), len(cases), f"{case.activation} {case.operation} {case.dtype} {case.size:,}")
+                show(len(measured), len(cases), " ".join(map(str, case)))
     except KeyboardInterrupt:
         _say(f"interrupted: {len(measured)} of {len(cases)} cases were measured")
     return measured

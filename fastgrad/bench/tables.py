@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from fastgrad.bench.activations import SpeedRow
 from fastgrad.bench.audit import INFINITY_BITS
+from fastgrad.bench.network import NetworkRow
 from fastgrad.bench.tally import Tally
 
 
@@ -162,6 +163,44 @@ def speed_verdict(rows: Sequence[SpeedRow]) -> list[str]:
 
 def _relative(difference):
     return f"{difference:.1e} of ours" if math.isfinite(difference) else "more than any number"
+
+
+NETWORK_NOTE = (
+    "us: ours, per pass. Peers: their time over ours; ! marks where ours is slower. GFLOP/s: of the three matrix "
+    "products per layer. tanh, Xavier weights, float32, one thread each. All took turns; the least of the samples counts."
+)
+
+
+def network_tables(rows: Sequence[NetworkRow]) -> list[Table]:
+    """A table for each operation: ours in figures, the peers relative to ours."""
+    tables = []
+    for operation in dict.fromkeys(row.operation for row in rows):
+        body = {}
+        for row in rows:
+            if row.operation == operation:
+                body.setdefault((row.depth, row.width, row.batch), {})[row.contestant] = row
+        peers = list(dict.fromkeys(row.contestant for row in rows if row.contestant != "fastgrad"))
+        lines = [
+            (*map(str, network), *_pass_cells(found["fastgrad"]), *(_times(found.get(peer)) for peer in peers))
+            for network, found in body.items()
+        ]
+        tables.append(Table(operation, ("depth", "width", "batch", "us", "GFLOP/s", *peers), {"": lines}))
+    return tables
+
+
+def _pass_cells(ours):
+    return _figure(ours.seconds * 1e6), _figure(ours.gflops)
+
+
+def network_verdict(rows: Sequence[NetworkRow]) -> list[str]:
+    """In how many comparisons ours is slower, and every result that differs from ours."""
+    compared = [row for row in rows if row.contestant != "fastgrad" and row.difference is None]
+    lines = [f"Ours is slower in {sum(row.ratio < 1 for row in compared)} of {len(compared)} comparisons."]
+    for row in rows:
+        if row.difference is not None:
+            what = f"{row.operation} at depth {row.depth}, width {row.width}"
+            lines.append(f"{row.contestant} differs: its {what} is off by {_relative(row.difference)}; not timed.")
+    return lines
 
 
 def markdown(table: Table) -> str:
