@@ -167,7 +167,7 @@ def _relative(difference):
 
 NETWORK_NOTE = (
     "us: ours, per pass. Peers: their time over ours; ! marks where ours is slower. GFLOP/s: of the three matrix "
-    "products per layer. tanh, Xavier weights, float32, one thread each. All took turns; the least of the samples counts."
+    "products per layer. tanh, Xavier weights, float32, one thread each. All took turns; the least sample counts."
 )
 
 
