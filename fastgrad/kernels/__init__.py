@@ -29,7 +29,7 @@ def get(backend: str) -> ModuleType:
     ImportError
         If it is not installed; the message says how to get it. There is no silent fallback.
     """
-    if backend not in BACKENDS:
+    if not isinstance(backend, str) or backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     try:
         return importlib.import_module(BACKENDS[backend])

@@ -84,6 +84,25 @@ cnp.import_ufunc()
 
 _NUMBERS = {name: number for number, name in enumerate(formulas.VALUES)}
 _KINDS = ("value", "derivative", "value_and_derivative")
+_DOC = """{summary}
+
+Parameters
+----------
+x : array_like
+    Pre-activations, of any shape. float32 stays float32, any other real type is computed in float64.
+out, where, **kwargs
+    As for every NumPy ufunc.
+
+Returns
+-------
+ndarray or scalar
+    Of the shape of x. NaN stays NaN; infinities give the limits. No floating-point warnings.
+
+Raises
+------
+TypeError
+    If x is complex, or holds objects or text.
+"""
 _keep = []  # the C strings of ufuncs, which NumPy does not copy
 
 
@@ -92,7 +111,7 @@ def _ufunc(int index, int kind, name, with_parameter, parameter):
     formula = (formulas.DERIVATIVES if kind == 1 else formulas.VALUES)[name]
     label = name if kind == 0 else f"{name}_{_KINDS[kind]}"
     label = (f"{label}_of_{formulas.PARAMETERS[name][0]}" if with_parameter else label).encode()
-    doc = formula.__doc__.encode()
+    doc = _DOC.format(summary=formula.__doc__).encode()
     _keep.extend((label, doc))
     return fg_make_ufunc(&fg_all_sets[index], kind, _NUMBERS[name], with_parameter, parameter, label, doc)
 
