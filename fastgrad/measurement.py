@@ -8,6 +8,7 @@
 import math
 import statistics
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,6 +81,7 @@ def measure(
     n_out: int | None = None,
     bias_std: float | None = None,
     backend="compiled",
+    workers: int = 1,
 ) -> DecayMeasurement:
     """Measure the gradient decay of ``depth`` hidden layers of ``width`` units at initialisation, over seeds.
 
@@ -100,6 +102,8 @@ def measure(
         As for :class:`fastgrad.MLP`.
     n_out : int, optional
         Number of outputs; by default the largest label plus one (at least 2), or the columns of the targets.
+    workers : int
+        Threads that measure seeds side by side; the numbers do not depend on it. Each holds one network.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def measure(
     Raises
     ------
     ValueError
-        If there are no seeds or one is there twice, depth, width or ``n_out`` is below 1, a name is unknown, or X
+        If there are no seeds or one is there twice, depth, width, ``n_out`` or ``workers`` is below 1, a name is unknown, or X
         or y does not fit.
     TypeError
         If depth, width, ``n_out`` or a seed is not an integer, or X or y has the wrong dtype.
@@ -123,13 +127,18 @@ def measure(
     if X.shape[1] == 0:
         raise ValueError(f"X must have at least one feature, got shape {X.shape}")
     sizes = [X.shape[1], *[width] * depth, n_out]
-    profiles = []
-    for seed in seeds:
+
+    def measured(seed):
         network = MLP(sizes, activation, init, seed, dtype, loss, bias_std, backend)
-        profiles.append(profile(network, X, y))
+        found = profile(network, X, y)
         # Drawn again when wanted: 20 networks of 100 layers of 512 units would hold 2 GB.
         del network.weights, network.biases
-    return summarise(tuple(profiles), seeds)
+        return found
+
+    if positive_int("workers", workers) == 1:
+        return summarise(tuple(map(measured, seeds)), seeds)
+    with ThreadPoolExecutor(workers) as pool:
+        return summarise(tuple(pool.map(measured, seeds)), seeds)
 
 
 def _outputs_of(loss, y):

@@ -145,3 +145,13 @@ def test_one_network_whose_delta_is_0_among_others():
 def test_measurements_pickle():
     measured = measure("relu", "he_normal", 3, 8)
     assert np.array_equal(pickle.loads(pickle.dumps(measured)).log10_delta, measured.log10_delta)
+
+
+@pytest.mark.parametrize("backend", ["compiled", "numpy"])
+def test_the_numbers_do_not_depend_on_the_number_of_workers(backend):
+    one, four = (measure("tanh", "xavier_normal", 12, 24, backend=backend, workers=workers) for workers in (1, 4))
+    for alone, among in zip(one.profiles, four.profiles, strict=True):
+        assert alone.to_dict() == among.to_dict()
+    assert one.decades_per_layer_interval == four.decades_per_layer_interval
+    with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
+        measure("tanh", "xavier_normal", 2, 4, workers=0)
