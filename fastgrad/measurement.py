@@ -112,8 +112,8 @@ def measure(
     Raises
     ------
     ValueError
-        If there are no seeds or one is there twice, depth, width, ``n_out`` or ``workers`` is below 1, a name is unknown, or X
-        or y does not fit.
+        If there are no seeds or one is there twice, depth, width, ``n_out`` or ``workers`` is below 1, a name is
+        unknown, or X or y does not fit.
     TypeError
         If depth, width, ``n_out`` or a seed is not an integer, or X or y has the wrong dtype.
     """
