@@ -6,7 +6,7 @@
 /* Design: - With samples as columns, one block of GEMM serves forward (Z = W^T X) and backward (dX = W dZ): the left
              operand is read one number at a time, so any strides do, and nothing is packed or transposed; only
              dW = X dZ^T wants delta with samples as rows, a copy of batch x fan_out numbers.
-           - FG_ROWS x FG_COLUMNS accumulators stay in registers: 80-85 % of the FMA peak for widths 24 to 264.
+           - 6 rows by FG_WIDEST vectors of sums stay in registers: 80-85 % of the FMA peak for widths 24 to 264.
            - A block of rows meets its bias and activation while it is in cache. */
 
 #ifndef FG_PANEL
@@ -72,7 +72,8 @@ static void FG(gemm)(size_t m, size_t vectors, size_t depth, const FG_SCALAR *a,
     }
 }
 
-/* Sum of squares and largest magnitude of (m, ld) numbers, whose columns beyond the batch are 0. */
+/* Sum of squares and largest magnitude of a panel, whose columns beyond the batch are 0; one vector of sums in the
+   type itself (a panel has few numbers to a lane), everything beyond in double. */
 static void FG(measure)(size_t count, const FG_SCALAR *a, double *squares, double *top)
 {
     FG_SCALAR lanes[FG_WIDTH];
@@ -106,7 +107,8 @@ static void FG(add_bias)(size_t m, size_t ld, size_t batch, const FG_SCALAR *bia
 static void FG(count_closed)(size_t m, size_t ld, size_t batch, double threshold, const FG_SCALAR *d, double *saturated,
                              double *dead, double *top)
 {
-    const FG_REAL limit = FG_SET1((FG_SCALAR)threshold), one = FG_SET1(1.0), zero = FG_SET1(0.0);
+    const FG_SCALAR closed = (FG_SCALAR)threshold;
+    const FG_REAL limit = FG_SET1(closed), one = FG_SET1(1.0), zero = FG_SET1(0.0);
     FG_SCALAR lanes[FG_WIDTH];
     const size_t whole = batch / FG_WIDTH * FG_WIDTH;
     FG_REAL below = zero, tops = zero;
@@ -118,7 +120,7 @@ static void FG(count_closed)(size_t m, size_t ld, size_t batch, double threshold
             tops = FG_MAXIMUM(tops, x);
         }
         for (size_t j = whole; j < batch; j++) {
-            *saturated += d[j] < threshold;
+            *saturated += d[j] < closed;
             *top = d[j] > *top ? d[j] : *top;
         }
         while (open < batch && !(d[open] > 0))
