@@ -245,8 +245,8 @@ def network_pass(weights, biases, name, parameter, double threshold, X, y, bint 
             if gradients:
                 table[4 * layers + l] = (<cnp.ndarray>dweights[l]).data
                 table[5 * layers + l] = (<cnp.ndarray>dbiases[l]).data
-        room = np.empty(_lay_out(&net, table, NULL, item, width, widest), np.uint8)
-        _lay_out(&net, table, room.data, item, width, widest)
+        room = np.empty(_lay_out(&net, NULL, item, width, widest), np.uint8)
+        _lay_out(&net, room.data, item, width, widest)
         _first_input(X, room, <size_t>net.x[0] - <size_t>room.data, ld)
         memset(net.delta, 0, net.sizes[layers] * ld * item)
         log_p = np.empty(batch * net.sizes[layers])
@@ -275,7 +275,7 @@ cdef void _sizes(size_t layers, size_t inputs, list weights, size_t *sizes):
         sizes[l + 1] = cnp.PyArray_DIM(<cnp.ndarray>weights[l], 1)
 
 
-cdef size_t _lay_out(fg_network *net, void **table, char *start, size_t item, size_t width, size_t widest):
+cdef size_t _lay_out(fg_network *net, char *start, size_t item, size_t width, size_t widest):
     """Give every array of the pass its place from ``start`` on, each on a cache line; the bytes that takes."""
     cdef size_t l, at = -<size_t>start % 64, ld = net.ld
     for l in range(net.layers):
