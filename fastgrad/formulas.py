@@ -41,11 +41,12 @@ def sigmoid_derivative(z):
 
 
 def tanh(z):
-    """(1 - e) / (1 + e) with e = e^(-2|z|), and the sign of z."""
+    """-m / (2 + m) with m = e^(-2|z|) - 1, and the sign of z."""
     x = -two * fabs(z)
-    e = exp_beside_one(x)
-    d = one + e
-    return copysign(divide(-expm1(x), -expm1_low(x), d, sum_low(one, e), one / d), z)
+    m = expm1(x)
+    m_low = expm1_low(x)
+    r = one / (one + exp_beside_one(x))  # about 1 / (2 + m); the derivative has it too
+    return copysign(divide(-m, -m_low, two + m, sum_low(two, m) + m_low, r), z)
 
 
 def tanh_derivative(z):
