@@ -14,6 +14,7 @@ import numpy as np
 
 from fastgrad._errors import known
 from fastgrad._validation import positive_int
+from fastgrad.bench.peers import jax_on_one_thread
 from fastgrad.bench.timing import interleaved
 from fastgrad.network import MLP
 
@@ -113,8 +114,7 @@ def torch(net, X, y, operation):
 
 def jax(net, X, y, operation):
     """JAX, jitted, the layers unrolled."""
-    import jax as jx
-
+    jx = jax_on_one_thread()
     parameters = [(jx.numpy.asarray(w), jx.numpy.asarray(b)) for w, b in zip(net.weights, net.biases, strict=True)]
     X, y = jx.numpy.asarray(X), jx.numpy.asarray(y)
 
