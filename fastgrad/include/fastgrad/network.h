@@ -6,7 +6,7 @@
 /* Design: - With samples as columns, one block of GEMM serves forward (Z = W^T X) and backward (dX = W dZ): the left
              operand is read one number at a time, so any strides do, and nothing is packed or transposed; only
              dW = X dZ^T wants delta with samples as rows, a copy of batch x fan_out numbers.
-           - 6 rows by FG_WIDEST vectors of sums stay in registers: 80-85 % of the FMA peak for widths 24 to 264.
+           - 6 rows by FG_WIDEST vectors of sums stay in registers: 60-87 % of the FMA peak for widths 32 to 512.
            - A block of rows meets its bias and activation while it is in cache. */
 
 #ifndef FG_PANEL
