@@ -320,8 +320,13 @@ def fitted_decades_per_layer(log10_delta) -> float:
         return math.nan
     if not np.isfinite(hidden).all():
         return math.inf
-    x = np.arange(hidden.size) - (hidden.size - 1) / 2
-    return float(x @ hidden / (x @ x))
+    return float(slope_weights(hidden.size) @ hidden)
+
+
+def slope_weights(n: int) -> np.ndarray:
+    """The w, shape (n,), for which ``w @ y`` is the least-squares slope of y per index; 0 if n is 1."""
+    centred = np.arange(n) - (n - 1) / 2
+    return centred / (centred @ centred) if n > 1 else centred
 
 
 def decades_lost(log10_delta) -> float:

@@ -207,7 +207,7 @@ class Prediction:
     def decades_per_layer_band(self, seeds: int = 1) -> tuple[float, float]:
         """95 % band of the mean of decades_per_layer over ``seeds`` networks, shifted as in `mean_band`."""
         spread = Z95 * math.sqrt(self.slope_variance / positive_int("seeds", seeds))
-        shift = -float(_slope_weights(self.chi.size) @ self.variance[:-1]) / 2
+        shift = -float(decay.slope_weights(self.chi.size) @ self.variance[:-1]) / 2
         low, high = min(shift, 0.0) - spread, max(shift, 0.0) + spread
         return self.decades_per_layer + TO_LOG10_RMS * low, self.decades_per_layer + TO_LOG10_RMS * high
 
@@ -278,19 +278,13 @@ def predict(
         log10_delta_ratio=TO_LOG10_RMS * _log_mean(log_delta, share),
         log10_signal=TO_LOG10_RMS * log_signal,
         variance=np.append(_variance(noise, np.tri(hidden).T), 0.0),
-        slope_variance=float(_variance(noise, np.cumsum(_slope_weights(hidden))[None])[0]),
+        slope_variance=float(_variance(noise, np.cumsum(decay.slope_weights(hidden))[None])[0]),
     )
 
 
 def predict_network(network, X) -> Prediction:
     """:func:`predict` for an MLP as it was initialised, on the inputs ``X``, shape (batch, n_in)."""
     return predict(network.activation, network.initializer, network.sizes, X, bias_std=network.bias_std)
-
-
-def _slope_weights(n):
-    """The w, shape (n,), for which ``w @ y`` is the least-squares slope of y per index; 0 if n is 1."""
-    centred = np.arange(n) - (n - 1) / 2
-    return centred / max(centred @ centred, 1.0)
 
 
 class _Noise(NamedTuple):

@@ -336,3 +336,11 @@ def test_elu_with_a_huge_alpha_beside_a_large_signal():
         z = h @ weight
         assert abs(signal[layer] - np.log10(np.mean(z**2)) / 2) <= 1e-12
         h = net.activation(z)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 17])
+def test_slope_weights_are_those_of_least_squares(n):
+    y = np.random.default_rng(n).standard_normal(n)
+    true = np.polyfit(np.arange(n), y, 1)[0]
+    assert abs(decay.slope_weights(n) @ y / true - 1) <= 1e-10
+    assert decay.slope_weights(1).tolist() == [0]
