@@ -6,8 +6,8 @@ import sys
 def main() -> None:
     """Run the command line; without the extra ``cli`` one line on stderr and exit code 2."""
     try:
-        import click  # noqa: F401
-        import rich  # noqa: F401
+        import click  # noqa: F401 - only whether it is there
+        import rich  # noqa: F401 - only whether it is there
     except ImportError as error:
         print(f"fastgrad: the commands need {error.name}: pip install 'fastgrad[cli]'", file=sys.stderr)
         sys.exit(2)

@@ -444,7 +444,7 @@ def _status(message):
 
 def _need_matplotlib():
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib  # noqa: F401 - only whether it is there
     except ImportError:
         raise ImportError("the report needs matplotlib: pip install 'fastgrad[plot]'") from None
 

@@ -20,18 +20,9 @@ from fastgrad.kernels import jit
 
 
 @cache
-def _of_scalar(formula, dtype):
-    """The formula as a compiled function of (z, parameter), whether it has a parameter or not."""
-    phi, real = jit.scalar_function(formula, dtype), jit.REAL[dtype]
-    if phi.py_func.__code__.co_argcount == 2:
-        return numba.njit(**jit.OPTIONS)(lambda z, parameter: phi(real(z), real(parameter)))
-    return numba.njit(**jit.OPTIONS)(lambda z, parameter: phi(real(z)))
-
-
-@cache
 def _of_array(formula, dtype):
     """The same over an array of any layout."""
-    phi, real = _of_scalar(formula, dtype), np.dtype(jit.REAL[dtype])
+    phi, real = jit.with_parameter(formula, dtype), np.dtype(jit.REAL[dtype])
 
     @numba.njit(**jit.OPTIONS)
     def over_array(z, parameter):
@@ -46,7 +37,7 @@ def _of_array(formula, dtype):
 
 def _implementation(formula, x):
     """What a call with this argument type runs; None (Numba then names the type in its error) if it is not real."""
-    make, number = (_of_array, x.dtype) if isinstance(x, types.Array) else (_of_scalar, x)
+    make, number = (_of_array, x.dtype) if isinstance(x, types.Array) else (jit.with_parameter, x)
     if number == types.float32:
         return make(formula, "f32")
     return make(formula, "f64") if isinstance(number, types.Float | types.Integer | types.Boolean) else None

@@ -16,7 +16,7 @@ import fastgrad
 from fastgrad.bench.tables import Table, markdown
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.palette import BINS, decade_bin
-from fastgrad.study import CellResult, deepest, headline
+from fastgrad.study import CellResult, deepest, headline, plain
 
 TEXT_COLUMNS = (
     "network",
@@ -198,15 +198,7 @@ def comparison_markdown(found: Comparison) -> str:
 
 def strict_json(data) -> str:
     """The data as strict JSON, ending in a newline: floats that are not finite are "inf", "-inf" or "nan"."""
-    return json.dumps(_plain(data), indent=1, allow_nan=False) + "\n"
-
-
-def _plain(value):
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    return json.dumps(plain(data), indent=1, allow_nan=False) + "\n"
 
 
 def _facts(machine):

@@ -154,7 +154,7 @@ class CellResult:
 
     def to_dict(self) -> dict:
         """The result as JSON can hold it: what is not finite is the string "inf", "-inf" or "nan"."""
-        return _plain(asdict(self))
+        return plain(asdict(self))
 
     @classmethod
     def from_dict(cls, record: dict) -> "CellResult":
@@ -218,16 +218,21 @@ def check(cells: Sequence[Cell]) -> None:
             raise ValueError(f"batch must be at most the {rows} rows of {cell.data!r}, got {cell.batch}")
 
 
+def _set_up(cell):
+    """The batch, the records and the sizes that a cell stands for: X, y, activation, initializer, sizes."""
+    X, y = (array[: cell.batch] for array in _data(cell.data))
+    phi, rule = Activation(cell.activation, cell.parameter), initializer(cell.init, **dict(cell.init_options))
+    return X, y, phi, rule, [X.shape[1], *[cell.width] * cell.depth, CLASSES]
+
+
 def measure_cell(cell: Cell) -> CellResult:
     """Measure one cell over its seeds, predict it, and give the verdict."""
     start = time.perf_counter()
-    X, y = (array[: cell.batch] for array in _data(cell.data))
-    phi, rule = Activation(cell.activation, cell.parameter), initializer(cell.init, **dict(cell.init_options))
+    X, y, phi, rule, sizes = _set_up(cell)
     measured = measure(
         phi, rule, cell.depth, cell.width, X, y,
         seeds=cell.seeds, dtype=cell.dtype, n_out=CLASSES, backend=cell.backend,
     )  # fmt: skip
-    sizes = [X.shape[1], *[cell.width] * cell.depth, CLASSES]
     predicted = theory.predict(phi, rule, sizes, q0=np.mean(X**2, axis=1))
     ratio, low, high = mean_interval(np.array([_relative_to_output(p.log10_delta) for p in measured.profiles]))
     band_low, band_high = predicted.mean_band(len(cell.seeds))
@@ -343,9 +348,7 @@ def remedies(results: Iterable[CellResult]) -> list[tuple[CellResult, Diagnosis]
     for result in deepest(results):
         cell = result.cell
         if result.verdict != "healthy":
-            X, y = (array[: cell.batch] for array in _data(cell.data))
-            phi, rule = Activation(cell.activation, cell.parameter), initializer(cell.init, **dict(cell.init_options))
-            sizes = [X.shape[1], *[cell.width] * cell.depth, CLASSES]
+            X, y, phi, rule, sizes = _set_up(cell)
             network = MLP(sizes, phi, rule, cell.seeds[0], cell.dtype, backend=cell.backend)
             with _one_blas_thread():
                 found.append((result, diagnose_network(network, X, y)))
@@ -421,11 +424,12 @@ def _append(out, result):
         os.fsync(file.fileno())
 
 
-def _plain(value):
+def plain(value):
+    """The value as strict JSON can hold it: floats that are not finite become "inf", "-inf" or "nan"."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

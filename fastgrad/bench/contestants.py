@@ -69,7 +69,10 @@ def _ours(kind, name) -> Iterator[Contestant]:
         yield Contestant(f"fastgrad {cpu}", _our_version(), ufuncs[kind, name, "default"], bounds["arithmetic"])
     numba, reference = (getattr(kernels.get(backend), kind) for backend in ("numba", "numpy"))
     yield Contestant("fastgrad numba", _our_version(), lambda z: numba(name, z, parameter), bounds["arithmetic"])
-    in_pieces = lambda z: in_blocks(lambda block: reference(name, block, parameter), z, z.dtype)  # noqa: E731
+
+    def in_pieces(z):
+        return in_blocks(lambda block: reference(name, block, parameter), z, z.dtype)
+
     yield Contestant("fastgrad numpy", _our_version(), in_pieces, bounds["numpy"])
 
 
@@ -147,7 +150,10 @@ def _jax(kind, name):
         "leaky_relu": lambda t: jax.nn.leaky_relu(t, slope),
         "elu": jax.nn.elu,
     }[name]
-    derivative = lambda t: jax.vjp(function, t)[1](jax.numpy.ones_like(t))[0]  # noqa: E731
+
+    def derivative(t):
+        return jax.vjp(function, t)[1](jax.numpy.ones_like(t))[0]
+
     jitted = jax.jit(function if kind == "value" else derivative)
 
     def run(z):

@@ -107,41 +107,32 @@ def scalar_function(formula, dtype):
 
 
 @cache
+def with_parameter(formula, dtype):
+    """The formula as a compiled function of (z, parameter), whether it has a parameter or not."""
+    phi, real = scalar_function(formula, dtype), REAL[dtype]
+    if phi.py_func.__code__.co_argcount == 2:
+        return nb.njit(**OPTIONS)(lambda z, parameter: phi(real(z), real(parameter)))
+    return nb.njit(**OPTIONS)(lambda z, parameter: phi(real(z)))
+
+
+@cache
 def _loop(kind, name, dtype):
     """The loop over a contiguous array: (z, parameter, outputs...)."""
-    value = scalar_function(formulas.VALUES[name], dtype)
-    derivative = scalar_function(formulas.DERIVATIVES[name], dtype)
+    value = with_parameter(formulas.VALUES[name], dtype)
+    derivative = with_parameter(formulas.DERIVATIVES[name], dtype)
     one = value if kind == "value" else derivative
-    if name in formulas.PARAMETERS:
-        if kind == "both":
 
-            def loop(z, parameter, y, d):
-                for i in range(z.size):
-                    t = z[i]
-                    y[i] = value(t, parameter)
-                    d[i] = derivative(t, parameter)
+    def single(z, parameter, out):
+        for i in range(z.size):
+            out[i] = one(z[i], parameter)
 
-        else:
+    def both(z, parameter, y, d):
+        for i in range(z.size):
+            t = z[i]  # y may be z
+            y[i] = value(t, parameter)
+            d[i] = derivative(t, parameter)
 
-            def loop(z, parameter, y):
-                for i in range(z.size):
-                    y[i] = one(z[i], parameter)
-
-    elif kind == "both":
-
-        def loop(z, parameter, y, d):
-            for i in range(z.size):
-                t = z[i]
-                y[i] = value(t)
-                d[i] = derivative(t)
-
-    else:
-
-        def loop(z, parameter, y):
-            for i in range(z.size):
-                y[i] = one(z[i])
-
-    return nb.njit(**OPTIONS)(loop)
+    return nb.njit(**OPTIONS)(both if kind == "both" else single)
 
 
 def _run(kind, name, z, parameter, outs):
