@@ -1,0 +1,45 @@
+"""``fastgrad audit``."""
+
+import click
+
+from fastgrad.activations import ACTIVATIONS
+from fastgrad.cli.shared import BAD_INPUT, INTERRUPTED, comparison_options, one_line, progress_bar, say, show_comparison
+
+
+@click.command()
+@click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
+@click.option("--kind", "kinds", multiple=True, default=("value", "derivative"), help="value, derivative")
+@click.option("--only", "group", default="all", show_default=True, help="ours, peers or all.")
+@click.option("--out", help="A file that keeps finished parts; with it the same command goes on from there.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Threads that sweep.")
+@click.option("--quick", is_flag=True, help="A sample of the inputs: a look in seconds.")
+@comparison_options
+@click.pass_obj
+def audit(typed, names, kinds, group, out, workers, quick, form):
+    """Every float32 through every kernel, and through the same formulas in PyTorch, JAX, NumPy and SciPy.
+
+    Exit code 1 if a kernel of ours breaks what it promises: its ULP bound, no false zero, monotonic where the
+    function is, exactly odd or even where it is, within its range, no NaN.
+
+    \b
+    Example:
+      fastgrad audit --quick --activation tanh
+      fastgrad audit --workers 2 --out audit.jsonl
+    """
+    from fastgrad.bench import tables
+    from fastgrad.bench.audit import Audit
+
+    with one_line(*BAD_INPUT):
+        sweep = Audit(out, quick, names, kinds, group, workers)
+    try:
+        with one_line(OSError), progress_bar() as show:
+            sweep.run(show)
+    except KeyboardInterrupt:
+        kept = f"kept in {out}; the same command goes on from there" if out else "lost, as there is no --out"
+        say(f"interrupted: {sweep.finished} of {sweep.total} parts are swept and {kept}")
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    rows = sweep.rows()
+    versions = {row["contestant"]: row["version"] for row in rows if row["contestant"] in ("torch", "jax")}
+    shown = [tables.audit_table(rows)], tables.audit_verdict(rows), tables.AUDIT_NOTE
+    show_comparison(rows, shown, versions, typed, form)
+    return int(any(row["faults"] for row in rows))

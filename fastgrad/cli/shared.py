@@ -1,0 +1,86 @@
+"""What the commands share: their errors, their progress, and the way a comparison is shown."""
+
+import contextlib
+
+import click
+import rich.console
+
+import fastgrad
+
+INTERRUPTED = 130
+BAD_INPUT = (ValueError, TypeError, ImportError, OSError)
+
+
+def comparison_options(command):
+    for option in (
+        click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a README."),
+        click.option("--json", "form", flag_value="json", help="Print JSON on stdout, and nothing else."),
+    ):
+        command = option(command)
+    return command
+
+
+def show_comparison(rows, shown, versions, typed, form):
+    """Show a comparison's rows as the options say, and return them as JSON."""
+    from fastgrad import report
+    from fastgrad.machine import machine
+
+    facts = machine() | versions
+    text = report.strict_json({"fastgrad": fastgrad.__version__, "command": typed, "machine": facts, "rows": rows})
+    found = report.Comparison(*shown, facts, typed)
+    if form == "json":
+        click.echo(text, nl=False)
+    elif form == "markdown":
+        click.echo(report.comparison_markdown(found), nl=False)
+    else:
+        report.print_comparison(found, stdout_console())
+    return text
+
+
+@contextlib.contextmanager
+def progress_bar():
+    """A function of (done, total, label) that moves a progress bar on stderr, on a terminal."""
+    from rich.progress import Progress
+
+    console = rich.console.Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total, label: bar.update(task, completed=done, total=total, description=label)
+
+
+def stdout_console():
+    """stdout, at most as wide as the tables are made for."""
+    from fastgrad.report import TERMINAL_WIDTH
+
+    console = rich.console.Console(highlight=False)
+    if not console.is_terminal or console.width > TERMINAL_WIDTH:
+        console.width = TERMINAL_WIDTH
+    return console
+
+
+def status(message):
+    """A spinner on stderr, on a terminal."""
+    console = rich.console.Console(stderr=True)
+    return console.status(message) if console.is_terminal else contextlib.nullcontext()
+
+
+def need_matplotlib():
+    try:
+        import matplotlib  # noqa: F401 - only whether it is there
+    except ImportError:
+        raise ImportError("the report needs matplotlib: pip install 'fastgrad[plot]'") from None
+
+
+@contextlib.contextmanager
+def one_line(*errors):
+    """Turn these errors into one line and exit code 2."""
+    try:
+        yield
+    except errors as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise click.UsageError(f"--out: cannot write {error.filename}: {error.strerror}") from error
+        raise click.UsageError(str(error)) from error
+
+
+def say(message):
+    click.echo(f"fastgrad: {message}", err=True)

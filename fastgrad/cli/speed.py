@@ -1,0 +1,150 @@
+"""``fastgrad speed``."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from fastgrad._errors import known
+from fastgrad.activations import ACTIVATIONS
+from fastgrad.cli.shared import (
+    BAD_INPUT,
+    INTERRUPTED,
+    comparison_options,
+    need_matplotlib,
+    one_line,
+    progress_bar,
+    say,
+    show_comparison,
+    status,
+)
+
+SPEED_FILE = "speed.json"
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def speed(context):
+    """Our kernels beside other libraries and this machine's limits."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@speed.command("activations")
+@click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
+@click.option("--operation", "operations", multiple=True, help="value, backward, training (all).")
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(["float32", "float64"]), help="(both)")
+@click.option("--size", "sizes", multiple=True, type=click.IntRange(1, 10**9), help="Elements (100 to 10,000,000).")
+@click.option("--peer", "contestants", multiple=True, help="numpy, numexpr, torch, torch.compile, jax (installed).")
+@click.option("--rounds", type=click.IntRange(min=1), help="Samples of each (30).")
+@click.option("--out", help="A folder for speed.json and charts; what it holds of these is replaced.")
+@click.option("--quick", is_flag=True, help="Two sizes of float32, few samples, no torch.compile.")
+@comparison_options
+@click.pass_obj
+def speed_activations(typed, names, operations, dtypes, sizes, contestants, rounds, out, quick, form):
+    """The activations against NumPy, SciPy, numexpr, PyTorch, torch.compile and JAX, as far as they are installed.
+
+    Operations are value, backward, and training: forward with the derivative, then backward.
+
+    \b
+    Example:
+      fastgrad speed activations --quick --activation tanh --operation training
+    """
+    from fastgrad.bench import activations, peers, tables
+
+    size = activations.QUICK if quick else activations.FULL
+    with one_line(*BAD_INPUT):
+        if out is not None:
+            need_matplotlib()
+        cases = activations.cases(
+            names, operations or peers.OPERATIONS, dtypes or size["dtypes"], sizes or size["sizes"]
+        )
+        fast = [name for name in peers.installed() if not (quick and name == "torch.compile")]
+        contestants = peers.check(contestants) or fast
+        folder = _folder(out)
+    measured = _time(cases, contestants, rounds or size["rounds"], activations.measure)
+    if measured:
+        rows = [row for case in measured for row in case]
+        shown = tables.speed_tables(rows), tables.speed_verdict(rows), tables.SPEED_NOTE
+        data = show_comparison([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
+        if folder:
+            _write_speed(folder, rows, data)
+    return 0 if len(measured) == len(cases) else INTERRUPTED
+
+
+@speed.command("network")
+@click.option("--network", "networks", multiple=True, metavar="DEPTH,WIDTH,BATCH", help="(10,32,32 to 100,512,32)")
+@click.option("--operation", "operations", multiple=True, help="gradients, profile (both).")
+@click.option("--peer", "contestants", multiple=True, help="numpy, torch, jax (installed).")
+@click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True, help="Samples of each.")
+@click.option("--quick", is_flag=True, help="The two smallest networks.")
+@comparison_options
+@click.pass_obj
+def speed_network(typed, networks, operations, contestants, rounds, quick, form):
+    """A whole network forward and backward against NumPy, PyTorch and JAX, as far as they are installed.
+
+    Operations are gradients, as training needs them, and profile, the size of delta and dL/dW in every layer.
+
+    \b
+    Example:
+      fastgrad speed network --network 50,64,32 --peer torch
+    """
+    from threadpoolctl import threadpool_limits
+
+    from fastgrad.bench import network, peers, tables
+
+    with one_line(*BAD_INPUT):
+        shapes = [_network(text) for text in networks] or (network.QUICK if quick else network.FULL)
+        cases = network.cases(shapes, operations or network.OPERATIONS)
+        contestants = [known("peer", name, network.PEERS) for name in contestants]
+        contestants = peers.check(contestants) or [name for name in peers.installed() if name in network.PEERS]
+    with threadpool_limits(1, "blas"):
+        measured = _time(cases, contestants, rounds, network.measure)
+    if measured:
+        rows = [row for case in measured for row in case]
+        shown = tables.network_tables(rows), tables.network_verdict(rows), tables.NETWORK_NOTE
+        show_comparison([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
+    return 0 if len(measured) == len(cases) else INTERRUPTED
+
+
+def _network(text):
+    """ "50,64,32" as (50, 64, 32)."""
+    try:
+        depth, width, batch = map(int, text.split(","))
+    except ValueError:
+        raise ValueError(f"--network must be DEPTH,WIDTH,BATCH as in 50,64,32, got {text!r}") from None
+    return depth, width, batch
+
+
+def _time(cases, contestants, rounds, measure):
+    """The rows of each case; Ctrl-C keeps those that were measured."""
+    measured = []
+    try:
+        with progress_bar() as show:
+            for case in cases:
+                measured.append(measure(case, contestants, rounds))
+                show(len(measured), len(cases), " ".join(map(str, case)))
+    except KeyboardInterrupt:
+        say(f"interrupted: {len(measured)} of {len(cases)} cases were measured")
+    return measured
+
+
+def _folder(out):
+    """The folder, made if it is not there, and shown to be writable before anything is measured."""
+    if out is None:
+        return None
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / SPEED_FILE, "a"):
+        return folder
+
+
+def _write_speed(folder, rows, data):
+    from fastgrad import plots
+
+    with status("drawing"), one_line(OSError):
+        (folder / SPEED_FILE).write_text(data, encoding="utf-8")
+        for operation, dtype in dict.fromkeys((row.operation, row.dtype) for row in rows):
+            figure = plots.speed_figure([row for row in rows if (row.operation, row.dtype) == (operation, dtype)])
+            for format in ("png", "svg"):
+                (folder / f"{operation}-{dtype}.{format}").write_bytes(plots.picture(figure, format))

@@ -1,0 +1,177 @@
+"""``fastgrad run`` and ``fastgrad decay``."""
+
+import click
+import rich.console
+
+from fastgrad.activations import ACTIVATIONS, activation
+from fastgrad.cli.shared import BAD_INPUT, INTERRUPTED, need_matplotlib, one_line, say, status, stdout_console
+from fastgrad.datasets import DATASETS
+from fastgrad.initializers import INITIALIZERS, initializer
+from fastgrad.kernels import BACKENDS
+
+RUN_INITS = ("xavier_normal", "he_normal", "torch_linear")
+FULL = {"depth": (5, 10, 20, 50), "width": 128, "batch": 128, "seeds": 10}
+QUICK = {"depth": (5, 20), "width": 64, "batch": 64, "seeds": 3}
+
+
+def survey_options(command):
+    for option in (
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            help="Threads that measure.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else."),
+        click.option("--quick", is_flag=True, help="Fewer, smaller networks: a look in seconds."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--out", default="fastgrad-report", show_default=True, help="Folder of the report.")
+@survey_options
+@click.pass_obj
+def run(typed, out, quick, as_json, workers):
+    """The whole survey on the digits: decay, verdicts, theory, speed, and a report folder.
+
+    An interrupted run goes on where it stopped: what was measured is read from cells.jsonl in the folder.
+
+    \b
+    Example:
+      fastgrad run --out report && open report/index.html
+    """
+    from fastgrad import study
+
+    size = QUICK if quick else FULL
+    with one_line(*BAD_INPUT):
+        need_matplotlib()
+        cells = study.grid(
+            ACTIVATIONS, RUN_INITS, size["depth"],
+            width=size["width"], batch=size["batch"], seeds=tuple(range(size["seeds"])),
+        )  # fmt: skip
+    results = _measure(cells, out, workers)
+    with status("timing the kernels"):
+        from fastgrad import bench
+
+        speed = bench.quick_speed()
+    _show(results, speed, typed, out, as_json)
+
+
+@click.command()
+@click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
+@click.option("--init", "-i", "inits", multiple=True, default=RUN_INITS, help=", ".join(INITIALIZERS))
+@click.option("--depth", "-d", "depths", multiple=True, type=click.IntRange(min=1), help="Hidden layers (20).")
+@click.option("--width", type=click.IntRange(min=1), help="Units per hidden layer (128).")
+@click.option("--seeds", type=click.IntRange(min=1), help="Networks of each kind, seeded 0, 1, ... (10).")
+@click.option("--batch", type=click.IntRange(min=1), help="The first rows of the data (128).")
+@click.option("--data", default="digits", show_default=True, help=f"{' or '.join(DATASETS)}.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option("--backend", default="compiled", show_default=True, help=f"{', '.join(BACKENDS)}.")
+@click.option("--alpha", "alphas", multiple=True, type=float, help="Of elu.")
+@click.option("--negative-slope", "slopes", multiple=True, type=float, help="Of leaky_relu.")
+@click.option("--gain", "gains", multiple=True, type=float, help="Of the xavier initialisers.")
+@click.option("--std", "stds", multiple=True, type=float, help="Of the initialiser normal.")
+@click.option("--out", help="Also write a report into this folder, and go on from what it holds.")
+@survey_options
+@click.pass_obj
+def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend, alphas, slopes, gains, stds,
+          out, quick, as_json, workers):  # fmt: skip
+    """The decay of the networks asked for. Exit code 1 unless every one is healthy.
+
+    Activations, initialisers, their options and depths can be repeated: every combination is measured.
+
+    \b
+    Example:
+      fastgrad decay --activation tanh --activation elu --init xavier_normal --depth 10 --depth 30
+    """
+    from fastgrad import study
+
+    size = QUICK if quick else FULL
+    with one_line(*BAD_INPUT):
+        if out is not None:
+            need_matplotlib()
+        cells = study.grid(
+            _activations(names, alphas, slopes),
+            _initializers(inits, gains, stds),
+            depths or (20,),
+            width=width or size["width"],
+            batch=batch or size["batch"],
+            seeds=tuple(range(seeds or size["seeds"])),
+            data=data,
+            dtype=dtype,
+            backend=backend,
+        )
+    results = _measure(cells, out, workers)
+    _show(results, [], typed, out, as_json)
+    return 0 if all(result.verdict == "healthy" for result in results) else 1
+
+
+def _activations(names, alphas, slopes):
+    options = {"alpha": alphas, "negative_slope": slopes}
+    return _with_options(activation, names, options, lambda phi: (phi.parameter_name,))
+
+
+def _initializers(names, gains, stds):
+    return _with_options(initializer, names, {"gain": gains, "std": stds}, lambda rule: rule.options)
+
+
+def _with_options(record, names, options, takes):
+    """These names' records, one for each value of the option they take; ValueError if none takes it."""
+    records, used = [], set()
+    for name in names:
+        mine = [option for option, values in options.items() if values and option in takes(record(name))]
+        used.update(mine)
+        variants = [{option: value} for option in mine for value in options[option]] or [{}]
+        records += [record(name, **variant) for variant in variants]
+    for option, values in options.items():
+        if values and option not in used:
+            raise ValueError(f"--{option.replace('_', '-')} does not apply to {', '.join(names)}")
+    return records
+
+
+def _measure(cells, out, workers):
+    """The results in the order of the cells, with a progress bar on a terminal; Ctrl-C says how to go on."""
+    from rich.progress import Progress
+
+    from fastgrad import study
+
+    done, reused = {}, []
+    with one_line(*BAD_INPUT):
+        stream = study.run_study(cells, out, lambda result, was_stored: reused.append(was_stored), workers)
+    console = rich.console.Console(stderr=True)
+    try:
+        bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+        with one_line(ValueError, OSError), bar:
+            task = bar.add_task("", total=len(cells))
+            for result in stream:
+                done[result.cell] = result
+                bar.update(task, advance=1, description=result.cell.label)
+    except KeyboardInterrupt:
+        kept = f"kept in {out}; the same command goes on from there" if out else "lost, as there is no --out"
+        say(f"interrupted: {len(done)} of {len(cells)} networks were measured and are {kept}")
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    if any(reused):
+        say(f"{sum(reused)} of {len(cells)} networks were measured before; {out}/{study.CELLS_FILE} has them")
+    return [done[cell] for cell in cells]
+
+
+def _show(results, speed, typed, out, as_json):
+    from fastgrad import report, study
+    from fastgrad.machine import machine
+
+    page = None
+    with status("looking for remedies"):
+        remedies = study.remedies(results)
+    found = report.Report(results, machine(), speed, typed, remedies)
+    if out is not None:
+        with status("drawing"), one_line(OSError):
+            page = report.write_folder(found, out)
+    if as_json:
+        click.echo(report.to_json(found), nl=False)
+        return
+    report.print_report(found, stdout_console())
+    if page is not None:
+        click.echo(f"Report: {page}")
