@@ -14,6 +14,7 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #include "network.h"
 #include "dense.h"
 #include "random.h"
+#include "peak.h"
 #include "table.h"
 #include "undefine.h"
 
@@ -28,6 +29,7 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #include "network.h"
 #include "dense.h"
 #include "random.h"
+#include "peak.h"
 #include "table.h"
 #include "undefine.h"
 
