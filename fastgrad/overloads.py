@@ -7,6 +7,8 @@ Numba finds :func:`register` through the entry point ``numba_extensions`` and ca
 #           it; nothing calls back into Python or into the C kernels.
 #         - Arrays give a new C-ordered array, as NumPy's functions do under Numba. There is no ``out=`` or ``where=``,
 #           and the parameter is not checked: a branch that raises would keep the caller's loop from vectorising.
+#         - Every user of Numba pays for the registration, whether he calls a function or not: what compiles them is
+#           imported with the first call that is compiled.
 
 from functools import cache
 
@@ -16,12 +18,13 @@ from numba import types
 from numba.extending import overload
 
 from fastgrad import formulas, functions
-from fastgrad.kernels import jit
 
 
 @cache
 def _of_array(formula, dtype):
     """The same over an array of any layout."""
+    from fastgrad.kernels import jit
+
     phi, real = jit.with_parameter(formula, dtype), np.dtype(jit.REAL[dtype])
 
     @numba.njit(**jit.OPTIONS)
@@ -37,6 +40,8 @@ def _of_array(formula, dtype):
 
 def _implementation(formula, x):
     """What a call with this argument type runs; None (Numba then names the type in its error) if it is not real."""
+    from fastgrad.kernels import jit
+
     make, number = (_of_array, x.dtype) if isinstance(x, types.Array) else (jit.with_parameter, x)
     if number == types.float32:
         return make(formula, "f32")

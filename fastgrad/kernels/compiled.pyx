@@ -8,6 +8,7 @@ import os
 
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
@@ -68,6 +69,9 @@ cdef extern from "fastgrad/kernels.h" nogil:
         const fg_kernels_f64 *f64
     const fg_set fg_all_sets[8]
     int fg_runs(const fg_set *set)
+
+cdef extern from "fastgrad/table.h":
+    const void *fastgrad_open(const char *cpu)
 
 cdef extern from "ufuncs.h":
     object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, double parameter,
@@ -164,33 +168,8 @@ cdef const fg_set *_set_of(cpu):
             return &fg_all_sets[i]
 
 
-cdef const fg_set *active = _set_of(CPU)
-
-
-cdef void value_f32(Activation phi, size_t n, const float *z, float parameter, float *y) noexcept nogil:
-    active.f32.value[<int>phi](n, z, parameter, y)
-
-
-cdef void value_f64(Activation phi, size_t n, const double *z, double parameter, double *y) noexcept nogil:
-    active.f64.value[<int>phi](n, z, parameter, y)
-
-
-cdef void derivative_f32(Activation phi, size_t n, const float *z, float parameter, float *d) noexcept nogil:
-    active.f32.derivative[<int>phi](n, z, parameter, d)
-
-
-cdef void derivative_f64(Activation phi, size_t n, const double *z, double parameter, double *d) noexcept nogil:
-    active.f64.derivative[<int>phi](n, z, parameter, d)
-
-
-cdef void value_and_derivative_f32(Activation phi, size_t n, const float *z, float parameter, float *y,
-                                   float *d) noexcept nogil:
-    active.f32.both[<int>phi](n, z, parameter, y, d)
-
-
-cdef void value_and_derivative_f64(Activation phi, size_t n, const double *z, double parameter, double *y,
-                                   double *d) noexcept nogil:
-    active.f64.both[<int>phi](n, z, parameter, y, d)
+# What C code of other projects gets, under the name that fastgrad_import() looks for: see include/fastgrad/capsule.h.
+C_API = PyCapsule_New(<void *>fastgrad_open(CPU.encode()), b"fastgrad._C_API", NULL)
 
 
 STATISTICS = ("signal_squares", "signal_top", "saturated", "dead", "delta_squares", "delta_top", "gradient_squares")
