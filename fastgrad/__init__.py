@@ -34,6 +34,7 @@ _LATER = {
     "Diagnosis": "diagnosis",
     "diagnose": "diagnosis",
     "show_runtime": "machine",
+    "get_include": "ffi",
 }
 _MODULES = (
     "initializers",
@@ -47,6 +48,7 @@ _MODULES = (
     "datasets",
     "study",
     "plots",
+    "ffi",
 )
 
 __all__ = [

@@ -17,6 +17,8 @@ cdef extern from "fastgrad/capsule.h" nogil:
         int (*derivative_f64)(int, size_t, const double *, double, double *) noexcept nogil
         int (*value_and_derivative_f32)(int, size_t, const float *, float, float *, float *) noexcept nogil
         int (*value_and_derivative_f64)(int, size_t, const double *, double, double *, double *) noexcept nogil
+        int (*backward_f32)(int, size_t, const float *, float, const float *, float *) noexcept nogil
+        int (*backward_f64)(int, size_t, const double *, double, const double *, double *) noexcept nogil
         double (*scalar)(double, void *) noexcept nogil
     const fastgrad_table *fastgrad_import() except NULL with gil
 
@@ -48,6 +50,16 @@ cdef int value_and_derivative_f32(int activation, size_t n, const float *z, floa
 cdef int value_and_derivative_f64(int activation, size_t n, const double *z, double parameter, double *y,
                                   double *d) noexcept nogil:
     return table.value_and_derivative_f64(activation, n, z, parameter, y, d)
+
+
+cdef int backward_f32(int activation, size_t n, const float *z, float parameter, const float *dy,
+                      float *dz) noexcept nogil:
+    return table.backward_f32(activation, n, z, parameter, dy, dz)
+
+
+cdef int backward_f64(int activation, size_t n, const double *z, double parameter, const double *dy,
+                      double *dz) noexcept nogil:
+    return table.backward_f64(activation, n, z, parameter, dy, dz)
 
 
 cdef double scalar(double z, void *choice) noexcept nogil:

@@ -118,6 +118,11 @@ ACTIVATION_NUMBERS = {name: number for number, name in enumerate(ACTIVATIONS)}
 _KINDS = ("value", "derivative")
 
 
+def number_and_parameter(phi: Activation) -> tuple[int, float]:
+    """An activation as the C functions take it."""
+    return ACTIVATION_NUMBERS[phi.name], phi.parameter or 0.0
+
+
 def low_level_callable(name: str | Activation, kind: str = "value", **parameter: float):
     """phi or phi' of one number for SciPy's integrators and solvers, which call it without going through Python.
 
@@ -148,9 +153,9 @@ def low_level_callable(name: str | Activation, kind: str = "value", **parameter:
 
     from fastgrad import cykernels
 
-    phi = activation(name, **parameter)
+    number, value = number_and_parameter(activation(name, **parameter))
     derivative = known("kind", kind, _KINDS) == "derivative"
     layout = type("fastgrad_choice", (ctypes.Structure,), {"_fields_": list(_fields("fastgrad_choice"))})
-    choice = layout(ACTIVATION_NUMBERS[phi.name], derivative, phi.parameter or 0.0)
+    choice = layout(number, derivative, value)
     data = ctypes.cast(ctypes.pointer(choice), ctypes.c_void_p)  # keeps `choice` alive
     return LowLevelCallable.from_cython(cykernels, "scalar", data)

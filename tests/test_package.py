@@ -22,10 +22,13 @@ FLOW = (
         "activations",
         "functions",
         "overloads",
+        "ffi",
+        "config",
         "initializers",
     ),
     *("losses", "dense", "network", "decay", "measurement", "moments", "theory", "diagnosis", "datasets", "machine"),
     *("study", "bench", "palette", "plots", "report", "cli", "__main__"),
+    "torch",
 )
 
 
@@ -89,34 +92,3 @@ def test_the_headers_compile_alone_without_warnings(compiler, tmp_path):
     source.write_text("#include <fastgrad/kernels.h>\nint main(void) { return !fg_runs(&fg_all_sets[0]) && 0; }\n")
     flags = ["-std=c99", "-Wall", "-Wextra", "-Wno-unused-const-variable", "-Werror", "-fsyntax-only"]
     subprocess.run([compiler, *flags, f"-I{PACKAGE / 'include'}", str(source)], check=True)
-
-
-CYTHON_USER = """
-from fastgrad.kernels.compiled cimport ELU, TANH, value_f32, value_and_derivative_f64
-
-def tanh_of(float[::1] z):
-    with nogil:
-        value_f32(TANH, z.shape[0], &z[0], 0, &z[0])
-
-def elu_of(double[::1] z, double alpha, double[::1] d):
-    with nogil:
-        value_and_derivative_f64(ELU, z.shape[0], &z[0], alpha, &z[0], &d[0])
-"""
-
-CYTHON_CHECK = """
-import fastgrad, numpy as np, user
-z = np.linspace(-9, 9, 77)
-x, y, d = z.astype("f4"), z.copy(), z.copy()
-user.tanh_of(x)
-assert (x == fastgrad.tanh(z.astype("f4"))).all()
-user.elu_of(y, 0.5, d)
-assert (y == fastgrad.elu(z, 0.5)).all() and (d == fastgrad.elu_derivative(z, 0.5)).all()
-"""
-
-
-def test_cimport_works_from_the_installed_package(tmp_path):
-    (tmp_path / "user.pyx").write_text(CYTHON_USER)
-    build = "from setuptools import Extension, setup; from Cython.Build import cythonize; "
-    build += "setup(ext_modules=cythonize(Extension('user', ['user.pyx']), language_level=3))"
-    subprocess.run([sys.executable, "-c", build, "-q", "build_ext", "--inplace"], cwd=tmp_path, check=True)
-    subprocess.run([sys.executable, "-c", CYTHON_CHECK], cwd=tmp_path, check=True)

@@ -31,7 +31,7 @@ typedef struct fastgrad_choice {
     double parameter;
 } fastgrad_choice;
 
-/* z are pre-activations; y = phi(z) and d = phi'(z) may be z itself. `parameter` is ELU's alpha or Leaky ReLU's
+/* z are pre-activations; y = phi(z), d = phi'(z) and dz = dy phi'(z) may be written over an input. `parameter` is ELU's alpha or Leaky ReLU's
    negative slope, from 0 to 2^100; the other activations ignore it. */
 typedef struct fastgrad_table {
     uint32_t abi;
@@ -44,6 +44,8 @@ typedef struct fastgrad_table {
     int (*derivative_f64)(int activation, size_t n, const double *z, double parameter, double *d);
     int (*value_and_derivative_f32)(int activation, size_t n, const float *z, float parameter, float *y, float *d);
     int (*value_and_derivative_f64)(int activation, size_t n, const double *z, double parameter, double *y, double *d);
+    int (*backward_f32)(int activation, size_t n, const float *z, float parameter, const float *dy, float *dz);
+    int (*backward_f64)(int activation, size_t n, const double *z, double parameter, const double *dy, double *dz);
     double (*scalar)(double z, void *choice);
 } fastgrad_table;
 

@@ -12,6 +12,7 @@
 #include "kernels.h"
 
 static const fg_set *fastgrad_active = NULL;
+enum { FASTGRAD_BLOCK = 512 }; /* derivatives on the stack, in the innermost cache */
 
 #define FASTGRAD_FUNCTIONS(SCALAR, TYPE)                                                                       \
     static int fastgrad_value_##TYPE(int activation, size_t n, const SCALAR *z, SCALAR parameter, SCALAR *y)   \
@@ -35,6 +36,20 @@ static const fg_set *fastgrad_active = NULL;
         if (activation < 0 || activation >= FG_ACTIVATIONS)                                                    \
             return FASTGRAD_UNKNOWN_ACTIVATION;                                                                \
         fastgrad_active->TYPE->both[activation](n, z, parameter, y, d);                                        \
+        return FASTGRAD_OK;                                                                                    \
+    }                                                                                                          \
+    static int fastgrad_backward_##TYPE(int activation, size_t n, const SCALAR *z, SCALAR parameter,           \
+                                        const SCALAR *dy, SCALAR *dz)                                          \
+    {                                                                                                          \
+        SCALAR d[FASTGRAD_BLOCK];                                                                              \
+        if (activation < 0 || activation >= FG_ACTIVATIONS)                                                    \
+            return FASTGRAD_UNKNOWN_ACTIVATION;                                                                \
+        for (size_t start = 0, count; start < n; start += count) {                                             \
+            count = n - start < FASTGRAD_BLOCK ? n - start : FASTGRAD_BLOCK;                                   \
+            fastgrad_active->TYPE->derivative[activation](count, z + start, parameter, d);                     \
+            for (size_t i = 0; i < count; i++)                                                                 \
+                dz[start + i] = dy[start + i] * d[i];                                                          \
+        }                                                                                                      \
         return FASTGRAD_OK;                                                                                    \
     }
 FASTGRAD_FUNCTIONS(float, f32)
@@ -72,6 +87,8 @@ static inline const fastgrad_table *fastgrad_open(const char *cpu)
     table.derivative_f64 = fastgrad_derivative_f64;
     table.value_and_derivative_f32 = fastgrad_value_and_derivative_f32;
     table.value_and_derivative_f64 = fastgrad_value_and_derivative_f64;
+    table.backward_f32 = fastgrad_backward_f32;
+    table.backward_f64 = fastgrad_backward_f64;
     table.scalar = fastgrad_scalar;
     return &table;
 }
