@@ -12,7 +12,7 @@
 #include "kernels.h"
 
 static const fg_set *fastgrad_active = NULL;
-enum { FASTGRAD_BLOCK = 512 }; /* derivatives on the stack, in the innermost cache */
+#define FASTGRAD_BLOCK 512 /* derivatives on the stack, in the innermost cache */
 
 #define FASTGRAD_FUNCTIONS(SCALAR, TYPE)                                                                       \
     static int fastgrad_value_##TYPE(int activation, size_t n, const SCALAR *z, SCALAR parameter, SCALAR *y)   \
@@ -60,7 +60,8 @@ static double fastgrad_scalar(double z, void *choice)
 {
     const fastgrad_choice *const what = (const fastgrad_choice *)choice;
     double result = NAN;
-    (what->derivative ? fastgrad_derivative_f64 : fastgrad_value_f64)(what->activation, 1, &z, what->parameter, &result);
+    (void)(what->derivative ? fastgrad_derivative_f64(what->activation, 1, &z, what->parameter, &result)
+                            : fastgrad_value_f64(what->activation, 1, &z, what->parameter, &result));
     return result;
 }
 
