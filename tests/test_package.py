@@ -84,7 +84,9 @@ def test_the_printer_refuses_what_is_not_in_the_subset():
 
 
 @pytest.mark.parametrize("header", ["kernels.h", "table.h", "abi.h"])
-@pytest.mark.parametrize("compiler", ["gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -xc++", "clang++ -std=c++11 -xc++"])
+@pytest.mark.parametrize(
+    "compiler", ["gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -xc++", "clang++ -std=c++11 -xc++"]
+)
 def test_the_headers_compile_alone_without_warnings(compiler, header, tmp_path):
     compiler = compiler.split()
     if not shutil.which(compiler[0]):

@@ -63,9 +63,7 @@ def backward(dy: torch.Tensor, z: torch.Tensor, number: int, parameter: float) -
 def check_first_derivative():
     """Whoever asks for a graph of the gradients wants a second derivative, which would silently be 0."""
     if torch.is_grad_enabled():
-        raise RuntimeError(
-            "fastgrad.torch is differentiable once: with create_graph=True use torch's own"
-        )
+        raise RuntimeError("fastgrad.torch is differentiable once: with create_graph=True use torch's own")
 
 
 class _Eager(torch.autograd.Function):

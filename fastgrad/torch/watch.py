@@ -26,7 +26,6 @@ from torch import nn
 from fastgrad._validation import positive_int
 from fastgrad.activations import Activation, activation
 from fastgrad.decay import SATURATED_SHARE, SATURATING, GradientProfile
-from fastgrad.diagnosis import diagnose
 from fastgrad.torch.modules import Dense, ElementwiseModule
 
 _LOOKUPS = (nn.Embedding, nn.EmbeddingBag)  # they own a matrix and multiply nothing by it
@@ -62,6 +61,8 @@ class WatchedProfile(GradientProfile):
 
     @property
     def diagnosis(self):
+        from fastgrad.diagnosis import diagnose  # SciPy's optimizers
+
         return diagnose(self)
 
     def to_dict(self) -> dict:
