@@ -125,7 +125,7 @@ class Watcher:
         if len(self._multipliers) < 2:
             found = ", ".join(self._names[module] for module in self._multipliers) or "none"
             raise ValueError(
-                f"watch needs two layers with a weight matrix, a hidden one and the output's; found {found}"
+                f"watch needs two layers with weights, a hidden one and the output's; the model has {found}"
             )
         self._always = [model.register_forward_pre_hook(self._begin), model.register_forward_hook(self._end)]
 
@@ -134,9 +134,7 @@ class Watcher:
         """The latest measured step; RuntimeError if no measured step has run backward yet."""
         self._finish()
         if not self.history:
-            raise RuntimeError(
-                "nothing has been measured: run a training step, forward and backward, after watch(model)"
-            )
+            raise RuntimeError("nothing has been measured: run a step, forward and backward, after watch(model)")
         return self.history[-1]
 
     @property
