@@ -30,6 +30,7 @@ FLOW = (
     *("losses", "dense", "network", "decay", "measurement", "moments", "theory", "diagnosis", "datasets", "machine"),
     *("study", "bench", "palette", "plots", "report", "cli", "__main__"),
     "torch",
+    "jax",
 )
 
 
