@@ -17,7 +17,7 @@ print(watched.profile)                  # delta first, dL/dW second, the verdict
 import math
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -94,8 +94,9 @@ class _Layer:
 
     def see_delta(self, gradient):
         self.delta = _log10_rms(gradient)
-        axes = [axis for axis in range(gradient.ndim) if axis != self.axis % gradient.ndim]
-        self.closed = float((torch.amax(gradient.abs(), axes) == 0).double().mean()) if axes else 0.0
+        units = gradient.movedim(self.axis, 0).flatten(1)  # (units, samples)
+        if (units[:, 0] == 0).any():  # else each has let something through for the first sample
+            self.closed = float((units == 0).all(1).double().mean())
 
     def see_weight_gradient(self, gradient):
         self.weight_gradient = _log10_rms(gradient)
@@ -120,7 +121,7 @@ class Watcher:
         self.step, self.history = 0, []
         self._layers, self._hooks, self._gradient_hooks = [], [], []
         self._names = {module: name or type(module).__name__ for name, module in model.named_modules()}
-        self._limits = {module: limit for module in self._names if (limit := _saturation_limit(module))}
+        self._limits = {module: limit for module in self._names if (limit := _saturation_limit(_activation_of(module)))}
         self._multipliers = [module for module in self._names if _weight(module) is not None]
         if len(self._multipliers) < 2:
             found = ", ".join(self._names[module] for module in self._multipliers) or "none"
@@ -269,9 +270,9 @@ def _unit_axis(module, z):
     return -1 - len(module.kernel_size) if convolution else -1
 
 
-def _saturation_limit(module):
-    """(whether on both sides, |z| beyond which phi' is below ``SATURATED_SHARE`` of its bound), or None."""
-    phi = _activation_of(module)
+@cache
+def _saturation_limit(phi):
+    """(whether on both sides, |z| beyond which phi' is below ``SATURATED_SHARE`` of its bound); None if there is none."""
     if phi is None or phi.name not in SATURATING:
         return None
     threshold, low, high = SATURATED_SHARE * phi.derivative_bound, 0.0, 1000.0

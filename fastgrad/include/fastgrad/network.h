@@ -224,9 +224,10 @@ static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size
     const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
     const int hidden = l + 1 < net->layers;
     const FG_SCALAR *const weight = (const FG_SCALAR *)net->weights[l], *const bias = (const FG_SCALAR *)net->biases[l];
-    FG_SCALAR *const y = hidden ? (FG_SCALAR *)net->x[l + 1] : (FG_SCALAR *)net->outputs, *const d = hidden ? (FG_SCALAR *)net->d[l] : NULL;
+    FG_SCALAR *const y = (FG_SCALAR *)(hidden ? net->x[l + 1] : net->outputs);
+    FG_SCALAR *const d = hidden ? (FG_SCALAR *)net->d[l] : NULL;
     const size_t above = hidden ? net->sizes[l + 2] * fan_out * sizeof(FG_SCALAR) : 0;
-    fg_ahead ahead = {(const FG_SCALAR *)net->weights[l + hidden], (const char *)net->weights[l + hidden] + above};
+    fg_ahead ahead = {(const char *)net->weights[l + hidden], (const char *)net->weights[l + hidden] + above};
     double d_top = 0;
     for (size_t i = 0, m, rows = fg_panel(ld); i < fan_out; i += m) {
         m = fan_out - i < rows ? fan_out - i : rows;
@@ -406,7 +407,7 @@ static void FG(layer_backward)(fg_network *net, size_t l)
     const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
     const FG_SCALAR *const d = (FG_SCALAR *)net->d[l - 1], *const weight = (const FG_SCALAR *)net->weights[l];
     FG_SCALAR *const below = (FG_SCALAR *)net->other;
-    const char *const next = (const FG_SCALAR *)net->weights[l - 1];
+    const char *const next = (const char *)net->weights[l - 1];
     fg_ahead ahead = {next, next + net->sizes[l - 1] * fan_in * sizeof(FG_SCALAR)};
     for (size_t i = 0, m, rows = fg_panel(ld); i < fan_in; i += m) {
         m = fan_in - i < rows ? fan_in - i : rows;
@@ -440,7 +441,8 @@ static int64_t FG(rescale)(fg_network *net, size_t l)
 static int FG(network)(const FG_TABLE_TYPE *kernels, fg_network *net)
 {
     const size_t last = net->layers - 1, outputs = net->sizes[net->layers] * net->ld;
-    FG(transpose)(net->batch, net->sizes[0], (const FG_SCALAR *)net->inputs, net->sizes[0], (FG_SCALAR *)net->x[0], net->ld);
+    FG(transpose)(net->batch, net->sizes[0], (const FG_SCALAR *)net->inputs, net->sizes[0], (FG_SCALAR *)net->x[0],
+                  net->ld);
     for (size_t l = 0; l < net->layers; l++)
         if (FG(layer_forward)(kernels, net, l))
             return 1;
