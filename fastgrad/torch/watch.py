@@ -96,7 +96,8 @@ class _Layer:
         self.delta = _log10_rms(gradient)
         units = gradient.movedim(self.axis, 0).flatten(1)  # (units, samples)
         if (units[:, 0] == 0).any():  # else each has let something through for the first sample
-            self.closed = float((units == 0).all(1).double().mean())
+            totals = torch.linalg.vector_norm(units, 1, dim=1, dtype=_exact(units))  # 0 only if all are
+            self.closed = float((totals == 0).double().mean())
 
     def see_weight_gradient(self, gradient):
         self.weight_gradient = _log10_rms(gradient)
@@ -115,7 +116,7 @@ class Watcher:
         The measured steps that are complete.
     """
 
-    def __init__(self, model: nn.Module, every: int = 10) -> None:
+    def __init__(self, model: nn.Module, every: int = 20) -> None:
         _check_model(model)
         self.model, self.every = model, positive_int("every", every)
         self.step, self.history = 0, []
@@ -196,7 +197,8 @@ class Watcher:
         if self._layers and inputs:
             both_sides, limit = self._limits[module]
             z = inputs[0].detach()
-            self._layers[-1].saturated = float(((z.abs() if both_sides else -z) > limit).double().mean())
+            beyond = (z.abs() if both_sides else -z).gt_(limit)  # 0 or 1 in z's own type: five times as fast as bools
+            self._layers[-1].saturated = float(beyond.sum(dtype=_exact(z))) / z.numel()
 
     def _name_of_run(self, module):
         name = self._names[module]
@@ -213,7 +215,7 @@ class Watcher:
             self.history.append(_profile(self.model, layers, self._measured_step))
 
 
-def watch(model: nn.Module, every: int = 10) -> Watcher:
+def watch(model: nn.Module, every: int = 20) -> Watcher:
     """Measure how gradients change from layer to layer of a model while it is trained.
 
     Parameters
@@ -272,7 +274,7 @@ def _unit_axis(module, z):
 
 @cache
 def _saturation_limit(phi):
-    """(whether on both sides, |z| beyond which phi' is below ``SATURATED_SHARE`` of its bound); None if there is none."""
+    """(on both sides?, the |z| beyond which phi' is below ``SATURATED_SHARE`` of its bound); None if there is none."""
     if phi is None or phi.name not in SATURATING:
         return None
     threshold, low, high = SATURATED_SHARE * phi.derivative_bound, 0.0, 1000.0
@@ -291,11 +293,13 @@ def _activation_of(module) -> Activation | None:
     return name and activation(name)
 
 
+def _exact(values):
+    return torch.float64 if values.dtype == torch.float64 else torch.float32
+
+
 def _log10_rms(values):
     """log10 of the root mean square; -inf if all are 0, NaN if one is NaN."""
-    values = values.detach()
-    exact = torch.float32 if values.dtype in (torch.float16, torch.bfloat16) else values.dtype
-    norm = float(torch.linalg.vector_norm(values, dtype=exact))
+    norm = float(torch.linalg.vector_norm(values, dtype=_exact(values)))
     if not _ORDINARY[0] < norm < _ORDINARY[1]:
         norm = float(torch.linalg.vector_norm(values, dtype=torch.float64))
     return math.log10(norm) - 0.5 * math.log10(values.numel()) if norm else -math.inf
