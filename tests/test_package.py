@@ -23,6 +23,7 @@ FLOW = (
         "activations",
         "functions",
         "overloads",
+        "cykernels",
         "ffi",
         "config",
         "initializers",

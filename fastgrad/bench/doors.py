@@ -62,8 +62,8 @@ def _cython_function(name):
     return signature(pointer(capsule, str(capsule).split('"')[1].encode()))
 
 
-def doors(name: str, size: int) -> dict[str, Callable]:
-    """Ways to compute phi of ``size`` float32 numbers; ``"direct"`` and ``"Cython"`` do it ``CALLS`` times."""
+def doors(name: str, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, Callable]]:
+    """Numbers z, a place y for phi(z), and calls that put it there or return it; two do it ``CALLS`` times."""
     number = ffi.ACTIVATION_NUMBERS[name]
     z, y = aligned(size, np.float32), aligned(size, np.float32)
     z[:] = np.random.default_rng(0).standard_normal(size)
@@ -86,12 +86,12 @@ def doors(name: str, size: int) -> dict[str, Callable]:
         torch.set_num_threads(1)
         tensor = torch.from_numpy(z)
         found["PyTorch, a new tensor"] = lambda: getattr(ft, name)(tensor, **options)
-    return found
+    return z, y, found
 
 
 def _through_doors(size, rounds):
     for name in ACTIVATIONS:
-        calls = doors(name, size)
+        _, _, calls = doors(name, size)
         seconds = interleaved(calls, rounds)
         for door in ("direct", "Cython"):
             seconds[door] /= CALLS

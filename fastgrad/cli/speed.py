@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from fastgrad import kernels
 from fastgrad._errors import known
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
@@ -120,6 +121,7 @@ def speed_doors(typed, size, rounds, form):
       fastgrad speed doors --size 100000
     """
     with one_line(*BAD_INPUT):
+        kernels.get("numba")
         from fastgrad.bench import doors, peers
 
     rows = []
