@@ -10,6 +10,7 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #include FG_SIMD
 #include "formulas_f32.h"
 #include "network.h"
+#include "random.h"
 #include "loops.h"
 #include "undefine.h"
 
@@ -20,6 +21,7 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #include FG_SIMD
 #include "formulas_f64.h"
 #include "network.h"
+#include "random.h"
 #include "loops.h"
 #include "undefine.h"
 

@@ -224,7 +224,7 @@ static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size
     const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
     const int hidden = l + 1 < net->layers;
     const FG_SCALAR *const weight = (const FG_SCALAR *)net->weights[l], *const bias = (const FG_SCALAR *)net->biases[l];
-    FG_SCALAR *const y = (FG_SCALAR *)(hidden ? net->x[l + 1] : net->outputs);
+    FG_SCALAR *const y = (FG_SCALAR *)(hidden ? (FG_SCALAR *)net->x[l + 1] : (FG_SCALAR *)net->outputs);
     FG_SCALAR *const d = hidden ? (FG_SCALAR *)net->d[l] : NULL;
     const size_t above = hidden ? net->sizes[l + 2] * fan_out * sizeof(FG_SCALAR) : 0;
     fg_ahead ahead = {(const char *)net->weights[l + hidden], (const char *)net->weights[l + hidden] + above};
