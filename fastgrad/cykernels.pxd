@@ -1,7 +1,12 @@
 # The kernels for Cython: `from fastgrad.cykernels cimport TANH, value_f32`.
 #
-# They run in any thread without the GIL, on contiguous memory; an output may be written over an input. `parameter` is ELU's alpha or
-# Leaky ReLU's negative slope, from 0 to 2**100, and else ignored. They return 0, or -1 for an unknown activation.
+# They run in any thread without the GIL, on contiguous memory, and return 0, or less for an error. An output of a function
+# of z may be written over an input; `parameter` is ELU's alpha or Leaky ReLU's negative slope, and else ignored. What
+# include/fastgrad/abi.h says of each holds here.
+
+cdef extern from "<stdint.h>":
+    ctypedef unsigned int uint32_t
+    ctypedef unsigned long long uint64_t
 
 cdef enum:
     SIGMOID
@@ -9,6 +14,11 @@ cdef enum:
     RELU
     LEAKY_RELU
     ELU
+    CROSS_ENTROPY = 0
+    MEAN_SQUARED_ERROR
+    UNIFORM = 0
+    NORMAL
+    TRUNCATED
 
 cdef int value_f32(int activation, size_t n, const float *z, float parameter, float *y) noexcept nogil
 cdef int value_f64(int activation, size_t n, const double *z, double parameter, double *y) noexcept nogil
@@ -23,3 +33,28 @@ cdef int backward_f32(int activation, size_t n, const float *z, float parameter,
 cdef int backward_f64(int activation, size_t n, const double *z, double parameter, const double *dy,
                       double *dz) noexcept nogil
 cdef double scalar(double z, void *choice) noexcept nogil
+
+cdef int draw_f32(int distribution, const uint32_t *key, uint32_t stream, uint64_t first, double scale,
+                  size_t n, float *out) noexcept nogil
+cdef int draw_f64(int distribution, const uint32_t *key, uint32_t stream, uint64_t first, double scale,
+                  size_t n, double *out) noexcept nogil
+cdef size_t network_room_f32(size_t layers, const size_t *sizes, size_t batch) noexcept nogil
+cdef size_t network_room_f64(size_t layers, const size_t *sizes, size_t batch) noexcept nogil
+cdef int network_gradients_f32(int activation, float parameter, int loss, size_t layers,
+                               const size_t *sizes, size_t batch, const void *const *weights,
+                               const void *const *biases, const float *x, const void *targets,
+                               void *room, double *mean_loss, void *const *dweights,
+                               void *const *dbiases) noexcept nogil
+cdef int network_gradients_f64(int activation, double parameter, int loss, size_t layers,
+                               const size_t *sizes, size_t batch, const void *const *weights,
+                               const void *const *biases, const double *x, const void *targets,
+                               void *room, double *mean_loss, void *const *dweights,
+                               void *const *dbiases) noexcept nogil
+cdef int network_profile_f32(int activation, float parameter, int loss, size_t layers,
+                             const size_t *sizes, size_t batch, const void *const *weights,
+                             const void *const *biases, const float *x, const void *targets,
+                             void *room, double *mean_loss, double *log10_delta, double *log10_dweight) noexcept nogil
+cdef int network_profile_f64(int activation, double parameter, int loss, size_t layers,
+                             const size_t *sizes, size_t batch, const void *const *weights,
+                             const void *const *biases, const double *x, const void *targets,
+                             void *room, double *mean_loss, double *log10_delta, double *log10_dweight) noexcept nogil

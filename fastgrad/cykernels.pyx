@@ -6,9 +6,6 @@ The declarations, with what they mean, are in ``cykernels.pxd``.
 # Design: this module is one more user of the table that C code gets: it holds no kernel, so a function costs one
 #         indirect call more, and what it declares is what include/fastgrad/abi.h promises.
 
-from libc.stdint cimport uint32_t
-
-
 cdef extern from "fastgrad/capsule.h" nogil:
     ctypedef struct fastgrad_table:
         int (*value_f32)(int, size_t, const float *, float, float *) noexcept nogil
@@ -20,6 +17,22 @@ cdef extern from "fastgrad/capsule.h" nogil:
         int (*backward_f32)(int, size_t, const float *, float, const float *, float *) noexcept nogil
         int (*backward_f64)(int, size_t, const double *, double, const double *, double *) noexcept nogil
         double (*scalar)(double, void *) noexcept nogil
+        int (*draw_f32)(int, const uint32_t *, uint32_t, uint64_t, double, size_t, float *) noexcept nogil
+        int (*draw_f64)(int, const uint32_t *, uint32_t, uint64_t, double, size_t, double *) noexcept nogil
+        size_t (*network_room_f32)(size_t, const size_t *, size_t) noexcept nogil
+        size_t (*network_room_f64)(size_t, const size_t *, size_t) noexcept nogil
+        int (*network_gradients_f32)(int, float, int, size_t, const size_t *, size_t,
+                                     const void *const *, const void *const *, const float *,
+                                     const void *, void *, double *, void *const *, void *const *) noexcept nogil
+        int (*network_gradients_f64)(int, double, int, size_t, const size_t *, size_t,
+                                     const void *const *, const void *const *, const double *,
+                                     const void *, void *, double *, void *const *, void *const *) noexcept nogil
+        int (*network_profile_f32)(int, float, int, size_t, const size_t *, size_t,
+                                   const void *const *, const void *const *, const float *,
+                                   const void *, void *, double *, double *, double *) noexcept nogil
+        int (*network_profile_f64)(int, double, int, size_t, const size_t *, size_t,
+                                   const void *const *, const void *const *, const double *,
+                                   const void *, void *, double *, double *, double *) noexcept nogil
     const fastgrad_table *fastgrad_import() except NULL with gil
 
 
@@ -64,3 +77,57 @@ cdef int backward_f64(int activation, size_t n, const double *z, double paramete
 
 cdef double scalar(double z, void *choice) noexcept nogil:
     return table.scalar(z, choice)
+
+
+cdef int draw_f32(int distribution, const uint32_t *key, uint32_t stream, uint64_t first,
+                  double scale, size_t n, float *out) noexcept nogil:
+    return table.draw_f32(distribution, key, stream, first, scale, n, out)
+
+
+cdef int draw_f64(int distribution, const uint32_t *key, uint32_t stream, uint64_t first,
+                  double scale, size_t n, double *out) noexcept nogil:
+    return table.draw_f64(distribution, key, stream, first, scale, n, out)
+
+
+cdef size_t network_room_f32(size_t layers, const size_t *sizes, size_t batch) noexcept nogil:
+    return table.network_room_f32(layers, sizes, batch)
+
+
+cdef size_t network_room_f64(size_t layers, const size_t *sizes, size_t batch) noexcept nogil:
+    return table.network_room_f64(layers, sizes, batch)
+
+
+cdef int network_gradients_f32(int activation, float parameter, int loss, size_t layers,
+                               const size_t *sizes, size_t batch, const void *const *weights,
+                               const void *const *biases, const float *x, const void *targets,
+                               void *room, double *mean_loss, void *const *dweights,
+                               void *const *dbiases) noexcept nogil:
+    return table.network_gradients_f32(activation, parameter, loss, layers, sizes, batch, weights, biases, x, targets,
+                                       room, mean_loss, dweights, dbiases)
+
+
+cdef int network_gradients_f64(int activation, double parameter, int loss, size_t layers,
+                               const size_t *sizes, size_t batch, const void *const *weights,
+                               const void *const *biases, const double *x, const void *targets,
+                               void *room, double *mean_loss, void *const *dweights,
+                               void *const *dbiases) noexcept nogil:
+    return table.network_gradients_f64(activation, parameter, loss, layers, sizes, batch, weights, biases, x, targets,
+                                       room, mean_loss, dweights, dbiases)
+
+
+cdef int network_profile_f32(int activation, float parameter, int loss, size_t layers,
+                             const size_t *sizes, size_t batch, const void *const *weights,
+                             const void *const *biases, const float *x, const void *targets,
+                             void *room, double *mean_loss, double *log10_delta,
+                             double *log10_dweight) noexcept nogil:
+    return table.network_profile_f32(activation, parameter, loss, layers, sizes, batch, weights, biases, x, targets,
+                                     room, mean_loss, log10_delta, log10_dweight)
+
+
+cdef int network_profile_f64(int activation, double parameter, int loss, size_t layers,
+                             const size_t *sizes, size_t batch, const void *const *weights,
+                             const void *const *biases, const double *x, const void *targets,
+                             void *room, double *mean_loss, double *log10_delta,
+                             double *log10_dweight) noexcept nogil:
+    return table.network_profile_f64(activation, parameter, loss, layers, sizes, batch, weights, biases, x, targets,
+                                     room, mean_loss, log10_delta, log10_dweight)

@@ -77,6 +77,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
 
 cdef extern from "fastgrad/table.h":
     const void *fastgrad_open(const char *cpu)
+    size_t fg_lay_out(fg_network *net, char *start, size_t item, size_t width)
 
 cdef extern from "ufuncs.h":
     object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, double parameter,
@@ -245,8 +246,8 @@ cdef class NetworkPass:
         net.biases = <const void *const *>(self.table + 3 * layers)
         net.activation, net.parameter, net.threshold = _NUMBERS[name], parameter or 0.0, threshold
         net.cross_entropy = cross_entropy
-        self.room = _room(_lay_out(net, NULL, item, width))
-        _lay_out(net, (<cnp.ndarray>self.room).data, item, width)
+        self.room = _room(fg_lay_out(net, NULL, item, width))
+        fg_lay_out(net, (<cnp.ndarray>self.room).data, item, width)
         self.log_p = np.empty(2 * batch * net.sizes[layers])
         net.log_p = <double *>(<cnp.ndarray>self.log_p).data
 
@@ -325,35 +326,6 @@ cdef _view(cnp.ndarray flat, int dimensions, cnp.npy_intp *shape, char **at):
     cnp.set_array_base(view, flat)
     at[0] += cnp.PyArray_NBYTES(view)
     return view
-
-
-cdef size_t _lay_out(fg_network *net, char *start, size_t item, size_t width):
-    """Give every array of the pass its place from ``start`` on, each on a cache line; the bytes that takes."""
-    cdef size_t l, at = -<size_t>start % 64, ld = net.ld, widest = 0, panel, gram
-    for l in range(net.layers + 1):
-        widest = max(widest, net.sizes[l])
-    for l in range(net.layers):
-        net.x[l] = start + at
-        at += _lines(net.sizes[l] * ld * item)
-    for l in range(net.layers - 1):
-        net.d[l] = start + at
-        at += _lines(net.sizes[l + 1] * ld * item)
-    net.outputs = start + at
-    at += _lines(net.sizes[net.layers] * ld * item)
-    net.delta = start + at
-    at += _lines(widest * ld * item)
-    net.other = start + at
-    at += _lines(widest * ld * item)
-    net.scratch = start + at
-    widest = (widest + width - 1) // width * width
-    panel, gram = max(FG_PANEL * widest, FG_PANEL_NUMBERS), max(FG_PANEL * ld, FG_PANEL_NUMBERS)
-    at += _lines(max(2 * gram, net.batch * widest + panel) * item)
-    return at + 64
-
-
-cdef inline size_t _lines(size_t size):
-    """``size`` bytes rounded up to cache lines."""
-    return (size + 63) // 64 * 64
 
 
 DISTRIBUTIONS = ("uniform", "normal", "truncated")

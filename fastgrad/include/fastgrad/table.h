@@ -51,6 +51,14 @@ static const fg_set *fastgrad_active = NULL;
                 dz[start + i] = dy[start + i] * d[i];                                                          \
         }                                                                                                      \
         return FASTGRAD_OK;                                                                                    \
+    }                                                                                                          \
+    static int fastgrad_draw_##TYPE(int distribution, const uint32_t *key, uint32_t stream, uint64_t first,    \
+                                    double scale, size_t n, SCALAR *out)                                       \
+    {                                                                                                          \
+        if (distribution < FG_UNIFORM || distribution > FG_TRUNCATED || first % FG_DRAWN)                      \
+            return FASTGRAD_BAD_ARGUMENT;                                                                      \
+        fastgrad_active->TYPE->fill(key, stream, distribution, scale, first, n, out);                          \
+        return FASTGRAD_OK;                                                                                    \
     }
 FASTGRAD_FUNCTIONS(float, f32)
 FASTGRAD_FUNCTIONS(double, f64)
@@ -64,6 +72,8 @@ static double fastgrad_scalar(double z, void *choice)
                             : fastgrad_value_f64(what->activation, 1, &z, what->parameter, &result));
     return result;
 }
+
+#include "pass.h"
 
 /* The table over one instruction set (`avx512`, `avx2`, `baseline`, `neon`, `scalar`), or over the best that this processor
    runs if `cpu` is NULL; NULL if there is none of that name or the processor does not run it. Call it before starting
@@ -91,6 +101,14 @@ static inline const fastgrad_table *fastgrad_open(const char *cpu)
     table.backward_f32 = fastgrad_backward_f32;
     table.backward_f64 = fastgrad_backward_f64;
     table.scalar = fastgrad_scalar;
+    table.draw_f32 = fastgrad_draw_f32;
+    table.draw_f64 = fastgrad_draw_f64;
+    table.network_room_f32 = fastgrad_network_room_f32;
+    table.network_room_f64 = fastgrad_network_room_f64;
+    table.network_gradients_f32 = fastgrad_network_gradients_f32;
+    table.network_gradients_f64 = fastgrad_network_gradients_f64;
+    table.network_profile_f32 = fastgrad_network_profile_f32;
+    table.network_profile_f64 = fastgrad_network_profile_f64;
     return &table;
 }
 
