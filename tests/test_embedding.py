@@ -50,7 +50,7 @@ def installed(tmp_path_factory):
     python = home / "env" / "bin" / "python"
     run(sys.executable, "-m", "pip", "--python", python, "-q", "install", "--no-index", "--no-deps", wheel)
     (site,) = (home / "env" / "lib").glob("python*/site-packages")
-    others = [path for path in sys.path if "site-packages" in path]
+    others = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     (site / "others.pth").write_text("\n".join(others) + "\n")  # lines of a .pth are not searched for .pth files again
     where = run(python, "-c", "import fastgrad; print(fastgrad.__file__)", cwd=home).decode().strip()
     assert Path(where).is_relative_to(home)

@@ -10,7 +10,8 @@ except ImportError as error:
 
 from fastgrad.torch.functional import elu, leaky_relu, relu, sigmoid, tanh
 from fastgrad.torch.modules import ELU, Dense, LeakyReLU, ReLU, Sigmoid, Tanh
-from fastgrad.torch.watch import WatchedProfile, Watcher, watch
+from fastgrad.torch.profile import WatchedProfile
+from fastgrad.torch.watch import Watcher, watch
 
 __all__ = [
     "ELU",
