@@ -157,10 +157,8 @@ def print_report(report: Report, console) -> None:
         section("Verdicts", Text("\n".join(lines)))
     if report.remedies:
         groups = {phi: [row[:-1] for row in rows] for phi, rows in _remedy_rows(report.remedies).items()}
-        section(
-            "Remedies of the deepest networks that are not healthy, with the decades of delta they lose",
-            _rich_table(REMEDY_COLUMNS[:-1], groups),
-        )
+        title = "Remedies of the deepest networks that are not healthy, with the decades of delta they lose"
+        section(title, _rich_table(REMEDY_COLUMNS[:-1], groups))
     if report.speed:
         rows = [_speed_row(row) for row in report.speed]
         section("Speed of the activations' values, one thread", _rich_table(SPEED_COLUMNS, {"": rows}))
