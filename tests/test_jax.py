@@ -54,7 +54,7 @@ def test_forward_mode_and_second_derivative():
 def test_types():
     assert fj.tanh(np.arange(3)).dtype == jax.numpy.asarray(0.5).dtype  # JAX's default
     assert fj.tanh(jax.numpy.ones(3, "bfloat16")).dtype == jax.numpy.bfloat16
-    with pytest.raises(TypeError, match="takes real arrays, got complex64"):
+    with pytest.raises(TypeError, match="takes real arrays, got complex"):
         fj.tanh(1j)
     with pytest.raises(ValueError, match="alpha must be between"):
         fj.elu(1.0, alpha=-1)
