@@ -33,6 +33,17 @@ cdef extern from "fastgrad/capsule.h" nogil:
         int (*network_profile_f64)(int, double, int, size_t, const size_t *, size_t,
                                    const void *const *, const void *const *, const double *,
                                    const void *, void *, double *, double *, double *) noexcept nogil
+        size_t (*dense_room_f32)(size_t, size_t, size_t) noexcept nogil
+        size_t (*dense_room_f64)(size_t, size_t, size_t) noexcept nogil
+        int (*dense_forward_f32)(int, float, size_t, size_t, size_t, const float *, const float *,
+                                 const float *, float *, float *, void *, gemm_f32, void *) noexcept nogil
+        int (*dense_forward_f64)(int, double, size_t, size_t, size_t, const double *, const double *,
+                                 const double *, double *, double *, void *, gemm_f64, void *) noexcept nogil
+        int (*dense_backward_f32)(size_t, size_t, size_t, const float *, const float *, const float *,
+                                  const float *, float *, float *, float *, void *, gemm_f32, void *) noexcept nogil
+        int (*dense_backward_f64)(size_t, size_t, size_t, const double *, const double *,
+                                  const double *, const double *, double *, double *, double *, void *,
+                                  gemm_f64, void *) noexcept nogil
     const fastgrad_table *fastgrad_import() except NULL with gil
 
 
@@ -131,3 +142,37 @@ cdef int network_profile_f64(int activation, double parameter, int loss, size_t 
                              double *log10_dweight) noexcept nogil:
     return table.network_profile_f64(activation, parameter, loss, layers, sizes, batch, weights, biases, x, targets,
                                      room, mean_loss, log10_delta, log10_dweight)
+
+
+cdef size_t dense_room_f32(size_t batch, size_t fan_in, size_t fan_out) noexcept nogil:
+    return table.dense_room_f32(batch, fan_in, fan_out)
+
+
+cdef size_t dense_room_f64(size_t batch, size_t fan_in, size_t fan_out) noexcept nogil:
+    return table.dense_room_f64(batch, fan_in, fan_out)
+
+
+cdef int dense_forward_f32(int activation, float parameter, size_t batch, size_t fan_in,
+                           size_t fan_out, const float *x, const float *weight, const float *bias,
+                           float *y, float *d, void *room, gemm_f32 gemm, void *context) noexcept nogil:
+    return table.dense_forward_f32(activation, parameter, batch, fan_in, fan_out, x, weight, bias, y, d, room, gemm,
+                                   context)
+
+
+cdef int dense_forward_f64(int activation, double parameter, size_t batch, size_t fan_in,
+                           size_t fan_out, const double *x, const double *weight, const double *bias,
+                           double *y, double *d, void *room, gemm_f64 gemm, void *context) noexcept nogil:
+    return table.dense_forward_f64(activation, parameter, batch, fan_in, fan_out, x, weight, bias, y, d, room, gemm,
+                                   context)
+
+
+cdef int dense_backward_f32(size_t batch, size_t fan_in, size_t fan_out, const float *dy,
+                            const float *d, const float *x, const float *weight, float *dx,
+                            float *dweight, float *dbias, void *room, gemm_f32 gemm, void *context) noexcept nogil:
+    return table.dense_backward_f32(batch, fan_in, fan_out, dy, d, x, weight, dx, dweight, dbias, room, gemm, context)
+
+
+cdef int dense_backward_f64(size_t batch, size_t fan_in, size_t fan_out, const double *dy,
+                            const double *d, const double *x, const double *weight, double *dx,
+                            double *dweight, double *dbias, void *room, gemm_f64 gemm, void *context) noexcept nogil:
+    return table.dense_backward_f64(batch, fan_in, fan_out, dy, d, x, weight, dx, dweight, dbias, room, gemm, context)

@@ -67,6 +67,8 @@ _TYPES = {
     "uint64_t": ctypes.c_uint64,
     "int64_t": ctypes.c_int64,
     "char *": ctypes.c_char_p,
+    "fastgrad_gemm_f32": ctypes.c_void_p,
+    "fastgrad_gemm_f64": ctypes.c_void_p,
 }
 _STRUCT = r"typedef struct {} \{{(.*?)\}} {};"
 _FIELD = re.compile(r"\s*([\w ]+?[ *]+)(?:(\w+)|\(\*(\w+)\)\(([^;]*)\));")  # type, name or function, arguments

@@ -1,7 +1,7 @@
 /* The table of functions that fastgrad lends to other projects: its layout, and no code.
 
    A Python extension gets it from fastgrad_import() (capsule.h), a program without Python from fastgrad_open()
-   (table.h). Every function may be called from any thread, without the GIL, on contiguous memory of the type its name
+   (fastgrad.h). Every function may be called from any thread, without the GIL, on contiguous memory of the type its name
    says; it allocates nothing and keeps nothing. Floating-point exception flags are undefined after a call. */
 #ifndef FASTGRAD_ABI_H
 #define FASTGRAD_ABI_H
@@ -31,6 +31,13 @@ enum fastgrad_error {
 enum fastgrad_loss { FASTGRAD_CROSS_ENTROPY, FASTGRAD_MEAN_SQUARED_ERROR };
 enum fastgrad_distribution { FASTGRAD_UNIFORM, FASTGRAD_NORMAL, FASTGRAD_TRUNCATED };
 
+/* The host's own matrix product: c (m, n) = op(a) op(b), all in C order without gaps; a is (m, k), or (k, m) if it is to be
+   transposed, b (k, n) or (n, k). `context` is handed through. */
+typedef void (*fastgrad_gemm_f32)(void *context, int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
+                                  const float *a, const float *b, float *c);
+typedef void (*fastgrad_gemm_f64)(void *context, int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
+                                  const double *a, const double *b, double *c);
+
 /* One function of one number, as `scalar` reads it. */
 typedef struct fastgrad_choice {
     int activation;
@@ -44,6 +51,10 @@ typedef struct fastgrad_choice {
    draw: out = scale times the numbers of a stream from number `first` on, a multiple of 256: uniform on (-1, 1), normal,
    or normal cut off at +-2. A number depends on key (four words), stream and its place alone. Xavier's standard deviation
    is sqrt(2 / (fan_in + fan_out)), He's sqrt(2 / fan_in); a uniform number's scale is sqrt(3) times it.
+
+   dense: y (batch, fan_out) = phi(x W + b) and d = phi' there; backward from dy and d, with dz = dy d: dx = dz W^T,
+   dweight = x^T dz, dbias = the sum of dz over the batch. x is (batch, fan_in), weight (fan_in, fan_out), bias (fan_out).
+   room is memory of dense_room bytes for one call at a time; gemm is the host's product, or NULL for fastgrad's.
 
    network: layers is the number of weight layers, two at least; sizes are layers + 1; weights[l] is (sizes[l],
    sizes[l + 1]), biases[l] (sizes[l + 1]), x (batch, sizes[0]), all in C order; targets are int64_t labels for the
@@ -83,6 +94,20 @@ typedef struct fastgrad_table {
     int (*network_profile_f64)(int activation, double parameter, int loss, size_t layers, const size_t *sizes,
         size_t batch, const void *const *weights, const void *const *biases, const double *x, const void *targets,
         void *room, double *mean_loss, double *log10_delta, double *log10_dweight);
+    size_t (*dense_room_f32)(size_t batch, size_t fan_in, size_t fan_out);
+    size_t (*dense_room_f64)(size_t batch, size_t fan_in, size_t fan_out);
+    int (*dense_forward_f32)(int activation, float parameter, size_t batch, size_t fan_in, size_t fan_out,
+        const float *x, const float *weight, const float *bias, float *y, float *d, void *room, fastgrad_gemm_f32 gemm,
+        void *context);
+    int (*dense_forward_f64)(int activation, double parameter, size_t batch, size_t fan_in, size_t fan_out,
+        const double *x, const double *weight, const double *bias, double *y, double *d, void *room, fastgrad_gemm_f64 gemm,
+        void *context);
+    int (*dense_backward_f32)(size_t batch, size_t fan_in, size_t fan_out, const float *dy, const float *d,
+        const float *x, const float *weight, float *dx, float *dweight, float *dbias, void *room,
+        fastgrad_gemm_f32 gemm, void *context);
+    int (*dense_backward_f64)(size_t batch, size_t fan_in, size_t fan_out, const double *dy, const double *d,
+        const double *x, const double *weight, double *dx, double *dweight, double *dbias, void *room,
+        fastgrad_gemm_f64 gemm, void *context);
 } fastgrad_table;
 
 /* Whether a table has a field that came after the first release: FASTGRAD_HAS(table, scalar). */

@@ -1,4 +1,5 @@
-/* The memory of a pass through a network (network.h), laid out; and whole passes as plain functions, for abi.h. */
+/* The memory of a pass through a network (network.h), laid out; whole passes and dense layers as plain functions, for
+   abi.h. */
 #ifndef FASTGRAD_PASS_H
 #define FASTGRAD_PASS_H
 
@@ -10,6 +11,12 @@ static inline size_t fg_lines(size_t bytes)
 static inline size_t fg_larger(size_t a, size_t b)
 {
     return a > b ? a : b;
+}
+
+/* The first cache line in it. */
+static inline void *fastgrad_aligned(void *room)
+{
+    return (char *)room + (-(uintptr_t)room % 64);
 }
 
 /* Give every array of the pass its place from `start` on, each on a cache line; the bytes that takes. With `start` NULL
@@ -57,7 +64,7 @@ static inline size_t fastgrad_furnish(fg_network *net, char *room, size_t item, 
     net->ld = (net->batch + width - 1) / width * width;
     if (!room)
         return before + fg_lay_out(net, NULL, item, width);
-    room += -(uintptr_t)room % 64;
+    room = (char *)fastgrad_aligned(room);
     net->x = (void **)room;
     net->d = net->x + layers;
     double *const rows = (double *)(room += lists);
@@ -145,5 +152,62 @@ static inline int fastgrad_check_network(int activation, int loss, size_t layers
 FASTGRAD_PASSES(float, f32)
 FASTGRAD_PASSES(double, f64)
 #undef FASTGRAD_PASSES
+
+#define FASTGRAD_DENSE(SCALAR, TYPE)                                                                                   \
+    static size_t fastgrad_dense_room_##TYPE(size_t batch, size_t fan_in, size_t fan_out)                              \
+    {                                                                                                                  \
+        size_t (*const numbers)(size_t, size_t, size_t, int) = fastgrad_active->TYPE->dense_scratch;                   \
+        const size_t scratch = fg_larger(numbers(batch, fan_in, fan_out, 0), numbers(batch, fan_in, fan_out, 1));      \
+        return 64 + fg_lines(batch * fan_out * sizeof(SCALAR)) + scratch * sizeof(SCALAR);                             \
+    }                                                                                                                  \
+    static int fastgrad_dense_forward_##TYPE(int activation, SCALAR parameter, size_t batch, size_t fan_in,            \
+                                             size_t fan_out, const SCALAR *x, const SCALAR *weight,                    \
+                                             const SCALAR *bias, SCALAR *y, SCALAR *d, void *room,                     \
+                                             fastgrad_gemm_##TYPE gemm, void *context)                                 \
+    {                                                                                                                  \
+        const fg_dense layer = {batch, fan_in, fan_out, x, weight, bias, fastgrad_aligned(room)};                      \
+        if (activation < 0 || activation >= FG_ACTIVATIONS)                                                            \
+            return FASTGRAD_UNKNOWN_ACTIVATION;                                                                        \
+        if (!batch || !fan_in || !fan_out)                                                                             \
+            return FASTGRAD_BAD_ARGUMENT;                                                                              \
+        if (!gemm) {                                                                                                   \
+            fastgrad_active->TYPE->dense_forward(fastgrad_active->TYPE, &layer, activation, parameter, y, d);          \
+            return FASTGRAD_OK;                                                                                        \
+        }                                                                                                              \
+        gemm(context, 0, 0, batch, fan_out, fan_in, x, weight, y);                                                     \
+        for (size_t i = 0; i < batch; i++)                                                                             \
+            for (size_t o = 0; o < fan_out; o++)                                                                       \
+                y[i * fan_out + o] += bias[o];                                                                         \
+        fastgrad_active->TYPE->both[activation](batch * fan_out, y, parameter, y, d);                                  \
+        return FASTGRAD_OK;                                                                                            \
+    }                                                                                                                  \
+    static int fastgrad_dense_backward_##TYPE(size_t batch, size_t fan_in, size_t fan_out, const SCALAR *dy,           \
+                                              const SCALAR *d, const SCALAR *x, const SCALAR *weight, SCALAR *dx,      \
+                                              SCALAR *dweight, SCALAR *dbias, void *room,                              \
+                                              fastgrad_gemm_##TYPE gemm, void *context)                                \
+    {                                                                                                                  \
+        SCALAR *const dz = (SCALAR *)fastgrad_aligned(room);                                                           \
+        char *const scratch = (char *)dz + fg_lines(batch * fan_out * sizeof(SCALAR));                                 \
+        const fg_dense layer = {batch, fan_in, fan_out, x, weight, NULL, scratch};                                     \
+        if (!batch || !fan_in || !fan_out)                                                                             \
+            return FASTGRAD_BAD_ARGUMENT;                                                                              \
+        if (!gemm) {                                                                                                   \
+            fastgrad_active->TYPE->dense_backward(&layer, dy, d, dz, dx, dweight, dbias);                              \
+            return FASTGRAD_OK;                                                                                        \
+        }                                                                                                              \
+        for (size_t o = 0; o < fan_out; o++)                                                                           \
+            dbias[o] = 0;                                                                                              \
+        for (size_t i = 0; i < batch; i++)                                                                             \
+            for (size_t o = 0; o < fan_out; o++) {                                                                     \
+                dz[i * fan_out + o] = dy[i * fan_out + o] * d[i * fan_out + o];                                        \
+                dbias[o] += dz[i * fan_out + o];                                                                       \
+            }                                                                                                          \
+        gemm(context, 1, 0, fan_in, fan_out, batch, x, dz, dweight);                                                   \
+        gemm(context, 0, 1, batch, fan_in, fan_out, dz, weight, dx);                                                   \
+        return FASTGRAD_OK;                                                                                            \
+    }
+FASTGRAD_DENSE(float, f32)
+FASTGRAD_DENSE(double, f64)
+#undef FASTGRAD_DENSE
 
 #endif

@@ -1,5 +1,5 @@
 // activate NUMBER < z > y_and_d: float64 pre-activations in, phi(z) and then phi'(z) out; NUMBER as in fastgrad/abi.h.
-#include <fastgrad/table.h>
+#include <fastgrad/fastgrad.h>
 #include <cstdlib>
 #include <iostream>
 #include <vector>

@@ -1,5 +1,5 @@
 /* What Rust calls: the table, and nothing else. */
-#include <fastgrad/table.h>
+#include <fastgrad/fastgrad.h>
 
 const fastgrad_table *fastgrad_table_for_rust(void)
 {
