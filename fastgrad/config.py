@@ -16,7 +16,7 @@ ANSWERS = {
     "cmake-dir": (ffi.get_cmake_dir, "the directory of the CMake package, for -Dfastgrad_DIR="),
     "pkgconfig-dir": (ffi.get_pkgconfig_dir, "the directory of fastgrad.pc, for PKG_CONFIG_PATH"),
 }
-EXAMPLE = "example: cc -O3 $(python -m fastgrad config --cflags) main.c $(python -m fastgrad config --libs)"
+EXAMPLE = "example:\n  cc -O3 $(python -m fastgrad config --cflags) main.c $(python -m fastgrad config --libs)"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,7 +27,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str]) -> int:
     """Print an answer per option; 0, or SystemExit with 2 and one line on stderr for a wrong one."""
-    parser = _Parser(prog="fastgrad config", description="Where the C headers are.", epilog=EXAMPLE)
+    raw = argparse.RawDescriptionHelpFormatter  # the example stays on its line
+    description = "Where the C headers are."
+    parser = _Parser(prog="fastgrad config", description=description, epilog=EXAMPLE, formatter_class=raw)
     for name, (_, says) in ANSWERS.items():
         parser.add_argument(f"--{name}", dest="asked", action="append_const", const=name, help=says)
     asked = parser.parse_args(arguments).asked

@@ -78,7 +78,6 @@ cdef extern from "fastgrad/kernels.h" nogil:
         void (*dense_backward)(const fg_dense *, const double *, const double *, double *, double *, double *, double *) noexcept nogil
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
         size_t width
-    const size_t FG_PANEL, FG_PANEL_NUMBERS
     const int FG_DRAWN
     ctypedef struct fg_set:
         const char *name

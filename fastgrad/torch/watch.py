@@ -54,7 +54,10 @@ class Watcher:
             raise ValueError(
                 f"watch needs two layers with weights, a hidden one and the output's; the model has {found}"
             )
-        self._always = [model.register_forward_pre_hook(self._begin), model.register_forward_hook(self._end)]
+        self._always = [
+            model.register_forward_pre_hook(self._begin),
+            model.register_forward_hook(self._end, always_call=True),  # also after an error on the way
+        ]
 
     @property
     def profile(self) -> WatchedProfile:
@@ -108,7 +111,7 @@ class Watcher:
 
     def _see_layer(self, module, inputs, output):
         z = output[0] if isinstance(output, tuple | list) else output
-        if not isinstance(z, torch.Tensor) or not z.requires_grad or z.ndim < 2:
+        if not isinstance(z, torch.Tensor) or not z.requires_grad or z.ndim < 2 or not z.numel():
             return
         layer = Layer(self._name_of_run(module), z.detach(), _unit_axis(module, z))
         self._layers.append(layer)
@@ -119,7 +122,7 @@ class Watcher:
             self._see_activation(module, (z,))
 
     def _see_activation(self, module, inputs):
-        if self._layers and inputs:
+        if self._layers and inputs and inputs[0].numel():
             both_sides, limit = self._limits[module]
             z = inputs[0].detach()
             beyond = (z.abs() if both_sides else -z).gt_(limit)  # 0 or 1 in z's own type: five times as fast as bools

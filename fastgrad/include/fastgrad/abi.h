@@ -31,8 +31,8 @@ enum fastgrad_error {
 enum fastgrad_loss { FASTGRAD_CROSS_ENTROPY, FASTGRAD_MEAN_SQUARED_ERROR };
 enum fastgrad_distribution { FASTGRAD_UNIFORM, FASTGRAD_NORMAL, FASTGRAD_TRUNCATED };
 
-/* The host's own matrix product: c (m, n) = op(a) op(b), all in C order without gaps; a is (m, k), or (k, m) if it is to be
-   transposed, b (k, n) or (n, k). `context` is handed through. */
+/* The host's own matrix product: c (m, n) = op(a) op(b), all in C order without gaps; a is (m, k), or (k, m) if it is to
+   be transposed, b (k, n) or (n, k). `context` is handed through. */
 typedef void (*fastgrad_gemm_f32)(void *context, int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
                                   const float *a, const float *b, float *c);
 typedef void (*fastgrad_gemm_f64)(void *context, int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
@@ -45,8 +45,8 @@ typedef struct fastgrad_choice {
     double parameter;
 } fastgrad_choice;
 
-/* z are pre-activations; y = phi(z), d = phi'(z) and dz = dy phi'(z) may be written over an input. `parameter` is ELU's alpha or Leaky ReLU's
-   negative slope, from 0 to 2^100; the other activations ignore it.
+/* z are pre-activations; y = phi(z), d = phi'(z) and dz = dy phi'(z) may be written over an input. `parameter` is ELU's
+   alpha or Leaky ReLU's negative slope, from 0 to 2^100; the other activations ignore it.
 
    draw: out = scale times the numbers of a stream from number `first` on, a multiple of 256: uniform on (-1, 1), normal,
    or normal cut off at +-2. A number depends on key (four words), stream and its place alone. Xavier's standard deviation
@@ -58,8 +58,8 @@ typedef struct fastgrad_choice {
 
    network: layers is the number of weight layers, two at least; sizes are layers + 1; weights[l] is (sizes[l],
    sizes[l + 1]), biases[l] (sizes[l + 1]), x (batch, sizes[0]), all in C order; targets are int64_t labels for the
-   cross-entropy, or (batch, outputs) of the network's type. Pointers to void are to numbers of that type; room is memory of
-   network_room bytes for one call at a time. gradients writes the mean loss and its gradients, shaped as weights and
+   cross-entropy, or (batch, outputs) of the network's type. Pointers to void are to numbers of that type; room is memory
+   of network_room bytes for one call at a time. gradients writes the mean loss and its gradients, shaped as weights and
    biases; profile the log10 of the root mean square of delta = dL/dz and of dL/dW per layer, at any depth, or returns
    FASTGRAD_OUT_OF_RANGE where z leaves the range of ordinary numbers on the way forward. */
 typedef struct fastgrad_table {
