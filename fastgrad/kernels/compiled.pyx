@@ -9,6 +9,7 @@ import os
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
+from libc.math cimport ceil, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 import numpy as np
@@ -32,6 +33,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         int cross_entropy
         const void *targets
         int measured
+        size_t block
         void **x
         void **d
         void *outputs
@@ -234,6 +236,9 @@ cdef class NetworkPass:
         Or else the mean squared error.
     threshold : float
         The derivative below which a number is saturated.
+    recompute : bool
+        Keep the inputs of every sqrt(layers)th layer only and run the layers between forward again: memory of
+        2 sqrt(layers) layers instead of all, for a third more time and the same bits.
     cpu : str
         The instruction set.
     """
@@ -245,7 +250,8 @@ cdef class NetworkPass:
     cdef object room, log_p
     cdef readonly object dtype
 
-    def __cinit__(self, sizes, size_t batch, dtype, name, parameter, bint cross_entropy, double threshold=0.0, cpu=CPU):
+    def __cinit__(self, sizes, size_t batch, dtype, name, parameter, bint cross_entropy, double threshold=0.0,
+                  bint recompute=False, cpu=CPU):
         cdef size_t layers = len(sizes) - 1, l, width, item
         self.dtype = dtype
         self.single = dtype == np.float32
@@ -265,6 +271,7 @@ cdef class NetworkPass:
         net.biases = <const void *const *>(self.table + 3 * layers)
         net.activation, net.parameter, net.threshold = _NUMBERS[name], parameter or 0.0, threshold
         net.cross_entropy = cross_entropy
+        net.block = <size_t>ceil(sqrt(<double>layers)) if recompute else 0
         self.room = _room(fg_lay_out(net, NULL, item, width))
         fg_lay_out(net, (<cnp.ndarray>self.room).data, item, width)
         self.log_p = np.empty(2 * batch * net.sizes[layers])
@@ -273,6 +280,11 @@ cdef class NetworkPass:
     def __dealloc__(self):
         PyMem_Free(self.table)
         _give_back(self.room)
+
+    @property
+    def nbytes(self):
+        """Memory that the passes share, in bytes."""
+        return self.room.nbytes + self.log_p.nbytes
 
     def run(self, list weights, list biases, cnp.ndarray X, cnp.ndarray y, bint measured=False, gradients=None):
         """One pass.

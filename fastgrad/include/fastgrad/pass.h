@@ -23,19 +23,21 @@ static inline void *fastgrad_aligned(void *room)
    they are only counted, and x and d may be. */
 static inline size_t fg_lay_out(fg_network *net, char *start, size_t item, size_t width)
 {
-    const size_t layers = net->layers, ld = net->ld;
+    const size_t layers = net->layers, ld = net->ld, block = net->block;
     size_t at = (size_t)(-(uintptr_t)start % 64), widest = 0;
     for (size_t l = 0; l <= layers; l++)
         widest = fg_larger(widest, net->sizes[l]);
     for (size_t l = 0; l < layers; l++) {
+        const int kept = !block || l % block == 0 || l < block; /* every first layer of a block keeps its own */
         if (start)
-            net->x[l] = start + at;
-        at += fg_lines(net->sizes[l] * ld * item);
+            net->x[l] = kept ? start + at : net->x[l % block];
+        at += kept ? fg_lines((block ? widest : net->sizes[l]) * ld * item) : 0;
     }
     for (size_t l = 0; l + 1 < layers; l++) {
+        const int kept = !block || l < block;
         if (start)
-            net->d[l] = start + at;
-        at += fg_lines(net->sizes[l + 1] * ld * item);
+            net->d[l] = kept ? start + at : net->d[l % block];
+        at += kept ? fg_lines((block ? widest : net->sizes[l + 1]) * ld * item) : 0;
     }
     void **const single[] = {&net->outputs, &net->delta, &net->other, &net->scratch};
     const size_t sizes[] = {net->sizes[layers] * ld * item, widest * ld * item, widest * ld * item, 0};
