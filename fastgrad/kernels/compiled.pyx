@@ -249,6 +249,7 @@ cdef class NetworkPass:
     cdef void **table
     cdef object room, log_p
     cdef readonly object dtype
+    cdef readonly size_t nbytes  # of memory that the passes share
 
     def __cinit__(self, sizes, size_t batch, dtype, name, parameter, bint cross_entropy, double threshold=0.0,
                   bint recompute=False, cpu=CPU):
@@ -272,7 +273,8 @@ cdef class NetworkPass:
         net.activation, net.parameter, net.threshold = _NUMBERS[name], parameter or 0.0, threshold
         net.cross_entropy = cross_entropy
         net.block = <size_t>ceil(sqrt(<double>layers)) if recompute else 0
-        self.room = _room(fg_lay_out(net, NULL, item, width))
+        self.nbytes = fg_lay_out(net, NULL, item, width)
+        self.room = _room(self.nbytes)
         fg_lay_out(net, (<cnp.ndarray>self.room).data, item, width)
         self.log_p = np.empty(2 * batch * net.sizes[layers])
         net.log_p = <double *>(<cnp.ndarray>self.log_p).data
@@ -280,11 +282,6 @@ cdef class NetworkPass:
     def __dealloc__(self):
         PyMem_Free(self.table)
         _give_back(self.room)
-
-    @property
-    def nbytes(self):
-        """Memory that the passes share, in bytes."""
-        return self.room.nbytes + self.log_p.nbytes
 
     def run(self, list weights, list biases, cnp.ndarray X, cnp.ndarray y, bint measured=False, gradients=None):
         """One pass.
