@@ -18,6 +18,7 @@ from fastgrad.functions import (
     tanh_derivative,
     value_and_derivative,
 )
+from fastgrad.kernels.compiled import C_API as _C_API  # noqa: F401 - fastgrad_import() of capsule.h finds it here
 
 # Loaded when first used, so that `import fastgrad` costs NumPy and the kernels: name -> module.
 _LATER = {
@@ -33,6 +34,7 @@ _LATER = {
     "Diagnosis": "diagnosis",
     "diagnose": "diagnosis",
     "show_runtime": "machine",
+    "get_include": "ffi",
 }
 _MODULES = (
     "initializers",
@@ -46,6 +48,7 @@ _MODULES = (
     "datasets",
     "study",
     "plots",
+    "ffi",
 )
 
 __all__ = [

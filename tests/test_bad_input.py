@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import datasets, diagnosis, initializers, losses, measurement, study, theory
+from fastgrad import datasets, diagnosis, ffi, initializers, losses, measurement, study, theory
 from fastgrad.cli import commands
 
 X = np.random.default_rng(0).standard_normal((6, 4))
@@ -62,6 +62,7 @@ NAMES = {
     "initializers": initializers,
     "losses": losses,
     "theory": theory,
+    "ffi": ffi,
     "diagnosis": diagnosis,
     "datasets": datasets,
     "study": study,
@@ -300,6 +301,12 @@ CALLS = {
         ),
         ("fastgrad.sigmiod", AttributeError, "module 'fastgrad' has no attribute 'sigmiod'"),
     ],
+    "embedding": [
+        ('ffi.low_level_callable("tahn")', ValueError, "unknown activation 'tahn'; did you mean 'tanh'?"),
+        ('ffi.low_level_callable("tanh", "slope")', ValueError, "unknown kind 'slope'; known: value, derivative"),
+        ('ffi.low_level_callable("elu", alpha=-1)', ValueError, "alpha must be between 0 and 2**100, got -1"),
+        ('ffi.low_level_callable("relu", alpha=1)', TypeError, "relu takes no parameter, got alpha"),
+    ],
 }
 ROWS = [row for rows in CALLS.values() for row in rows]
 
@@ -321,6 +328,9 @@ COMMANDS = {
     "decay --dpeth 3": "No such option '--dpeth'",
     "decay tanh": "Got unexpected extra argument (tanh)",
     "run --workers 0": "Invalid value for '--workers': 0",
+    "config": "give one of --cflags, --libs, --include-dir",
+    "config --cflgas": "unrecognized arguments: --cflgas",
+    "speed doors --size 0": "Invalid value for '--size': 0",
     "rnu": "No such command 'rnu'",
 }
 

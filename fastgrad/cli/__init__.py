@@ -11,6 +11,7 @@ import click
 
 import fastgrad
 from fastgrad.cli.audit import audit
+from fastgrad.cli.config import config
 from fastgrad.cli.shared import INTERRUPTED, say
 from fastgrad.cli.speed import speed
 from fastgrad.cli.survey import decay, run
@@ -48,5 +49,5 @@ def commands(context):
         click.echo(context.get_help())
 
 
-for command in (run, decay, audit, speed):
+for command in (run, decay, audit, speed, config):
     commands.add_command(command)
