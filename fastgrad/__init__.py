@@ -33,6 +33,8 @@ _LATER = {
     "Diagnosis": "diagnosis",
     "diagnose": "diagnosis",
     "show_runtime": "machine",
+    "sweep": "sweeps",
+    "load": "frames",
 }
 _MODULES = (
     "initializers",
@@ -45,6 +47,7 @@ _MODULES = (
     "diagnosis",
     "datasets",
     "study",
+    "sweeps",
     "plots",
 )
 
@@ -74,7 +77,8 @@ def __getattr__(name):
     if name == "__version__":
         from importlib.metadata import version  # 30 ms
 
-        return version("fastgrad")
+        globals()[name] = version("fastgrad")
+        return globals()[name]
     if name not in _LATER and name not in _MODULES:
         raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
     module = import_module(f"fastgrad.{_LATER.get(name, name)}")

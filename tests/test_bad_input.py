@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import datasets, diagnosis, initializers, losses, measurement, study, theory
+from fastgrad import datasets, diagnosis, initializers, losses, measurement, plan, study, sweeps, theory
 from fastgrad.cli import commands
 
 X = np.random.default_rng(0).standard_normal((6, 4))
@@ -65,6 +65,8 @@ NAMES = {
     "diagnosis": diagnosis,
     "datasets": datasets,
     "study": study,
+    "plan": plan,
+    "sweeps": sweeps,
     "measure": measurement.measure,
     "MLP": fastgrad.MLP,
     "net": net,
@@ -292,9 +294,9 @@ CALLS = {
             "activations must be several values, got 'relu'; for one",
         ),
         ('study.grid(["relu"], ["he_normal"], 3)', TypeError, "depths must be several values, got 3; for one give [3]"),
-        ("study.run_study([3])", TypeError, "cells must be Cell records, got 3"),
+        ("sweeps.run_study([3])", TypeError, "cells must be Cell records, got 3"),
         (
-            'study.run_study([study.Cell("relu", "he_normal", 3, batch=9999)])',
+            'sweeps.run_study([study.Cell("relu", "he_normal", 3, batch=9999)])',
             ValueError,
             "batch must be at most the 179",
         ),
@@ -314,7 +316,7 @@ COMMANDS = {
     "decay --dtype float16": "'float16' is not one of 'float32', 'float64'",
     "decay --backend cuda": "unknown backend 'cuda'; known: compiled, numba, numpy",
     "decay --activation elu --alpha -1": "alpha must be between 0 and 2**100, got -1.0",
-    "decay --activation relu --alpha 1": "--alpha does not apply to relu",
+    "decay --activation relu --alpha 1": "alpha does not apply to relu",
     "decay --init xavier_normal --gain 1e300": "gain must be at most 2**500, got 1e+300",
     "decay --init normal --std 1e100 --depth 2 --data normal": "which is too large for float32",
     "decay --init normal --std nan": "std must be finite, got nan",

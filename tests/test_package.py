@@ -25,7 +25,8 @@ FLOW = (
         "initializers",
     ),
     *("losses", "dense", "network", "decay", "measurement", "moments", "theory", "diagnosis", "datasets", "machine"),
-    *("study", "bench", "palette", "plots", "report", "cli", "__main__"),
+    *("study", "plan", "store", "sweeps", "frames", "bench", "palette", "plots", "report", "phases", "pages"),
+    *("cli", "__main__"),
 )
 
 
