@@ -142,19 +142,28 @@ class Store:
 
     def __init__(self, path: str | os.PathLike, writable: bool = False):
         self.path = Path(path)
-        self._lock = None
+        self._lock = self._db = None
         with self._clear_errors():
             if writable:
                 self._lock = self._locked()
             elif not self.path.is_file():
                 raise StoreError(f"there is no store {self.path}")
-            mode = "rwc" if writable else "ro"
-            self._db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
             try:
-                self._check(writable)
+                self._db = self._connect("mode=rwc" if writable else "mode=rw")
+                try:
+                    self._check(writable)
+                except sqlite3.OperationalError:  # a folder that cannot be written: as it is, unless it changes
+                    if writable:
+                        raise
+                    self._db.close()
+                    self._db = self._connect("mode=ro&immutable=1")
+                    self._check(writable)
             except BaseException:
                 self.close()
                 raise
+
+    def _connect(self, mode):
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
 
     def _locked(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,14 +189,13 @@ class Store:
             raise StoreError(f"{self.path} has schema {schema}, and this fastgrad reads {SCHEMA}: open it with its own")
         elif writable and (found := self._one("PRAGMA quick_check(1)")) != "ok":
             raise sqlite3.DatabaseError(found)
-        if writable:
-            self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA synchronous = NORMAL" if writable else "PRAGMA query_only = ON")
 
     def close(self) -> None:
         """Close the file; whatever was added is in it."""
-        self._db.close()
-        if self._lock is not None:
-            self._lock.close()
+        for connection in (self._db, self._lock):
+            if connection is not None:
+                connection.close()
 
     def __enter__(self) -> "Store":
         return self
