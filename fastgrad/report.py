@@ -227,7 +227,8 @@ def number(value, digits=3):
     return "none" if value is None or math.isnan(value) else f"{value:z.{digits}f}"
 
 
-def _interval(result):
+def interval(result):
+    """The 95 % interval of decades per layer as the tables show it."""
     low, high = result.decades_per_layer_low, result.decades_per_layer_high
     return f"{low:z.3f} to {high:z.3f}" if math.isfinite(low) and math.isfinite(high) else "none"
 
@@ -253,7 +254,7 @@ def _cell_row(result):
         result.cell.init_label,
         str(result.cell.depth),
         number(result.decades_per_layer),
-        _interval(result),
+        interval(result),
         number(result.predicted_decades_per_layer),
         number(result.decades_lost, 1),
         number(result.half_life, 1),

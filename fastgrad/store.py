@@ -265,11 +265,12 @@ class Store:
                 found.update(row[0] for row in self._db.execute(query, some))
         return found
 
-    def get(self, cell: Cell) -> CellResult:
-        """The result of a cell that is present."""
+    def get(self, cell: Cell) -> CellResult | None:
+        """The result of a cell; None if it is not here."""
         with self._clear_errors():
             query = f"SELECT key, {', '.join(_COLUMNS)} FROM cells WHERE key = ?"
-            return decode(self._db.execute(query, (key(cell),)).fetchone(), self.code.partition("+")[0])
+            row = self._db.execute(query, (key(cell),)).fetchone()
+            return row and decode(row, self.code.partition("+")[0])
 
     def results(self) -> Iterator[CellResult]:
         """Every result, in order of its definition, read as it is asked for."""
@@ -292,6 +293,11 @@ class Store:
                 values = dict(zip(DEFINITION, json.loads(definition), strict=True))
                 values["init_options"] = tuple(map(tuple, values["init_options"]))
                 yield Failure(Cell(**values), error)
+
+    def failed_count(self) -> int:
+        """How many cells failed."""
+        with self._clear_errors():
+            return self._one("SELECT count(*) FROM failures")
 
     def environments(self) -> dict[int, dict[str, str]]:
         """What the rows were measured on, by number."""
