@@ -55,10 +55,10 @@ class Sweep:
     def dataset(self):
         """The cells and their layers as an xarray Dataset."""
         xarray = _needed("xarray")
-        results = [result for path in self._paths for result in _results(path)]
-        depth = max((len(result.log10_delta) for result in results), default=0)
-        layers = np.full((len(ARRAYS), len(results), depth), np.nan)
-        for i, result in enumerate(results):
+        found = [result for path in self._paths for result in results(path)]
+        depth = max((len(result.log10_delta) for result in found), default=0)
+        layers = np.full((len(ARRAYS), len(found), depth), np.nan)
+        for i, result in enumerate(found):
             for values, name in zip(layers, ARRAYS, strict=True):
                 array = getattr(result, name)
                 values[i, : len(array)] = array
@@ -181,7 +181,8 @@ _TEXT = (
 )
 
 
-def _results(path) -> Iterator[CellResult]:
+def results(path: str | os.PathLike) -> Iterator[CellResult]:
+    """The results of a store, one by one."""
     with Store(path) as store:
         yield from store.results()
 
@@ -203,7 +204,10 @@ def _pairs(paths):
                 definition[DEFINITION.index("init_options")] = options
                 derived = (getattr(cell, name) for name in DERIVED)
                 scalars = (getattr(result, name) for name in (*SCALARS, "seconds"))
-                yield result, (*definition, *derived, *scalars, number, *(facts.get(name) for name in ENVIRONMENT.values()))
+                yield (
+                    result,
+                    (*definition, *derived, *scalars, number, *(facts.get(name) for name in ENVIRONMENT.values())),
+                )
 
 
 def _needed(name):

@@ -23,7 +23,7 @@ import numpy as np
 
 import fastgrad
 from fastgrad import frames, phases, theory
-from fastgrad.activations import Activation
+from fastgrad.activations import ACTIVATIONS, Activation
 from fastgrad.diagnosis import VERDICTS
 from fastgrad.palette import BINS, decade_bin
 from fastgrad.phases import Diagram, Network
@@ -73,14 +73,21 @@ def write_folder(stores: Sequence[str | os.PathLike], out: str | os.PathLike, co
 def contents(stores: Sequence[str | os.PathLike], command: str = "") -> Contents:
     """What stores hold, read row by row."""
     frames.load(*stores)  # one code
-    found, failures, failed, environments = [], [], 0, []
+    found = phases.networks(result for path in stores for result in frames.results(path))
+    failures, failed, environments = [], 0, []
     for path in stores:
         with Store(path) as store:
-            found += phases.networks(store.results())
             failures += islice(store.failures(), FAILURES - len(failures))
             failed += store.failed_count()
             environments += store.environments().values()
-    return Contents(found, failures, failed, environments, command)
+    return Contents(sorted(found, key=_order), failures, failed, environments, command)
+
+
+def _order(network):
+    """Activations as the package names them; then initialisers by name, and from small variances to large ones."""
+    cell = network.cell
+    variances = cell.weight_variance, cell.bias_variance
+    return ACTIVATIONS.index(cell.activation), cell.activation_label, cell.init, *variances, cell.width, cell.depth
 
 
 def to_html(found: Contents, stores: Sequence[str | os.PathLike]) -> str:
@@ -98,8 +105,8 @@ def to_html(found: Contents, stores: Sequence[str | os.PathLike]) -> str:
     scripts = [bundled(script) for script in SCRIPTS]
     return fill(
         "sweep.html",
-        title=escape(f"fastgrad: {_headline(found, deepest)}"),
-        headline=escape(_headline(found, deepest)),
+        title=escape(f"fastgrad: {_headline(found)}"),
+        headline=escape(_headline(found)),
         lead=escape(_lead(found)),
         command=escape(found.command),
         policy=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
@@ -152,8 +159,8 @@ def _deepest(found, name):
     return list(best.values())
 
 
-def _headline(found, deepest):
-    return headline(deepest) if deepest else "No cell could be measured."
+def _headline(found):
+    return headline(found.networks) if found.networks else "No cell could be measured."
 
 
 def _lead(found):
@@ -326,12 +333,12 @@ def _depth_maps(found):
 
 
 def _trainable_line(cell, weights, depths, bias):
-    """(sigma_w^2, depth) at which theory's fixed point loses or gains two decades (diagnosis.DECADES), within the depths of the map."""
+    """(sigma_w^2, depth) at which theory's fixed point loses or gains two decades (diagnosis.DECADES)."""
     phi = Activation(cell.activation, cell.parameter)
     for weight in np.linspace(weights[0], weights[-1], 4 * len(weights)):
         chi = theory.chi(phi, weight_variance=weight, bias_variance=bias)
         depth = phases.trainable_depth(math.log10(chi) / 2) if chi > 0 else 1.0
-        yield float(weight), min(max(depth, depths[0]), depths[-1])
+        yield float(weight), min(depth, 10.0 * depths[-1])  # beyond the map it is cut off
 
 
 def _short(values):

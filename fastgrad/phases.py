@@ -147,8 +147,8 @@ def networks(results: Iterable[CellResult]) -> list[Network]:
     """The results as networks, read one by one: only their summaries are kept."""
     groups = {}
     for result in results:
-        groups.setdefault(replace(result.cell, seeds=(0,)), []).append(Measured.of(result))
-    return [Network(members) for members in groups.values()]
+        groups.setdefault(replace(result.cell, seeds=(0,)), {})[result.cell] = Measured.of(result)
+    return [Network(list(members.values())) for members in groups.values()]
 
 
 def trainable_depth(decades_per_layer: float) -> float:

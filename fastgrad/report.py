@@ -124,9 +124,7 @@ def to_html(report: Report) -> str:
         heatmap=html_heatmap(report.results),
         panels=_html_panels(report.results),
         cells=html_table(CELL_COLUMNS, _rows(report.results, _cell_row), "Decades of delta, mean over seeds"),
-        evidence=html_table(
-            EVIDENCE_COLUMNS, _rows(report.results, _evidence_row), "The commonest verdict over seeds"
-        ),
+        evidence=html_table(EVIDENCE_COLUMNS, _rows(report.results, _evidence_row), "The commonest verdict over seeds"),
         remedies=_html_remedies(report.remedies),
         speed=_html_speed(report.speed),
         version=escape(fastgrad.__version__),

@@ -35,9 +35,7 @@ KEYS_AT_ONCE = 500
 PAGE = 16384  # a row is 1 to 5 kB: in pages of 4 kB a third of the file would be empty
 
 ARRAYS = tuple(field.name for field in fields(CellResult) if field.type == tuple[float, ...])
-SCALARS = tuple(
-    field.name for field in fields(CellResult) if field.name not in (*ARRAYS, "cell", "version", "seconds")
-)
+SCALARS = tuple(field.name for field in fields(CellResult) if field.name not in (*ARRAYS, "cell", "version", "seconds"))
 DEFINITION = tuple(field.name for field in fields(Cell))
 _JSON = ("seeds", "init_options")
 _TYPES = {str: "TEXT", int: "INTEGER", float: "REAL", int | None: "INTEGER", float | None: "REAL"}
@@ -166,7 +164,10 @@ class Store:
         return sqlite3.connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
 
     def _locked(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the folder of {self.path}: {error.strerror}") from error
         lock = sqlite3.connect(f"{self.path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
         try:
             lock.execute("BEGIN EXCLUSIVE")

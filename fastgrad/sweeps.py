@@ -12,9 +12,11 @@
 #         - Workers say what they ran on, and refuse to work with another code than the coordinator's.
 
 import functools
+import math
 import os
 import pickle
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -66,7 +68,8 @@ class Summary:
     """What a sweep did.
 
     ``cells`` of the plan; ``reused`` were in the store, ``measured`` are new, ``failed`` have no result;
-    ``seconds`` of wall time; ``busy`` seconds summed over the ``workers``.
+    ``seconds`` of wall time; ``busy`` seconds summed over the ``workers``; ``bytes`` of the store; ``memory`` that
+    this process took at the most since it began, in MB, NaN where the system does not say.
     """
 
     cells: int
@@ -76,6 +79,8 @@ class Summary:
     seconds: float
     busy: float
     workers: int
+    bytes: int
+    memory: float
 
     @property
     def rate(self) -> float:
@@ -158,7 +163,8 @@ def sweep(
             measured += len(step.rows)
             failed += len(step.raised) + step.failed_before
             progress(reused + measured + failed, failed, total)
-    return Summary(total, reused, measured, failed, time.perf_counter() - start, busy, count)
+    elapsed = time.perf_counter() - start
+    return Summary(total, reused, measured, failed, elapsed, busy, count, os.path.getsize(store), _peak_memory())
 
 
 def run_study(
@@ -369,6 +375,15 @@ def _keep_what_runs(pending, batches, store):
             _came_back(future, running[future], batches, store)
         except (WorkerError, StoreError, ImportError):
             return
+
+
+def _peak_memory():
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.nan
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def _died(error):

@@ -13,7 +13,7 @@ FAILURES_SHOWN = 10
 
 
 @click.command()
-@click.argument("plan", metavar="PLAN.toml")
+@click.argument("plan", metavar="PLAN.toml", type=click.Path(exists=True, dir_okay=False))
 @click.argument("store", metavar="STORE")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads here, or Dask's processes (the processors).")
 @click.option("--dask", "address", metavar="ADDRESS", help="A Dask scheduler, or: local, for processes here.")
@@ -100,10 +100,14 @@ def _progress():
 
 def _show(summary, failures, store):
     click.echo(
-        f"{summary.cells:,} cells: {summary.measured:,} measured in {summary.seconds:.1f} s "
-        f"({summary.rate:,.0f} a second on {summary.workers} workers, {summary.scheduling:.1%} of their time "
-        f"without work), {summary.reused:,} were there, {summary.failed:,} failed. Store: {store}"
+        f"{summary.cells:,} cells: {summary.measured:,} measured, {summary.reused:,} were there, "
+        f"{summary.failed:,} failed. Store: {store}, {summary.bytes:,} bytes."
     )
+    if summary.measured:
+        click.echo(
+            f"{summary.seconds:.1f} s on {summary.workers} workers: {summary.rate:,.0f} cells a second, "
+            f"{summary.scheduling:.1%} of the workers' time without work, {summary.memory:.0f} MB here at the most."
+        )
     for failure in failures:
         click.echo(f"  failed: {failure.cell.label}, depth {failure.cell.depth}: {failure.error}")
     if summary.failed > len(failures):
@@ -125,7 +129,7 @@ def export(stores, out, form):
     """
     from fastgrad import frames
 
-    with one_line(*BAD_INPUT), status("exporting"):
+    with one_line(*BAD_INPUT, written="FILE"), status("exporting"):
         count = frames.export(stores, out, form)
     click.echo(f"{count:,} cells: {out}")
 

@@ -37,7 +37,9 @@ function diagram(found, width) {
   const y = [...edges(found.points.map((p) => p[1])).values()].flat();
   const [left, right, bottom, top] = [Math.min(...x), Math.max(...x), Math.min(...y), Math.max(...y)];
   const inside = (p) => p[0] >= left && p[0] <= right && p[1] >= bottom && p[1] <= top;
-  const presets = found.presets.map(([name, ...p]) => [...p, name]).filter(inside);
+  const named = found.presets.map(([name, ...p]) => [...p, name]);
+  const presets = named.filter(inside);
+  const away = named.filter((p) => !inside(p)).map((p) => `${p[2]} (${number(p[0])}, ${number(p[1])})`);
   return Plot.plot({
     width, height: Math.min(360, width * 0.75), marginLeft: 52, marginBottom: 42,
     x: { label: "σ_w², variance of weights × fan-in", domain: [left, right] },
@@ -46,15 +48,16 @@ function diagram(found, width) {
       type: "diverging", scheme: "RdBu", reverse: true, domain: [-reach, reach], clamp: true, legend: true,
       label: "decades of delta lost per layer", width: Math.min(width, 240),
     },
+    caption: away.length ? `Outside, at (σ_w², σ_b²): ${away.join(", ")}.` : undefined,
     marks: [
       tiles(found.points, (p) => +p[2], (p) => `σ_w² ${number(p[0])}, σ_b² ${number(p[1])}\n` +
         `${number(p[2])} decades per layer\n${number(p[3])} by theory`),
       Plot.line(found.line.filter(inside), { stroke: "#ffffff", strokeWidth: 5 }),
       Plot.line(found.line.filter(inside), { stroke: INK, strokeWidth: 2.2 }),
       Plot.dot(found.crossings, { x: "0", y: "1", r: 5, stroke: INK, strokeWidth: 2, fill: "#ffffff" }),
-      Plot.dot(presets, { x: "0", y: "1", r: 4.5, symbol: "diamond", fill: INK, stroke: "#ffffff" }),
+      Plot.dot(presets, { x: "0", y: "1", r: 6, symbol: "diamond", fill: INK, stroke: "#ffffff", strokeWidth: 1.5 }),
       Plot.text(presets, {
-        x: "0", y: "1", text: "2", dy: (_, i) => 0, textAnchor: "start", dx: 8, rotate: -28, fontWeight: 600, ...HALO,
+        x: "0", y: "1", text: "2", dx: 6, dy: -8, textAnchor: "start", rotate: -28, fontWeight: 600, ...HALO,
       }),
     ],
   });
@@ -63,15 +66,16 @@ function diagram(found, width) {
 // [weight variance, depth, decades lost, bin]
 function depthMap(found, width) {
   const x = [...edges(found.points.map((p) => p[0])).values()].flat();
+  const y = [...edges(found.points.map((p) => p[1])).values()].flat();
   return Plot.plot({
     width, height: Math.min(320, width * 0.7), marginLeft: 52, marginBottom: 42,
     x: { label: "σ_w², variance of weights × fan-in", domain: [Math.min(...x), Math.max(...x)] },
-    y: { label: "hidden layers" },
+    y: { label: "hidden layers", domain: [Math.min(...y), Math.max(...y)] },
     marks: [
       tiles(found.points, (p) => data.bins[p[3]][2], (p) => `σ_w² ${number(p[0])}, depth ${p[1]}\n` +
         `${number(p[2])} decades lost: ${data.bins[p[3]][1]}`),
-      Plot.line(found.line, { stroke: "#ffffff", strokeWidth: 5 }),
-      Plot.line(found.line, { stroke: INK, strokeWidth: 2.2 }),
+      Plot.line(found.line, { stroke: "#ffffff", strokeWidth: 5, clip: true }),
+      Plot.line(found.line, { stroke: INK, strokeWidth: 2.2, clip: true }),
     ],
   });
 }
