@@ -133,8 +133,9 @@ def _write_csv(sweep, paths, out):
     with open(out, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_columns())
-        for count, record in enumerate(_records(paths), start=1):
+        for record in _records(paths):
             writer.writerow(record)
+            count += 1
     return count
 
 

@@ -173,8 +173,8 @@ def _cut(found, shown):
     if len(shown) == len(found):
         return ""
     return (
-        f"Shown are {len(shown):,} of {len(found):,} networks: of each activation {ROWS} initialisations, evenly chosen. "
-        "All are in the phase diagrams and in cells.csv."
+        f"Shown are {len(shown):,} of {len(found):,} networks: {ROWS} initialisations of each activation, "
+        "evenly chosen. All are in the phase diagrams and in cells.csv."
     )
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -237,7 +238,7 @@ def _crossings(members):
         phi = Activation(members[0].cell.activation, members[0].cell.parameter)
         expected = theory.critical_point(phi, bias)[0]
         row.sort()
-        for (x0, y0), (x1, y1) in zip(row, row[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(row):
             if y0 > 0 >= y1:
                 yield x0 + (x1 - x0) * y0 / (y0 - y1), bias, expected
                 break

@@ -146,6 +146,8 @@ def sweep(
     """
     if (cells is None) == (not axes):
         raise TypeError("give a plan or the axes of a grid, one of the two")
+    if workers is not None:
+        positive_int("workers", workers)
     grids = plan.read(axes if cells is None else cells)
     total = sum(map(len, grids))
     start, busy, reused, measured, failed = time.perf_counter(), 0.0, 0, 0, 0
@@ -153,7 +155,7 @@ def sweep(
         file = stack.enter_context(Store(store, writable=True))
         file.claim([grid.to_dict() for grid in grids], extend)
         if executor is None:
-            workers = positive_int("workers", workers) if workers is not None else os.cpu_count()
+            workers = workers or os.cpu_count()
             executor = stack.enter_context(ThreadPoolExecutor(workers))
         count = _workers_of(executor, workers)
         expected = sum(grid.seconds() for grid in grids)
@@ -396,7 +398,7 @@ def _died(error):
 def _workers_of(executor, workers):
     """How many batches the executor runs at once."""
     if workers is not None:
-        return positive_int("workers", workers)
+        return workers
     client = getattr(executor, "_client", None)  # Dask's
     if client is not None:
         return max(1, sum(client.nthreads().values()))

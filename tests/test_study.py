@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import fastgrad
 from fastgrad import datasets, decay, machine, study, sweeps, theory
 from fastgrad.activations import activation
 from fastgrad.initializers import initializer
