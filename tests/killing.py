@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 import fastgrad
-from fastgrad import machine
+from fastgrad import plan, study
 from fastgrad.store import DEFINITION, SCALARS, Store
 from fastgrad.sweeps import WorkerError
 
@@ -68,11 +68,16 @@ def _grown(path, before):
         return False
 
 
+def ready():
+    """Import and load all that the first cell needs."""
+    study.measure_cell(next(iter(plan.grid(**AXES))))
+
+
 def kill_worker(path, chance, groups, at_work):
     """Sweep with two processes, and kill one of them at a random moment."""
     # Not fork: this process may have threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=context, initializer=machine.environment) as pool:
+    with ProcessPoolExecutor(2, mp_context=context, initializer=ready) as pool:
         if at_work:
             list(pool.map(time.sleep, [0.3, 0.3]))  # both have begun
         else:
