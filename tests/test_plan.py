@@ -50,7 +50,8 @@ def test_time_from_the_axes_is_the_sum_over_the_cells():
 def test_a_file_may_have_several_grids(tmp_path):
     path = tmp_path / "plan.toml"
     path.write_text(
-        'data = "normal"\nwidth = 8\nbatch = 4\n[[grid]]\nactivation = "tanh"\n[[grid]]\nactivation = "relu"\nwidth = 9\n'
+        'data = "normal"\nwidth = 8\nbatch = 4\n'
+        '[[grid]]\nactivation = "tanh"\n[[grid]]\nactivation = "relu"\nwidth = 9\n'
     )
     first, second = plan.read(path)
     assert (first.axes["width"], second.axes["width"]) == ((8,), (9,))

@@ -131,7 +131,7 @@ def test_a_full_disk_keeps_what_there_is(results, tmp_path):
     with Store(path, writable=True) as store:
         store._db.execute(f"PRAGMA max_page_count = {store._one('PRAGMA page_count')}")
         many = [encode(replace(results[1], cell=replace(results[1].cell, seeds=(i, i + 1)))) for i in range(50)]
-        with pytest.raises(StoreError, match="the disk is full: .* keeps what it has"):
+        with pytest.raises(StoreError, match=r"the disk is full: .* keeps what it has"):
             store.add(many, [], ENVIRONMENT)
         assert [same(result, results[0]) for result in store.results()] == [True]
     filled(path, results)
