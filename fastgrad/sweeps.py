@@ -34,6 +34,7 @@ from fastgrad.study import Cell, CellResult
 STORE_FILE = "cells.db"
 BATCH_SECONDS = 0.5
 TASKS_PER_SECOND = 200  # what a scheduler is asked for at the most; Dask's does a few thousand
+SHORTEST = 0.01  # seconds
 AHEAD = 3
 LOOKUP = 500  # cells looked up in the store at once
 
@@ -272,8 +273,8 @@ class _Batches:
     """Cells in batches of about as many seconds as asked for."""
 
     def __init__(self, cells, expected, workers):
-        self._cells = iter(cells)
-        self._target = min(max(BATCH_SECONDS, workers / TASKS_PER_SECOND), max(expected / (8 * workers), 1e-3))
+        self._cells, self._left, self._workers = iter(cells), expected, workers
+        self._longest = max(BATCH_SECONDS, workers / TASKS_PER_SECOND)
         self._again = deque()
         self._estimated = self._measured = 0.0
 
@@ -282,12 +283,15 @@ class _Batches:
         if self._again:
             return [self._again.popleft()]
         scale = self._measured / self._estimated if self._estimated else 1.0
+        # Towards the end shorter ones, so that no worker waits long for the last of another.
+        enough = min(self._longest, max(scale * self._left / (8 * self._workers), SHORTEST))
         batch, cost = [], 0.0
         for cell in self._cells:
             batch.append(cell)
             cost += scale * plan.seconds(cell)
-            if cost >= self._target:
+            if cost >= enough:
                 break
+        self._left -= cost / scale
         return batch
 
     def came_back(self, batch, seconds):

@@ -46,7 +46,7 @@ def rows(path):
 
 
 def kill_coordinator(path, chance, groups, at_work):
-    """Start the sweep as a process of its own, and kill it at a random moment.
+    """Start the sweep as a process of its own, and kill it at a random moment; whether it was still running.
 
     ``at_work`` waits for rows first; otherwise it may be killed while it starts.
     """
@@ -57,8 +57,10 @@ def kill_coordinator(path, chance, groups, at_work):
     while at_work and time.monotonic() < end and process.poll() is None and not _grown(path, before):
         time.sleep(0.01)
     time.sleep(chance.uniform(0.0, 0.3) if at_work else chance.uniform(0.2, 3.5))
+    running = process.poll() is None
     process.kill()
     process.wait()
+    return running
 
 
 def _grown(path, before):
@@ -74,7 +76,7 @@ def ready():
 
 
 def kill_worker(path, chance, groups, at_work):
-    """Sweep with two processes, and kill one of them at a random moment."""
+    """Sweep with two processes, and kill one of them at a random moment; whether the sweep was still running."""
     # Not fork: this process may have threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context, initializer=ready) as pool:
@@ -90,9 +92,10 @@ def kill_worker(path, chance, groups, at_work):
         try:
             sweep(path, pool, seeds=seeds(groups))
         except WorkerError:
-            pass  # as it should
+            return True
         finally:
             timer.cancel()
+    return False
 
 
 def rng(seed):

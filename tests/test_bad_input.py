@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import datasets, diagnosis, initializers, losses, measurement, plan, study, sweeps, theory
+from fastgrad import datasets, diagnosis, frames, initializers, losses, measurement, plan, study, sweeps, theory
 from fastgrad.cli import commands
 
 X = np.random.default_rng(0).standard_normal((6, 4))
@@ -67,6 +67,7 @@ NAMES = {
     "study": study,
     "plan": plan,
     "sweeps": sweeps,
+    "frames": frames,
     "measure": measurement.measure,
     "MLP": fastgrad.MLP,
     "net": net,
@@ -300,7 +301,36 @@ CALLS = {
             ValueError,
             "batch must be at most the 179",
         ),
+        ('study.Cell("relu", "he_normal", 3, bias_std=-1)', ValueError, "bias_std must be at least 0, got -1"),
         ("fastgrad.sigmiod", AttributeError, "module 'fastgrad' has no attribute 'sigmiod'"),
+    ],
+    "sweeps": [
+        ("plan.grid(depht=3)", ValueError, "unknown axis 'depht'; did you mean 'depth'?"),
+        ("plan.grid(depth=0)", ValueError, "depth must be at least 1, got 0"),
+        ("plan.grid(gain=[1, np.nan])", ValueError, "gain must be finite, got nan"),
+        ('plan.grid(init="he_normal", gain=2)', ValueError, "gain does not apply to he_normal"),
+        ("plan.grid(depth=[])", ValueError, "depth must have at least one value, got none"),
+        ('plan.grid(gain={"from": 1})', ValueError, "gain as a table takes start, stop and num, got from"),
+        ('plan.grid(seeds="5")', TypeError, "seeds must be an integer, got '5'"),
+        ("plan.read(3)", TypeError, "a plan is the path of a TOML file, a mapping of axes or several of them, got 3"),
+        ("plan.read([])", ValueError, "the plan has no grid"),
+        ('plan.read({"batch": 9999})', ValueError, "batch must be at most the 1797 rows of 'digits', got 9999"),
+        ('plan.read({"depth": range(1, 10**4), "width": range(1, 10**4), "seeds": [[0], [1]]})', ValueError, "years on one core; at most"),
+        ('fastgrad.sweep("a.db")', TypeError, "give a plan or the axes of a grid, one of the two"),
+        ('fastgrad.sweep("a.db", depth=3, workers=0)', ValueError, "workers must be at least 1, got 0"),
+        ('fastgrad.sweep("/proc/fastgrad/a.db", depth=3)', OSError, "cannot make the folder of /proc/fastgrad/a.db"),
+        ("fastgrad.load()", TypeError, "load needs the path of a store"),
+        ('fastgrad.load("/none.db")', OSError, "there is no store /none.db"),
+        (
+            'frames.export(["/none.db"], "a.txt")',
+            ValueError,
+            "the file must end in .parquet, .csv, .nc, or say the for",
+        ),
+        (
+            'frames.export(["/none.db"], "a.csv", "xls")',
+            ValueError,
+            "unknown format 'xls'; known: parquet, csv, netcdf",
+        ),
     ],
 }
 ROWS = [row for rows in CALLS.values() for row in rows]
@@ -323,6 +353,11 @@ COMMANDS = {
     "decay --dpeth 3": "No such option '--dpeth'",
     "decay tanh": "Got unexpected extra argument (tanh)",
     "run --workers 0": "Invalid value for '--workers': 0",
+    "sweep none.toml a.db": "File 'none.toml' does not exist",
+    "export none.db a.csv": "there is no store none.db",
+    "export a.db": "Missing argument 'STORE...'",
+    "report none.db": "there is no store none.db",
+    "report": "Missing argument 'STORE...'",
     "rnu": "No such command 'rnu'",
 }
 

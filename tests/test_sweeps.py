@@ -171,7 +171,7 @@ def test_an_interrupt_keeps_the_batches_that_run(undisturbed, tmp_path, monkeypa
     assert rows(tmp_path / "a.db") == rows(undisturbed)
 
 
-def test_few_batches_are_out_at_once(tmp_path):
+def test_little_work_is_still_several_batches(tmp_path):
     out = []
 
     class Counting(Inline):
@@ -181,7 +181,7 @@ def test_few_batches_are_out_at_once(tmp_path):
 
     fastgrad.sweep(tmp_path / "a.db", {**AXES, **FEW}, executor=Counting(), workers=2)
     assert sum(out) == CELLS
-    assert len(out) >= 8
+    assert len(out) >= 3
 
 
 def test_batches_last_as_long_as_asked_for_whatever_the_machine():
@@ -215,9 +215,9 @@ def killed(kill, times, groups, at_work, tmp_path):
     """The numbers of rows after each kill; what is finished in spite of them begins anew."""
     whole, path, chance = tmp_path / "whole.db", tmp_path / "killed.db", rng(times)
     sweep(whole, seeds=seeds(groups))
-    grown = [0]
-    for _ in range(times):
-        kill(path, chance, groups, at_work)
+    grown, kills = [0], 0
+    while kills < times:
+        kills += kill(path, chance, groups, at_work)
         grown.append(len(rows(path)) if path.exists() else 0)
         assert grown[-1] >= grown[-2]
         if grown[-1] == len(rows(whole)):

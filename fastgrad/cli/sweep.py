@@ -1,6 +1,10 @@
 """``fastgrad sweep``, ``fastgrad export`` and ``fastgrad report``."""
 
 import contextlib
+import multiprocessing
+import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from itertools import islice
 
@@ -15,7 +19,7 @@ FAILURES_SHOWN = 10
 @click.command()
 @click.argument("plan", metavar="PLAN.toml", type=click.Path(exists=True, dir_okay=False))
 @click.argument("store", metavar="STORE")
-@click.option("--workers", type=click.IntRange(min=1), help="Threads here, or Dask's processes (the processors).")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes here (as many as processors).")
 @click.option("--dask", "address", metavar="ADDRESS", help="A Dask scheduler, or: local, for processes here.")
 @click.option("--retry-failed", is_flag=True, help="Measure cells again that failed before.")
 @click.option("--extend", is_flag=True, help="Add the plan to a store of another one.")
@@ -36,10 +40,10 @@ def sweep(plan, store, workers, address, retry_failed, extend, as_json):
 
     try:
         with one_line(*BAD_INPUT, sweeps.WorkerError), contextlib.ExitStack() as stack:
-            executor = stack.enter_context(_dask(address, workers)) if address else None
+            executor = stack.enter_context(_dask(address, workers) if address else _processes(workers))
             show = stack.enter_context(_progress())
             summary = sweeps.sweep(
-                store, plan, executor=executor, workers=None if address else workers,
+                store, plan, executor=executor, workers=workers if executor is None else None,
                 retry_failed=retry_failed, extend=extend, progress=show,
             )  # fmt: skip
         failures = []
@@ -58,6 +62,20 @@ def sweep(plan, store, workers, address, retry_failed, extend, as_json):
     else:
         _show(summary, failures, store)
     return 1 if summary.failed else 0
+
+
+def _processes(workers):
+    """A pool of processes of this machine; for one worker none: a thread of this process will do.
+
+    Not threads: a small cell is half Python, for which they wait on one another.
+    """
+    workers = workers or os.cpu_count()
+    if workers == 1:
+        return contextlib.nullcontext()
+    # Neither fork, which would copy locks that other threads hold, nor a signal that is the coordinator's to handle.
+    context = multiprocessing.get_context("spawn")
+    ignore = signal.SIGINT, signal.SIG_IGN
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=ignore)
 
 
 @contextlib.contextmanager
@@ -106,7 +124,7 @@ def _show(summary, failures, store):
     if summary.measured:
         click.echo(
             f"{summary.seconds:.1f} s on {summary.workers} workers: {summary.rate:,.0f} cells a second, "
-            f"{summary.scheduling:.1%} of the workers' time without work, {summary.memory:.0f} MB here at the most."
+            f"{summary.scheduling:.1%} of it without work; {summary.memory:.0f} MB here at the most."
         )
     for failure in failures:
         click.echo(f"  failed: {failure.cell.label}, depth {failure.cell.depth}: {failure.error}")
