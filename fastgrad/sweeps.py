@@ -70,7 +70,8 @@ class Summary:
 
     ``cells`` of the plan; ``reused`` were in the store, ``measured`` are new, ``failed`` have no result;
     ``seconds`` of wall time; ``busy`` seconds summed over the ``workers``; ``bytes`` of the store; ``memory`` that
-    this process took at the most since it began, in MB, NaN where the system does not say.
+    this process took at the most since it began, in MB, NaN where the system does not say; ``cpu`` seconds of
+    processor time that it used meanwhile: what coordinating costs, where the workers are other processes.
     """
 
     cells: int
@@ -82,6 +83,7 @@ class Summary:
     workers: int
     bytes: int
     memory: float
+    cpu: float
 
     @property
     def rate(self) -> float:
@@ -151,7 +153,8 @@ def sweep(
         positive_int("workers", workers)
     grids = plan.read(axes if cells is None else cells)
     total = sum(map(len, grids))
-    start, busy, reused, measured, failed = time.perf_counter(), 0.0, 0, 0, 0
+    start, cpu = time.perf_counter(), time.process_time()
+    busy, reused, measured, failed = 0.0, 0, 0, 0
     with ExitStack() as stack:
         file = stack.enter_context(Store(store, writable=True))
         file.claim([grid.to_dict() for grid in grids], extend)
@@ -166,8 +169,9 @@ def sweep(
             measured += len(step.rows)
             failed += len(step.raised) + step.failed_before
             progress(reused + measured + failed, failed, total)
-    elapsed = time.perf_counter() - start
-    return Summary(total, reused, measured, failed, elapsed, busy, count, os.path.getsize(store), _peak_memory())
+    elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu
+    memory, size = _peak_memory(), os.path.getsize(store)
+    return Summary(total, reused, measured, failed, elapsed, busy, count, size, memory, cpu)
 
 
 def run_study(
