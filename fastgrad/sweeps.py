@@ -35,6 +35,7 @@ STORE_FILE = "cells.db"
 BATCH_SECONDS = 0.5
 TASKS_PER_SECOND = 200  # what a scheduler is asked for at the most; Dask's does a few thousand
 SHORTEST = 0.01  # seconds
+MOST_CELLS = 500  # of a batch: 10 MB of them are out at once for each worker
 AHEAD = 3
 LOOKUP = 500  # cells looked up in the store at once
 
@@ -293,7 +294,7 @@ class _Batches:
         for cell in self._cells:
             batch.append(cell)
             cost += scale * plan.seconds(cell)
-            if cost >= enough:
+            if cost >= enough or len(batch) == MOST_CELLS:
                 break
         self._left -= cost / scale
         return batch
