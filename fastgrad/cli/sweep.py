@@ -132,7 +132,7 @@ def _show(summary, failures, store):
     if summary.measured:
         click.echo(
             f"{summary.seconds:.1f} s on {summary.workers} workers: {summary.rate:,.0f} cells a second, "
-            f"{summary.scheduling:.1%} of it without work; {summary.memory:.0f} MB and {summary.cpu:.1f} s of processor here."
+            f"{summary.scheduling:.1%} of it without work; {summary.memory:.0f} MB, {summary.cpu:.1f} s CPU here."
         )
     for failure in failures:
         click.echo(f"  failed: {failure.cell.label}, depth {failure.cell.depth}: {failure.error}")
