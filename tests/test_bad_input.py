@@ -315,7 +315,11 @@ CALLS = {
         ("plan.read(3)", TypeError, "a plan is the path of a TOML file, a mapping of axes or several of them, got 3"),
         ("plan.read([])", ValueError, "the plan has no grid"),
         ('plan.read({"batch": 9999})', ValueError, "batch must be at most the 1797 rows of 'digits', got 9999"),
-        ('plan.read({"depth": range(1, 10**4), "width": range(1, 10**4), "seeds": [[0], [1]]})', ValueError, "years on one core; at most"),
+        (
+            'plan.read({"depth": range(1, 10**4), "width": range(1, 10**4), "seeds": [[0], [1]]})',
+            ValueError,
+            "years on one core; at most",
+        ),
         ('fastgrad.sweep("a.db")', TypeError, "give a plan or the axes of a grid, one of the two"),
         ('fastgrad.sweep("a.db", depth=3, workers=0)', ValueError, "workers must be at least 1, got 0"),
         ('fastgrad.sweep("/proc/fastgrad/a.db", depth=3)', OSError, "cannot make the folder of /proc/fastgrad/a.db"),

@@ -11,17 +11,11 @@ import fastgrad
 from fastgrad import frames, machine
 from fastgrad.store import ARRAYS, Store, StoreError
 
-AXES = {
-    "activation": ["tanh", "elu"],
-    "init": ["xavier_normal", "normal"],
-    "std": 0.0,
-    "bias_std": [None, 0.5],
-    "depth": [1, 3],
-    "width": 8,
-    "batch": 4,
-    "data": "normal",
-    "seeds": [[3, 4]],
-}
+COMMON = {"activation": ["tanh", "elu"], "depth": [1, 3], "width": 8, "batch": 4, "data": "normal", "seeds": [[3, 4]]}
+AXES = [
+    {**COMMON, "init": "normal", "std": [0.0, 0.1]},
+    {**COMMON, "init": "xavier_normal", "bias_std": [None, 0.5]},
+]
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +95,14 @@ def test_netcdf(path, results, tmp_path):
 
 def test_several_stores_are_one_table(path, tmp_path):
     pytest.importorskip("pandas")
-    fastgrad.sweep(tmp_path / "b.db", {**AXES, "seeds": [[7]]}, workers=1)
+    fastgrad.sweep(tmp_path / "b.db", [{**axes, "seeds": [[7]]} for axes in AXES], workers=1)
     frame = fastgrad.load(path, tmp_path / "b.db").frame
     assert len(frame) == 32
     assert set(frame["seeds"]) == {"3 4", "7"}
 
 
 def test_stores_of_different_code_are_not_mixed(path, tmp_path):
-    fastgrad.sweep(tmp_path / "b.db", {**AXES, "seeds": [[7]]}, workers=1)
+    fastgrad.sweep(tmp_path / "b.db", [{**axes, "seeds": [[7]]} for axes in AXES], workers=1)
     with Store(tmp_path / "b.db", writable=True) as store:
         store._db.execute("UPDATE facts SET value = '0.0+other' WHERE name = 'code'")
     with pytest.raises(ValueError, match="were measured by different code"):
