@@ -15,8 +15,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import fastgrad
 from fastgrad import plan, study
+from fastgrad.batches import WorkerError
 from fastgrad.store import DEFINITION, SCALARS, Store
-from fastgrad.sweeps import WorkerError
 
 AXES = {
     "activation": ["tanh", "relu", "elu"],

@@ -11,7 +11,7 @@ import click.testing
 import pytest
 
 import fastgrad
-from fastgrad import bench, study, sweeps
+from fastgrad import batches, bench, study, sweeps
 from fastgrad.cli import commands
 from fastgrad.store import Store, StoreError
 
@@ -240,7 +240,7 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, monkeypatch):
     """The signal reaches the thread that waits for the batches."""
-    real, seen = sweeps.wait, []
+    real, seen = batches.wait, []
 
     def interrupted(*arguments, **options):
         seen.append(real(*arguments, **options))
@@ -248,7 +248,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, monkeypat
             raise KeyboardInterrupt
         return seen[-1]
 
-    monkeypatch.setattr(sweeps, "wait", interrupted)
+    monkeypatch.setattr(batches, "wait", interrupted)
     arguments = (
         "decay",
         "-a",

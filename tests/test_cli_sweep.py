@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_cli import call, python, refused
 
-from fastgrad import plan, study, sweeps
+from fastgrad import batches, plan, study
 from fastgrad.store import Store
 
 PLAN = """
@@ -89,7 +89,7 @@ def test_an_interrupt_says_how_to_go_on(toml, tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeps, "wait", interrupted)
+    monkeypatch.setattr(batches, "wait", interrupted)
     result = sweep(toml, str(tmp_path / "a.db"))
     assert (result.exit_code, result.stdout) == (130, "")
     assert "the same command goes on from there" in result.stderr

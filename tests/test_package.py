@@ -25,7 +25,20 @@ FLOW = (
         "initializers",
     ),
     *("losses", "dense", "network", "decay", "measurement", "moments", "theory", "diagnosis", "datasets", "machine"),
-    *("study", "plan", "store", "sweeps", "frames", "bench", "palette", "plots", "report", "phases", "pages"),
+    *(
+        "study",
+        "plan",
+        "store",
+        "batches",
+        "sweeps",
+        "frames",
+        "bench",
+        "palette",
+        "plots",
+        "report",
+        "phases",
+        "pages",
+    ),
     *("cli", "__main__"),
 )
 

@@ -153,7 +153,7 @@ def test_a_damaged_page_is_noticed(results, tmp_path, damage):
 
 
 def test_any_changed_number_of_a_row_is_noticed(results):
-    good = encode(results[1])
+    good = encode(results[-1])
     numbers = [i for i, value in enumerate(good) if isinstance(value, float)]
     assert len(numbers) >= 7
     for column in numbers:

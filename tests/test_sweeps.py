@@ -10,7 +10,7 @@ import pytest
 from killing import AXES, kill_coordinator, kill_worker, rng, rows, seeds, sweep
 
 import fastgrad
-from fastgrad import machine, plan, study, sweeps
+from fastgrad import batches, machine, plan, study
 from fastgrad.store import Store, StoreError
 
 FEW = {"depth": [2, 3], "seeds": [[0, 1], [5]], "width": 8, "batch": 4}
@@ -136,7 +136,7 @@ class Cancelling(Inline):
 
 
 def test_workers_that_go_away_are_one_error_and_no_failure(tmp_path):
-    with pytest.raises(sweeps.WorkerError, match="a worker died or was taken away"):
+    with pytest.raises(batches.WorkerError, match="a worker died or was taken away"):
         sweep(tmp_path / "a.db", Cancelling(), **FEW)
     with Store(tmp_path / "a.db") as store:
         assert (len(store), store.failed_count()) == (0, 0)
@@ -147,12 +147,12 @@ def test_workers_of_another_code_are_refused(tmp_path, monkeypatch):
         def submit(self, fn, /, cells, code, coordinator):
             return super().submit(fn, cells, "0.0+other", coordinator)
 
-    with pytest.raises(sweeps.WorkerError, match=r"a worker on .* runs fastgrad .*, and this is 0.0\+other"):
+    with pytest.raises(batches.WorkerError, match=r"a worker on .* runs fastgrad .*, and this is 0.0\+other"):
         sweep(tmp_path / "a.db", Elsewhere(), **FEW)
 
 
 def test_an_interrupt_keeps_the_batches_that_run(undisturbed, tmp_path, monkeypatch):
-    real = sweeps.wait
+    real = batches.wait
     calls = []
 
     def interrupted(*arguments, **options):
@@ -161,10 +161,10 @@ def test_an_interrupt_keeps_the_batches_that_run(undisturbed, tmp_path, monkeypa
             raise KeyboardInterrupt
         return calls[-1]
 
-    monkeypatch.setattr(sweeps, "wait", interrupted)
+    monkeypatch.setattr(batches, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sweep(tmp_path / "a.db", **FEW)
-    monkeypatch.setattr(sweeps, "wait", real)
+    monkeypatch.setattr(batches, "wait", real)
     before = len(rows(tmp_path / "a.db"))
     assert before > 0
     assert sweep(tmp_path / "a.db", **FEW).reused == before
@@ -186,13 +186,13 @@ def test_little_work_is_still_several_batches(tmp_path):
 
 def test_batches_last_as_long_as_asked_for_whatever_the_machine():
     cells = list(plan.grid(data="normal", depth=[10], width=64, seeds=[[i] for i in range(4000)], activation="tanh"))
-    batches = sweeps._Batches(cells, 1e9, 2)
+    queue = batches._Batches(cells, 1e9, 2)
     slowness = 40.0  # this machine takes so many times the estimate
     for _ in range(6):
-        batch = batches.next()
+        batch = queue.next()
         took = slowness * sum(map(plan.seconds, batch))
-        batches.came_back(batch, took)
-    assert sweeps.BATCH_SECONDS <= took <= 2 * sweeps.BATCH_SECONDS
+        queue.came_back(batch, took)
+    assert batches.BATCH_SECONDS <= took <= 2 * batches.BATCH_SECONDS
 
 
 def test_the_environment_of_every_row_is_kept(undisturbed):

@@ -40,11 +40,11 @@ def sweep(plan, store, workers, address, retry_failed, extend, as_json):
       printf 'activation = ["tanh", "elu"]\\ngain = [1.0, 1.2]\\ndepth = [10, 50]\\n' > plan.toml
       fastgrad sweep plan.toml sweep.db && fastgrad report sweep.db
     """
-    from fastgrad import sweeps
+    from fastgrad import batches, sweeps
     from fastgrad.store import Store
 
     try:
-        with one_line(*BAD_INPUT, sweeps.WorkerError), contextlib.ExitStack() as stack:
+        with one_line(*BAD_INPUT, batches.WorkerError), contextlib.ExitStack() as stack:
             executor = stack.enter_context(_dask(address, workers) if address else _processes(workers))
             show = stack.enter_context(_progress())
             summary = sweeps.sweep(
