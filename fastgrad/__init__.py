@@ -35,6 +35,8 @@ _LATER = {
     "diagnose": "diagnosis",
     "show_runtime": "machine",
     "get_include": "ffi",
+    "sweep": "sweeps",
+    "load": "frames",
 }
 _MODULES = (
     "initializers",
@@ -47,6 +49,7 @@ _MODULES = (
     "diagnosis",
     "datasets",
     "study",
+    "sweeps",
     "plots",
     "ffi",
 )
@@ -77,7 +80,8 @@ def __getattr__(name):
     if name == "__version__":
         from importlib.metadata import version  # 30 ms
 
-        return version("fastgrad")
+        globals()[name] = version("fastgrad")
+        return globals()[name]
     if name not in _LATER and name not in _MODULES:
         raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
     module = import_module(f"fastgrad.{_LATER.get(name, name)}")

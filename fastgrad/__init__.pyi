@@ -14,6 +14,7 @@ from fastgrad import (
     network as network,
     plots as plots,
     study as study,
+    sweeps as sweeps,
     theory as theory,
 )
 from fastgrad.activations import ACTIVATIONS as ACTIVATIONS, Activation as Activation, activation as activation
@@ -21,6 +22,7 @@ from fastgrad.decay import GradientProfile as GradientProfile
 from fastgrad.dense import dense_backward as dense_backward, dense_forward as dense_forward
 from fastgrad.diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from fastgrad.ffi import get_include as get_include
+from fastgrad.frames import load as load
 from fastgrad.functions import (
     elu as elu,
     elu_derivative as elu_derivative,
@@ -38,5 +40,6 @@ from fastgrad.initializers import INITIALIZERS as INITIALIZERS, Initializer as I
 from fastgrad.machine import show_runtime as show_runtime
 from fastgrad.measurement import DecayMeasurement as DecayMeasurement, measure as measure
 from fastgrad.network import MLP as MLP
+from fastgrad.sweeps import sweep as sweep
 
 __version__: str

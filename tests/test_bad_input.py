@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import datasets, diagnosis, ffi, initializers, losses, measurement, study, theory
+from fastgrad import datasets, diagnosis, ffi, frames, initializers, losses, measurement, plan, study, sweeps, theory
 from fastgrad.cli import commands
 
 X = np.random.default_rng(0).standard_normal((6, 4))
@@ -66,6 +66,9 @@ NAMES = {
     "diagnosis": diagnosis,
     "datasets": datasets,
     "study": study,
+    "plan": plan,
+    "sweeps": sweeps,
+    "frames": frames,
     "measure": measurement.measure,
     "MLP": fastgrad.MLP,
     "net": net,
@@ -293,12 +296,13 @@ CALLS = {
             "activations must be several values, got 'relu'; for one",
         ),
         ('study.grid(["relu"], ["he_normal"], 3)', TypeError, "depths must be several values, got 3; for one give [3]"),
-        ("study.run_study([3])", TypeError, "cells must be Cell records, got 3"),
+        ("sweeps.run_study([3])", TypeError, "cells must be Cell records, got 3"),
         (
-            'study.run_study([study.Cell("relu", "he_normal", 3, batch=9999)])',
+            'sweeps.run_study([study.Cell("relu", "he_normal", 3, batch=9999)])',
             ValueError,
             "batch must be at most the 179",
         ),
+        ('study.Cell("relu", "he_normal", 3, bias_std=-1)', ValueError, "bias_std must be at least 0, got -1"),
         ("fastgrad.sigmiod", AttributeError, "module 'fastgrad' has no attribute 'sigmiod'"),
     ],
     "embedding": [
@@ -306,6 +310,38 @@ CALLS = {
         ('ffi.low_level_callable("tanh", "slope")', ValueError, "unknown kind 'slope'; known: value, derivative"),
         ('ffi.low_level_callable("elu", alpha=-1)', ValueError, "alpha must be between 0 and 2**100, got -1"),
         ('ffi.low_level_callable("relu", alpha=1)', TypeError, "relu takes no parameter, got alpha"),
+    ],
+    "sweeps": [
+        ("plan.grid(depht=3)", ValueError, "unknown axis 'depht'; did you mean 'depth'?"),
+        ("plan.grid(depth=0)", ValueError, "depth must be at least 1, got 0"),
+        ("plan.grid(gain=[1, np.nan])", ValueError, "gain must be finite, got nan"),
+        ('plan.grid(init="he_normal", gain=2)', ValueError, "gain does not apply to he_normal"),
+        ("plan.grid(depth=[])", ValueError, "depth must have at least one value, got none"),
+        ('plan.grid(gain={"from": 1})', ValueError, "gain as a table takes start, stop and num, got from"),
+        ('plan.grid(seeds="5")', TypeError, "seeds must be an integer, got '5'"),
+        ("plan.read(3)", TypeError, "a plan is the path of a TOML file, a mapping of axes or several of them, got 3"),
+        ("plan.read([])", ValueError, "the plan has no grid"),
+        ('plan.read({"batch": 9999})', ValueError, "batch must be at most the 1797 rows of 'digits', got 9999"),
+        (
+            'plan.read({"depth": range(1, 10**4), "width": range(1, 10**4), "seeds": [[0], [1]]})',
+            ValueError,
+            "years on one core; at most",
+        ),
+        ('fastgrad.sweep("a.db")', TypeError, "give a plan or the axes of a grid, one of the two"),
+        ('fastgrad.sweep("a.db", depth=3, workers=0)', ValueError, "workers must be at least 1, got 0"),
+        ('fastgrad.sweep("/proc/fastgrad/a.db", depth=3)', OSError, "cannot make the folder of /proc/fastgrad/a.db"),
+        ("fastgrad.load()", TypeError, "load needs the path of a store"),
+        ('fastgrad.load("/none.db")', OSError, "there is no store /none.db"),
+        (
+            'frames.export(["/none.db"], "a.txt")',
+            ValueError,
+            "the file must end in .parquet, .csv, .nc, or say the for",
+        ),
+        (
+            'frames.export(["/none.db"], "a.csv", "xls")',
+            ValueError,
+            "unknown format 'xls'; known: parquet, csv, netcdf",
+        ),
     ],
 }
 ROWS = [row for rows in CALLS.values() for row in rows]
@@ -321,7 +357,7 @@ COMMANDS = {
     "decay --dtype float16": "'float16' is not one of 'float32', 'float64'",
     "decay --backend cuda": "unknown backend 'cuda'; known: compiled, numba, numpy",
     "decay --activation elu --alpha -1": "alpha must be between 0 and 2**100, got -1.0",
-    "decay --activation relu --alpha 1": "--alpha does not apply to relu",
+    "decay --activation relu --alpha 1": "alpha does not apply to relu",
     "decay --init xavier_normal --gain 1e300": "gain must be at most 2**500, got 1e+300",
     "decay --init normal --std 1e100 --depth 2 --data normal": "which is too large for float32",
     "decay --init normal --std nan": "std must be finite, got nan",
@@ -331,6 +367,11 @@ COMMANDS = {
     "config": "give one of --cflags, --libs, --include-dir",
     "config --cflgas": "unrecognized arguments: --cflgas",
     "speed doors --size 0": "Invalid value for '--size': 0",
+    "sweep none.toml a.db": "File 'none.toml' does not exist",
+    "export none.db a.csv": "there is no store none.db",
+    "export a.db": "Missing argument 'STORE...'",
+    "report none.db": "there is no store none.db",
+    "report": "Missing argument 'STORE...'",
     "rnu": "No such command 'rnu'",
 }
 

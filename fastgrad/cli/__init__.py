@@ -15,6 +15,7 @@ from fastgrad.cli.config import config
 from fastgrad.cli.shared import INTERRUPTED, say
 from fastgrad.cli.speed import speed
 from fastgrad.cli.survey import decay, run
+from fastgrad.cli.sweep import export, report, sweep
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -49,5 +50,5 @@ def commands(context):
         click.echo(context.get_help())
 
 
-for command in (run, decay, audit, speed, config):
+for command in (run, decay, sweep, export, report, audit, speed, config):
     commands.add_command(command)
