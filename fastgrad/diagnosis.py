@@ -136,14 +136,21 @@ def diagnose(profile: GradientProfile) -> Diagnosis:
     if not isinstance(profile, GradientProfile):
         got = type(profile).__name__
         raise TypeError(f"profile must be a GradientProfile, as network.gradient_profile(X, y) gives it, got {got}")
-    if profile.log10_delta[-1] == -math.inf:
+    return judge(
+        profile.log10_delta, profile.saturated_fraction, profile.dead_fraction, profile.float32_zero_layer
+    )
+
+
+def judge(log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: int | None = None) -> Diagnosis:
+    """As :func:`diagnose`, from a profile's numbers: arrays of shape (L,), (L - 1,) and (L - 1,)."""
+    if log10_delta[-1] == -math.inf:
         return Diagnosis("healthy", "delta is 0 at the output already: the loss is at its minimum here", 0.0)
-    lost = _lost(profile.log10_delta)
+    lost = _lost(log10_delta)
     level = abs(lost) < DECADES
-    saturated = float(np.mean(profile.saturated_fraction))
-    worst = int(np.argmax(profile.dead_fraction))
-    dead = float(profile.dead_fraction[worst])
-    evidence = [_course(profile)]
+    saturated = float(np.mean(saturated_fraction))
+    worst = int(np.argmax(dead_fraction))
+    dead = float(dead_fraction[worst])
+    evidence = [_course(log10_delta, float32_zero_layer)]
     if saturated >= SATURATED:
         evidence.append(f"{saturated:.0%} of the units are saturated")
     if dead >= DEAD:
@@ -194,19 +201,19 @@ def _lost(log10_delta):
     return math.inf if log10_delta[-2] == -math.inf else decades_lost(log10_delta)
 
 
-def _course(profile):
+def _course(log10_delta, float32_zero_layer):
     """How delta runs from the last hidden layer to the first, in words and numbers."""
-    lost, depth = _lost(profile.log10_delta), len(profile.log10_delta) - 1
+    lost, depth = _lost(log10_delta), len(log10_delta) - 1
     if math.isinf(lost):
-        blocked = int(np.flatnonzero(profile.log10_delta == -math.inf)[-1]) + 1
+        blocked = int(np.flatnonzero(log10_delta == -math.inf)[-1]) + 1
         return f"delta is exactly 0 from hidden layer {blocked} down to the first"
     if depth == 1:
         return "there is one hidden layer only"
     verb = "falls" if lost >= 0 else "grows"
     text = f"delta {verb} by {abs(lost):.2f} decades from hidden layer {depth} to the first"
     text += f", {abs(lost) / (depth - 1):.3f} per layer"
-    if profile.float32_zero_layer:
-        text += f"; in float32 plain backpropagation gives 0 from layer {profile.float32_zero_layer} down"
+    if float32_zero_layer:
+        text += f"; in float32 plain backpropagation gives 0 from layer {float32_zero_layer} down"
     return text
 
 

@@ -157,6 +157,11 @@ class MLP:
         if self.backend == "compiled":
             loss, _, _, dweights, dbiases = self.compiled_pass(X, y, gradients=True)
             return loss, list(zip(dweights, dbiases, strict=True))
+        loss, _, gradients = self.plain_pass(X, y)
+        return loss, gradients
+
+    def plain_pass(self, X, y):
+        """(loss, outputs, gradients) layer by layer with NumPy's products, unchecked, whatever the backend."""
         hs, ds = [X], []  # layer inputs, (batch, fan_in); phi' of the hidden layers, (batch, fan_out)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             z = affine_forward(hs[-1], weight, bias)
@@ -173,7 +178,7 @@ class MLP:
             gradients.append((dweight, dbias))
             if layer > 0:
                 delta = np.multiply(dh, ds[layer - 1], out=dh)  # h = phi(z), d = phi'(z)
-        return loss, gradients[::-1]
+        return loss, outputs, gradients[::-1]
 
     def gradient_profile(self, X, y):
         """How delta and dL/dW change from layer to layer: a :class:`fastgrad.decay.GradientProfile`.
