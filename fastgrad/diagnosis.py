@@ -196,6 +196,18 @@ def diagnose_network(network: MLP, X, y, profile: GradientProfile | None = None)
     return replace(found, causes=causes, remedy=next((c for c in tried if c.cures), None))
 
 
+def changed(network: MLP, change: Counterfactual) -> MLP:
+    """The network with that change, drawn anew from its own seed.
+
+    ValueError if it is not one of the changes that :func:`diagnose_network` tries on such a network.
+    """
+    options = [("weights", change.change, network.activation, network.initializer, network.sizes)]
+    for kind, name, *description in (*options, *_changes(network, change.decades_lost_before)):
+        if (kind, name) == (change.kind, change.change):
+            return _like(network, *description, network.seed)
+    raise ValueError(f"{change.kind}: {change.change} is no change of {network!r}")
+
+
 def _lost(log10_delta):
     """As :func:`decay.decades_lost`, and inf where delta is exactly 0 at every hidden layer."""
     return math.inf if log10_delta[-2] == -math.inf else decades_lost(log10_delta)

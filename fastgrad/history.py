@@ -126,9 +126,9 @@ class TrainingHistory:
 
     def plot(self, **options):
         """Loss and accuracy over the epochs (needs matplotlib)."""
-        from fastgrad import plots
+        from fastgrad import curves
 
-        return plots.plot_training({"": self}, **options)
+        return curves.training_figure({"": self}, **options)
 
 
 MEASURES = ("accuracy", "loss", "validation_accuracy", "validation_loss")

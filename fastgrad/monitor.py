@@ -4,8 +4,8 @@
 #           nothing about dead units, and dL/dW proves nothing about vanishing (see decay.py).
 #         - The window's gradients are those of the data's loss: weight decay is not in them, as He et al. 2015
 #           (section 3.3) measure them. Where gradients are fed that hold it, it is subtracted.
-#         - How often is counted in steps, not in seconds, so that a run's readings repeat: COST is what a reading
-#           costs per row of the window over what a step costs per row of its batch.
+#         - How often is counted in steps, not in seconds, so that a run's readings repeat. A reading costs
+#           ROW_COST times as much per row as a step does, and as much as READING_COST small steps besides.
 #         - What is fed is pooled over successive calls until ``window`` rows are seen, so that dead means dead on all.
 
 import math
@@ -20,9 +20,9 @@ from fastgrad.decay import SATURATED_SHARE, SATURATING
 from fastgrad.diagnosis import Diagnosis, diagnose, judge
 from fastgrad.network import MLP
 
-WINDOW = 256  # rows
+WINDOW = 128  # rows
 BUDGET = 0.03  # of the time that training takes
-COST = 1.0
+ROW_COST, READING_COST = 1.25, 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ class GradientMonitor:
 
     def interval(self, batch_size: int) -> int:
         """Steps between readings when a step takes this many rows."""
-        return self.every or math.ceil(COST * self.window / (batch_size * BUDGET))
+        return self.every or math.ceil((ROW_COST * self.window / batch_size + READING_COST) / BUDGET)
 
     def due(self, step: int, batch_size: int = 32) -> bool:
         """Whether there is to be a reading at this step, 0 being the first."""
@@ -269,9 +269,9 @@ class GradientMonitor:
 
     def plot(self, **options):
         """log10 of delta per layer over the steps (needs matplotlib)."""
-        from fastgrad import plots
+        from fastgrad import curves
 
-        return plots.plot_readings(self.readings, **options)
+        return curves.readings_figure(self.readings, **options)
 
     def _keep(self, reading):
         self.readings.append(reading)

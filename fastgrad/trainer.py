@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad import initializers
+from fastgrad import initializers, kernels
 from fastgrad.losses import correct
 from fastgrad.network import MLP
-from fastgrad.optimizers import Optimizer
+from fastgrad.optimizers import OPTIMIZERS, Optimizer
 
 LINE = 64  # bytes
 ORDER, SPLIT = 1, 2  # what a stream is for: keys that no layer's weights or biases have
@@ -69,6 +69,7 @@ class Trainer:
         layers = len(network.weights)
         network.weights, network.biases = self.views[:layers], self.views[layers:]
         self.steps = 0
+        self._compiled = _room(self) if network.backend == "compiled" else None
 
     @property
     def batches(self) -> int:
@@ -84,10 +85,20 @@ class Trainer:
     def run(self, order: np.ndarray, rate: float, first: int = 0, last: int | None = None) -> Run:
         """Batches ``first`` to ``last`` (excluded) of this order of the rows, each followed by a step."""
         rows = order[first * self.batch_size : None if last is None else last * self.batch_size]
-        return self._plain(rows, rate)
+        return self._layer_by_layer(rows, rate) if self._compiled is None else self._in_one_call(rows, rate)
+
+    def _in_one_call(self, rows, rate):
+        compiled, room, batch_X, batch_y = self._compiled
+        layers, rule = len(self.network.weights), self.optimizer
+        loss, right, samples, self.steps = compiled.train(
+            room, self.views[:layers], self.views[layers:], self.gradient_views[:layers], self.gradient_views[layers:],
+            self.X, self.y, np.ascontiguousarray(rows), OPTIMIZERS.index(rule.name), list(rule.options.values()), rate,
+            self.weight_decay, self.parameters, self.gradient, self.kept, self.decaying, self.steps, batch_X, batch_y,
+        )  # fmt: skip
+        return Run(loss, right, samples, samples == len(rows))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def _plain(self, rows, rate):
+    def _layer_by_layer(self, rows, rate):
         loss, right = 0.0, 0
         for start in range(0, len(rows), self.batch_size):
             batch = rows[start : start + self.batch_size]
@@ -119,6 +130,16 @@ class Trainer:
         for index, array in enumerate(self.kept):
             array[...] = state[f"kept_{index}"]
         self.steps = int(state["steps"])
+
+
+def _room(trainer):
+    """The compiled backend, and room for a pass and for the batch that goes through it."""
+    net, batch = trainer.network, trainer.batch_size
+    compiled, act = kernels.get("compiled"), net.activation
+    labels = net.loss == "cross_entropy"
+    room = compiled.NetworkPass(net.sizes, batch, net.dtype, act.name, act.parameter, labels)
+    trainer.y = np.ascontiguousarray(trainer.y, np.int64 if labels else net.dtype)
+    return compiled, room, np.empty((batch, net.sizes[0]), net.dtype), np.empty_like(trainer.y[:batch])
 
 
 def _whole_lines(size, itemsize):

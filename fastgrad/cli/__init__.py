@@ -14,6 +14,7 @@ from fastgrad.cli.audit import audit
 from fastgrad.cli.shared import INTERRUPTED, say
 from fastgrad.cli.speed import speed
 from fastgrad.cli.survey import decay, run
+from fastgrad.cli.train import train
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -48,5 +49,5 @@ def commands(context):
         click.echo(context.get_help())
 
 
-for command in (run, decay, audit, speed):
+for command in (run, decay, train, audit, speed):
     commands.add_command(command)

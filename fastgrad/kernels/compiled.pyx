@@ -49,17 +49,37 @@ cdef extern from "fastgrad/kernels.h" nogil:
         int64_t *delta_exponent
         void **dweights
         void **dbiases
+    ctypedef struct fg_training:
+        fg_network *net
+        const void *inputs
+        const void *targets
+        const int64_t *rows
+        size_t count
+        void *batch_inputs
+        void *batch_targets
+        int optimizer
+        double rate, weight_decay
+        double options[3]
+        void *w
+        void *g
+        void *kept[2]
+        size_t parameters, decaying
+        int64_t step
+        double loss
+        int64_t correct
     ctypedef struct fg_kernels_f32:
         fg_one_f32 value[5]
         fg_one_f32 derivative[5]
         fg_two_f32 both[5]
         int (*network)(const fg_kernels_f32 *, fg_network *) noexcept nogil
+        size_t (*train)(const fg_kernels_f32 *, fg_training *) noexcept nogil
         size_t width
     ctypedef struct fg_kernels_f64:
         fg_one_f64 value[5]
         fg_one_f64 derivative[5]
         fg_two_f64 both[5]
         int (*network)(const fg_kernels_f64 *, fg_network *) noexcept nogil
+        size_t (*train)(const fg_kernels_f64 *, fg_training *) noexcept nogil
         size_t width
     const int FG_PANEL
     ctypedef struct fg_set:
@@ -329,3 +349,6 @@ def value_and_derivative(name, z, parameter=None, out=(None, None)):
     """phi(z) and phi'(z) in one pass."""
     ufunc = UFUNCS["value_and_derivative", name]
     return ufunc(z, out=out) if parameter is None else ufunc(z, parameter, out=out)
+
+
+include "training.pxi"

@@ -8,6 +8,7 @@
 #include FG_SIMD
 #include "formulas_f32.h"
 #include "network.h"
+#include "training.h"
 #include "loops.h"
 #include "undefine.h"
 
@@ -18,6 +19,7 @@
 #include FG_SIMD
 #include "formulas_f64.h"
 #include "network.h"
+#include "training.h"
 #include "loops.h"
 #include "undefine.h"
 
