@@ -164,9 +164,10 @@ def _in_one_pass(network, X, y, threshold):
     result = network.compiled_pass(X, y, measured=True, threshold=threshold)
     if result is None:
         return None
-    _, (signal, signal_top, saturated, dead, delta, delta_top, gradient), exponents, *_ = result
+    _, (signal, signal_top, saturated, dead, delta, delta_top, gradient, *parameter_tops), exponents = result
     if not signal_top.all():
         return None
+    weight_top = _checked_tops(*parameter_tops)
     units = np.array(network.sizes[1:])
     numbers = len(X) * units
     with np.errstate(divide="ignore"):  # a delta of 0 is -inf
@@ -177,14 +178,15 @@ def _in_one_pass(network, X, y, threshold):
     saturated, dead = saturated[:-1] / numbers[:-1], dead[:-1] / units[:-1]
     zero_layers = [None, None]
     if delta_top.min() < FLOAT32_ZERO + 24:  # sums of less than 2^24 products: above it none has vanished
-        weight_top = _largest_weights(network)
+        weight_top = np.log2(weight_top)
         zero_layers = [_zero_layer(delta_top, weight_top, limit) for limit in (FLOAT32_ZERO, FLOAT64_ZERO)]
     return log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
 
 
 def _layer_by_layer(network, X, y, threshold):
     """The profile's first seven fields, an exponent carried beside every array, forward as well as backward."""
-    weight_top = _largest_weights(network)
+    with np.errstate(divide="ignore"):  # weights of nothing but 0
+        weight_top = np.log2(_checked_tops(_largest(network.weights), _largest(network.biases)))
     depth, act = network.depth, network.activation
     log10_signal, log10_delta, log10_weight_gradient, signal_top, delta_top = np.empty((5, depth + 1))
     saturated, dead = np.empty((2, depth))
@@ -229,16 +231,18 @@ def _deltas(network, ds, delta, k):
             k += d_exponent
 
 
-def _largest_weights(network):
-    """log2 of each layer's largest weight; ValueError if a product could overflow or a bias is not finite."""
-    tops = []
-    for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True), start=1):
-        tops.append(_log2_max(weight, 0))
-        if not tops[-1] <= LARGEST_WEIGHT:
-            raise ValueError(f"layer {layer}: weights must be finite and at most 2^{LARGEST_WEIGHT} in size")
-        if not _log2_max(bias, 0) < math.inf:
-            raise ValueError(f"layer {layer}: biases must be finite")
-    return np.array(tops)
+def _largest(arrays):
+    """The largest magnitude of each array; NaN or inf if it is not finite."""
+    return np.array([max(a.max(), -a.min()) for a in arrays], np.float64)
+
+
+def _checked_tops(weight_top, bias_top):
+    """``weight_top``; ValueError if a product with such weights could overflow, or a bias is not finite."""
+    for layer in np.flatnonzero(~((weight_top <= 2.0**LARGEST_WEIGHT) & np.isfinite(bias_top))):
+        if np.isfinite(bias_top[layer]):
+            raise ValueError(f"layer {layer + 1}: weights must be finite and at most 2^{LARGEST_WEIGHT} in size")
+        raise ValueError(f"layer {layer + 1}: biases must be finite")
+    return weight_top
 
 
 def _zero_layer(delta_top, weight_top, limit):

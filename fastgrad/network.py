@@ -125,7 +125,7 @@ class MLP:
         return affine_forward(h, self.weights[-1], self.biases[-1])
 
     @np.errstate(over="ignore", invalid="ignore")
-    def loss_and_gradients(self, X, y) -> tuple[float, list[tuple[np.ndarray, np.ndarray]]]:
+    def loss_and_gradients(self, X, y, *, out=None) -> tuple[float, list[tuple[np.ndarray, np.ndarray]]]:
         """The mean loss over a batch and its gradients by plain backpropagation, as training uses them.
 
         What lies below the dtype's range comes out as 0; ``gradient_profile`` measures it all the same.
@@ -136,6 +136,9 @@ class MLP:
             Finite real numbers.
         y : array_like
             Integer labels, shape (batch,), or for the mean squared error targets, shape (batch, n_out).
+        out : list of (dweight, dbias), optional
+            What an earlier call returned, to be written over: C-contiguous arrays of the weights' and biases' shapes
+            and dtype.
 
         Returns
         -------
@@ -147,21 +150,22 @@ class MLP:
         ------
         ValueError
             If a shape does not fit, the batch is empty, a value is NaN or infinite, a label is out of range,
-            or weights or biases were replaced by others of the wrong shape.
+            or weights, biases or ``out`` have the wrong shape or layout.
         TypeError
-            If X, y or replaced weights or biases have the wrong dtype.
+            If X, y, weights, biases or ``out`` have the wrong dtype.
         """
         self.check_parameters()
         X = self.check_data(X)
         y = self.check_targets(y, len(X))
+        dweights, dbiases = gradients = self._gradient_arrays(out)
         if self.backend == "compiled":
-            loss, _, _, dweights, dbiases = self.compiled_pass(X, y, gradients=True)
-            return loss, list(zip(dweights, dbiases, strict=True))
-        loss, _, gradients = self.plain_pass(X, y)
-        return loss, gradients
+            loss, *_ = self.compiled_pass(X, y, gradients=gradients)
+        else:
+            loss, _ = self.plain_pass(X, y, *gradients)
+        return loss, list(zip(dweights, dbiases, strict=True))
 
-    def plain_pass(self, X, y):
-        """(loss, outputs, gradients) layer by layer with NumPy's products, unchecked, whatever the backend."""
+    def plain_pass(self, X, y, dweights, dbiases):
+        """(loss, outputs) layer by layer with NumPy's products; the gradients go to the lists; nothing is checked."""
         hs, ds = [X], []  # layer inputs, (batch, fan_in); phi' of the hidden layers, (batch, fan_out)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             z = affine_forward(hs[-1], weight, bias)
@@ -172,13 +176,27 @@ class MLP:
         loss, delta, exponent = SCALED[self.loss](outputs, y)
 
         delta = np.ldexp(delta, exponent)
-        gradients = []
         for layer in reversed(range(self.depth + 1)):
-            dh, dweight, dbias = affine_backward(delta, hs[layer], self.weights[layer], need_dx=layer > 0)
-            gradients.append((dweight, dbias))
+            dh, dweights[layer][...], dbiases[layer][...] = affine_backward(
+                delta, hs[layer], self.weights[layer], need_dx=layer > 0
+            )
             if layer > 0:
                 delta = np.multiply(dh, ds[layer - 1], out=dh)  # h = phi(z), d = phi'(z)
-        return loss, outputs, gradients[::-1]
+        return loss, outputs
+
+    def _gradient_arrays(self, out):
+        """What a list of (dweight, dbias) holds, as two lists; new arrays without one."""
+        if out is None:
+            return kernels.get("compiled").gradient_arrays(self.sizes, self.dtype)
+        pairs = [listed("out's pairs (dweight, dbias)", pair) for pair in listed("out", out)]
+        if any(len(pair) != 2 for pair in pairs):
+            raise ValueError("out must hold a pair (dweight, dbias) per layer")
+        dweights, dbiases = ([pair[i] for pair in pairs] for i in (0, 1))
+        self._check("dweight of out", dweights, self._shapes)
+        self._check("dbias of out", dbiases, self._bias_shapes)
+        if not all(array.flags.c_contiguous and array.flags.writeable for array in (*dweights, *dbiases)):
+            raise ValueError("out must hold C-contiguous, writeable arrays")
+        return dweights, dbiases
 
     def gradient_profile(self, X, y):
         """How delta and dL/dW change from layer to layer: a :class:`fastgrad.decay.GradientProfile`.
@@ -189,29 +207,30 @@ class MLP:
 
         return profile(self, X, y)
 
-    def compiled_pass(self, X, y, *, measured=False, gradients=False, threshold=0.0):
-        """Forward, loss and backward in one call: see ``network_pass`` in ``kernels/compiled.pyx``."""
-        labels = self.loss == "cross_entropy"
-        return kernels.get("compiled").network_pass(
-            [np.ascontiguousarray(weight) for weight in self.weights],
-            [np.ascontiguousarray(bias) for bias in self.biases],
-            self.activation.name,
-            self.activation.parameter,
-            threshold,
-            X,
-            np.ascontiguousarray(y, np.int64 if labels else self.dtype),
-            labels,
-            measured,
-            gradients,
-        )
+    def compiled_pass(self, X, y, *, measured=False, gradients=None, threshold=0.0):
+        """Forward, loss and backward in one call: ``NetworkPass.run`` of ``kernels/compiled.pyx``."""
+        compiled, labels, act = kernels.get("compiled"), self.loss == "cross_entropy", self.activation
+        room = compiled.NetworkPass(self.sizes, len(X), self.dtype, act.name, act.parameter, labels, threshold)
+        weights = [np.ascontiguousarray(weight) for weight in self.weights]
+        biases = [np.ascontiguousarray(bias) for bias in self.biases]
+        y = np.ascontiguousarray(y, np.int64 if labels else self.dtype)
+        return room.run(weights, biases, X, y, measured, gradients)
 
     def check_parameters(self) -> None:
         """ValueError or TypeError unless weights and biases are arrays of the network's shapes and dtype."""
-        self._check("weight", self.weights, tuple(pairwise(self.sizes)))
-        self._check("bias", self.biases, tuple((n,) for n in self.sizes[1:]))
+        self._check("weight", self.weights, self._shapes)
+        self._check("bias", self.biases, self._bias_shapes)
+
+    @cached_property
+    def _shapes(self):
+        return tuple(pairwise(self.sizes))
+
+    @cached_property
+    def _bias_shapes(self):
+        return tuple((n,) for n in self.sizes[1:])
 
     def _check(self, name, arrays, shapes):
-        arrays = listed(name, arrays)
+        arrays, dtype = listed(name, arrays), self.dtype
         if len(arrays) != len(shapes):
             raise ValueError(f"there must be a {name} for each of the {len(shapes)} layers, got {len(arrays)}")
         for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True), start=1):
@@ -219,8 +238,8 @@ class MLP:
                 raise TypeError(f"layer {layer}: the {name} must be an array, got {type(array).__name__}")
             if array.shape != shape:
                 raise ValueError(f"layer {layer}: the {name} must have shape {shape}, got {array.shape}")
-            if array.dtype != self.dtype:
-                raise TypeError(f"layer {layer}: the {name} must be {self.dtype}, got {array.dtype}")
+            if array.dtype is not dtype and array.dtype != dtype:  # the first comparison is quick
+                raise TypeError(f"layer {layer}: the {name} must be {dtype}, got {array.dtype}")
 
     def check_data(self, X) -> np.ndarray:
         """X as a finite (batch, n_in) array of this network's dtype, or the error that says why not."""

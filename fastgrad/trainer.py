@@ -99,16 +99,15 @@ class Trainer:
 
     @np.errstate(over="ignore", invalid="ignore")
     def _layer_by_layer(self, rows, rate):
-        loss, right = 0.0, 0
+        loss, right, layers = 0.0, 0, len(self.network.weights)
         for start in range(0, len(rows), self.batch_size):
             batch = rows[start : start + self.batch_size]
-            mean, outputs, gradients = self.network.plain_pass(self.X[batch], self.y[batch])
+            gradients = self.gradient_views[:layers], self.gradient_views[layers:]
+            mean, outputs = self.network.plain_pass(self.X[batch], self.y[batch], *gradients)
             if not math.isfinite(mean):
                 return Run(loss, right, start, False)
             loss += mean * len(batch)
             right += correct(self.network.loss, outputs, self.y[batch])
-            for view, array in zip(self.gradient_views, [*(w for w, _ in gradients), *(b for _, b in gradients)], strict=True):
-                view[...] = array
             self.steps += 1
             self._update(slice(None, self.decaying), rate, self.weight_decay)
             self._update(slice(self.decaying, None), rate, 0.0)

@@ -34,6 +34,14 @@ def replaced(which, layer, array):
     return changed
 
 
+def read_only(net):
+    """Gradients that cannot be written to."""
+    gradients = net.loss_and_gradients(X, Y)[1]
+    for dweight, _ in gradients:
+        dweight.flags.writeable = False
+    return gradients
+
+
 def with_arrays(**arrays):
     """A network whose lists of arrays are replaced."""
     changed = net()
@@ -61,6 +69,7 @@ NAMES = {
     "MLP": fastgrad.MLP,
     "net": net,
     "replaced": replaced,
+    "read_only": read_only,
     "with_arrays": with_arrays,
     "holding": holding,
     **{"X": X, "Y": Y, "W": W, "B": B},
@@ -156,6 +165,14 @@ CALLS = {
         ("net().loss_and_gradients(X, Y * 1.0)", TypeError, "y must hold integer labels for the cross-entropy, got"),
         ("net().loss_and_gradients(X, np.eye(3)[Y])", TypeError, "y must hold integer labels for the cross-entropy"),
         ('net(loss="mse").loss_and_gradients(X, Y)', ValueError, "y must have shape (6, 3), got (6,)"),
+        ("net().loss_and_gradients(X, Y, out=W)", ValueError, "out must hold a pair (dweight, dbias) per layer"),
+        (
+            "net().loss_and_gradients(X, Y, out=[(W, B)])",
+            ValueError,
+            "a dweight of out for each of the 2 layers, go",
+        ),
+        ("net().loss_and_gradients(X, Y, out=[(W, B)] * 2)", TypeError, "dweight of out must be float32, got float64"),
+        ("net().loss_and_gradients(X, Y, out=read_only(net()))", ValueError, "out must hold C-contiguous, writeable"),
         ("net().gradient_profile(X[:0], Y[:0])", ValueError, "X is an empty batch: it has no rows"),
         (
             'replaced("weights", 0, W.T).predict(X)',

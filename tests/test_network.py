@@ -243,3 +243,18 @@ def test_threads_may_share_a_network(backend):
         assert loss == want[0]
         for pair, expected in zip(gradients, want[1], strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(pair, expected, strict=True))
+
+
+@pytest.mark.parametrize("backend", ["compiled", "numba", "numpy"])
+def test_out_takes_the_gradients(backend):
+    net = fastgrad.MLP([4, 7, 3], seed=1, backend=backend)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((9, 4)), rng.integers(0, 3, 9)
+    loss, new = net.loss_and_gradients(X, y)
+    out = [(np.full_like(dweight, np.nan), np.full_like(dbias, np.nan)) for dweight, dbias in new]
+    again, got = net.loss_and_gradients(X, y, out=out)
+    assert again == loss
+    for mine, theirs, given in zip(got, new, out, strict=True):
+        for i in (0, 1):
+            assert mine[i] is given[i]
+            np.testing.assert_array_equal(mine[i], theirs[i])

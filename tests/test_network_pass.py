@@ -47,22 +47,12 @@ def in_float64(net):
     return twin
 
 
-def run(net, X, y, cpu, **options):
-    options = {"measured": False, "gradients": False, "threshold": 0.0} | options
-    labels = net.loss == "cross_entropy"
-    return compiled.network_pass(
-        net.weights,
-        net.biases,
-        net.activation.name,
-        net.activation.parameter,
-        options["threshold"],
-        X,
-        y,
-        labels,
-        options["measured"],
-        options["gradients"],
-        cpu,
-    )
+def run(net, X, y, cpu, measured=False, gradients=False, threshold=0.0):
+    act, labels = net.activation, net.loss == "cross_entropy"
+    room = compiled.NetworkPass(net.sizes, len(X), net.dtype, act.name, act.parameter, labels, threshold, cpu)
+    into = compiled.gradient_arrays(net.sizes, net.dtype) if gradients else None
+    found = room.run(net.weights, net.biases, X, y, measured, into)
+    return found and (*found, *(into or ((), ())))
 
 
 @everywhere
@@ -85,7 +75,7 @@ def test_statistics(cpu, dtype, batch, sizes, activation):
     net, X, y = made(batch, sizes, dtype, activation)
     threshold = 0.2
     _, statistics, exponents, *_ = run(net, X, y, cpu, measured=True, threshold=threshold)
-    signal, signal_top, saturated, dead, delta, delta_top, gradient = statistics
+    signal, signal_top, saturated, dead, delta, delta_top, gradient, weight_top, bias_top = statistics
     h, zs, ds = X, [], []
     for weight, bias in zip(net.weights, net.biases, strict=True):
         zs.append(h @ weight + bias)
@@ -96,6 +86,8 @@ def test_statistics(cpu, dtype, batch, sizes, activation):
     near = {"rtol": bound, "atol": 0}
     np.testing.assert_allclose(signal, [np.sum(z.astype(np.float64) ** 2) for z in zs], **near)
     np.testing.assert_allclose(signal_top, [np.abs(z).max() for z in zs], **near)
+    assert weight_top.tolist() == [np.abs(weight).max() for weight in net.weights]
+    assert bias_top.tolist() == [np.abs(bias).max() for bias in net.biases]
     assert saturated[:-1].tolist() == [np.count_nonzero(d < threshold) for d in ds[:-1]]
     assert dead[:-1].tolist() == [np.count_nonzero(d.max(axis=0) == 0) for d in ds[:-1]]
     np.testing.assert_allclose(
@@ -142,6 +134,30 @@ def test_the_profile_is_that_of_the_layer_by_layer_pass(dtype):
                 assert difference <= (1e-5 if dtype == "float32" else 1e-12), name
             else:
                 assert fast[name] == values or name == "half_life"
+
+
+@pytest.mark.parametrize("cpu", compiled.SETS)
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("count", [3, 40])
+def test_parameters_that_are_not_finite_are_seen(cpu, odd, count):
+    net, X, y = made(9, [5, count, 4], "float32", "tanh")
+    net.biases[1][-1] = odd  # of the output layer: the loss alone sees it
+    assert not np.isfinite(run(net, X, y, cpu, gradients=True)[0])
+    net.backend = "compiled"
+    with pytest.raises(ValueError, match="layer 2: biases must be finite"):
+        net.gradient_profile(X, y)
+
+
+def test_one_pass_object_serves_many_passes():
+    net, X, y = made(40, [8, 24, 24, 10], "float32")
+    into = compiled.gradient_arrays(net.sizes, net.dtype)
+    room = compiled.NetworkPass(net.sizes, 40, net.dtype, "tanh", None, True)
+    for batch in (X, -X, X):
+        loss, *_ = room.run(net.weights, net.biases, batch, y, False, into)
+        alone = run(net, batch, y, compiled.CPU, gradients=True)
+        assert loss == alone[0]
+        for mine, theirs in zip((*into[0], *into[1]), (*alone[3], *alone[4]), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
 
 
 def test_threads_get_the_same_bits():

@@ -9,7 +9,6 @@ import os
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t
-from libc.string cimport memset
 
 import numpy as np
 
@@ -28,7 +27,8 @@ cdef extern from "fastgrad/kernels.h" nogil:
         const void *const *biases
         int activation
         double parameter, threshold
-        const int64_t *labels
+        const void *inputs
+        int cross_entropy
         const void *targets
         int measured
         void **x
@@ -46,6 +46,8 @@ cdef extern from "fastgrad/kernels.h" nogil:
         double *delta_squares
         double *delta_top
         double *gradient_squares
+        double *weight_top
+        double *bias_top
         int64_t *delta_exponent
         void **dweights
         void **dbiases
@@ -81,7 +83,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         int (*network)(const fg_kernels_f64 *, fg_network *) noexcept nogil
         size_t (*train)(const fg_kernels_f64 *, fg_training *) noexcept nogil
         size_t width
-    const int FG_PANEL
+    const size_t FG_PANEL, FG_PANEL_NUMBERS
     ctypedef struct fg_set:
         const char *name
         const fg_kernels_f32 *f32
@@ -213,91 +215,161 @@ cdef void value_and_derivative_f64(Activation phi, size_t n, const double *z, do
     active.f64.both[<int>phi](n, z, parameter, y, d)
 
 
-STATISTICS = ("signal_squares", "signal_top", "saturated", "dead", "delta_squares", "delta_top", "gradient_squares")
+STATISTICS = (
+    *("signal_squares", "signal_top", "saturated", "dead", "delta_squares", "delta_top", "gradient_squares"),
+    *("weight_top", "bias_top"),
+)
 
 
-def network_pass(weights, biases, name, parameter, double threshold, X, y, bint cross_entropy, bint measured,
-                 bint gradients, cpu=CPU):
-    """Forward, loss and backward of a whole network in one call without the GIL.
+# Design: room is kept for the next pass, as the system takes it back from the allocator and pages it in anew at every
+#         call, which doubled the time of 50 layers of 64 units. Appending to a list and popping from it are atomic.
+SPARE_ROOMS, LARGEST_SPARE = 4, 2**25  # bytes
+_spare = []
 
-    Nothing is checked: ``weights``, ``biases`` and ``X`` are C-contiguous arrays of one dtype that fit each other, ``y``
-    holds int64 labels or targets of that dtype. ``threshold`` is the derivative below which a number is saturated;
-    ``cpu`` the instruction set.
 
-    Returns
-    -------
-    loss : float
-    statistics : ndarray, shape (7, layers)
-        Rows as in ``STATISTICS``; those of delta and dL/dW in units of ``2**exponents``. Zero unless ``measured``.
-    exponents : ndarray of int64, shape (layers,)
-    dweights, dbiases : list of ndarray, empty unless ``gradients``
-
-    None if the signal leaves the range of ordinary numbers while it is measured.
-    """
-    cdef size_t layers = len(weights), batch = X.shape[0], inputs = X.shape[1], l
-    cdef bint single = X.dtype == np.float32
-    cdef const fg_set *chosen = _set_of(cpu)
-    cdef size_t width = chosen.f32.width if single else chosen.f64.width
-    cdef size_t item = 4 if single else 8
-    cdef size_t ld = (batch + width - 1) // width * width, widest = inputs
-    cdef cnp.ndarray statistics = np.zeros((len(STATISTICS), layers)), exponents = np.zeros(layers, np.int64)
-    cdef cnp.ndarray room, log_p, targets = y
-    cdef list dweights = [np.empty_like(w) for w in weights] if gradients else []
-    cdef list dbiases = [np.empty_like(b) for b in biases] if gradients else []
-    cdef double *rows = <double *>statistics.data
-    cdef fg_network net
-    cdef int failed
-    cdef void **table = <void **>PyMem_Malloc((7 * layers + 1) * sizeof(void *))
-    if not table:
-        raise MemoryError
+def _room(size_t size):
+    """Memory of this many bytes at least: some that a pass has left, if it is large enough."""
     try:
-        net.layers, net.batch, net.ld = layers, batch, ld
-        net.sizes = <const size_t *>(table + 6 * layers)
-        net.x, net.d = table, table + layers
-        net.weights, net.biases = <const void *const *>(table + 2 * layers), <const void *const *>(table + 3 * layers)
-        net.dweights = table + 4 * layers if gradients else NULL
-        net.dbiases = table + 5 * layers if gradients else NULL
-        _sizes(layers, inputs, weights, <size_t *>(table + 6 * layers))
-        for l in range(layers):
-            widest = max(widest, net.sizes[l + 1])
-            table[2 * layers + l] = (<cnp.ndarray>weights[l]).data
-            table[3 * layers + l] = (<cnp.ndarray>biases[l]).data
-            if gradients:
-                table[4 * layers + l] = (<cnp.ndarray>dweights[l]).data
-                table[5 * layers + l] = (<cnp.ndarray>dbiases[l]).data
-        room = np.empty(_lay_out(&net, NULL, item, width, widest), np.uint8)
-        _lay_out(&net, room.data, item, width, widest)
-        _first_input(X, room, <size_t>net.x[0] - <size_t>room.data, ld)
-        memset(net.delta, 0, net.sizes[layers] * ld * item)
-        log_p = np.empty(batch * net.sizes[layers])
-        net.activation = _NUMBERS[name]
-        net.parameter, net.threshold = parameter or 0.0, threshold
-        net.labels = <const int64_t *>targets.data if cross_entropy else NULL
-        net.targets = targets.data
-        net.measured = measured
-        net.log_p = <double *>log_p.data
+        room = _spare.pop()
+    except IndexError:
+        return np.empty(size, np.uint8)
+    return room if room.nbytes >= size else np.empty(size, np.uint8)
+
+
+cdef class NetworkPass:
+    """Forward, loss and backward of a whole network in one call without the GIL, in room that is allocated once.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        ``[n_in, n_1, ..., n_out]``.
+    batch : int
+    dtype : numpy.dtype
+        float32 or float64.
+    name, parameter
+        The activation of the hidden layers, as for ``value``.
+    cross_entropy : bool
+        Or else the mean squared error.
+    threshold : float
+        The derivative below which a number is saturated.
+    cpu : str
+        The instruction set.
+    """
+
+    cdef fg_network net
+    cdef const fg_set *chosen
+    cdef bint single
+    cdef void **table
+    cdef object room, log_p
+    cdef readonly object dtype
+
+    def __cinit__(self, sizes, size_t batch, dtype, name, parameter, bint cross_entropy, double threshold=0.0, cpu=CPU):
+        cdef size_t layers = len(sizes) - 1, l, width, item
+        self.dtype = dtype
+        self.single = dtype == np.float32
+        self.chosen = _set_of(cpu)
+        item = 4 if self.single else 8
+        width = self.chosen.f32.width if self.single else self.chosen.f64.width
+        self.table = <void **>PyMem_Malloc((7 * layers + 1) * sizeof(void *))
+        if not self.table:
+            raise MemoryError
+        for l in range(layers + 1):
+            (<size_t *>(self.table + 6 * layers))[l] = sizes[l]
+        net = &self.net
+        net.layers, net.batch, net.ld = layers, batch, (batch + width - 1) // width * width
+        net.sizes = <const size_t *>(self.table + 6 * layers)
+        net.x, net.d = self.table, self.table + layers
+        net.weights = <const void *const *>(self.table + 2 * layers)
+        net.biases = <const void *const *>(self.table + 3 * layers)
+        net.activation, net.parameter, net.threshold = _NUMBERS[name], parameter or 0.0, threshold
+        net.cross_entropy = cross_entropy
+        self.room = _room(_lay_out(net, NULL, item, width))
+        _lay_out(net, (<cnp.ndarray>self.room).data, item, width)
+        self.log_p = np.empty(2 * batch * net.sizes[layers])
+        net.log_p = <double *>(<cnp.ndarray>self.log_p).data
+
+    def __dealloc__(self):
+        PyMem_Free(self.table)
+        if self.room is not None and len(_spare) < SPARE_ROOMS and self.room.nbytes <= LARGEST_SPARE:
+            _spare.append(self.room)
+
+    def run(self, list weights, list biases, cnp.ndarray X, cnp.ndarray y, bint measured=False, gradients=None):
+        """One pass.
+
+        Nothing is checked: ``weights``, ``biases`` and ``X`` are C-contiguous arrays of the dtype that fit each other,
+        ``y`` holds int64 labels or targets of that dtype; ``gradients`` is None or (dweights, dbiases), lists of such
+        arrays to write to.
+
+        Returns
+        -------
+        loss : float
+        statistics : ndarray, shape (9, layers)
+            Rows as in ``STATISTICS``; those of delta and dL/dW in units of ``2**exponents``. Zero unless ``measured``.
+        exponents : ndarray of int64, shape (layers,)
+
+        None if the signal leaves the range of ordinary numbers while it is measured.
+        """
+        cdef fg_network *net = &self.net
+        cdef size_t layers = net.layers
+        cdef cnp.ndarray statistics = np.zeros((len(STATISTICS), layers)), exponents = np.zeros(layers, np.int64)
+        cdef double *rows = <double *>statistics.data
+        cdef const fg_set *chosen = self.chosen
+        cdef int failed
+        _point_to(self.table + 2 * layers, weights)
+        _point_to(self.table + 3 * layers, biases)
+        net.dweights = net.dbiases = NULL
+        if gradients is not None:
+            net.dweights, net.dbiases = self.table + 4 * layers, self.table + 5 * layers
+            _point_to(net.dweights, gradients[0])
+            _point_to(net.dbiases, gradients[1])
+        net.inputs, net.targets, net.measured = X.data, y.data, measured
         net.signal_squares, net.signal_top = rows, rows + layers
         net.saturated, net.dead = rows + 2 * layers, rows + 3 * layers
         net.delta_squares, net.delta_top, net.gradient_squares = rows + 4 * layers, rows + 5 * layers, rows + 6 * layers
+        net.weight_top, net.bias_top = rows + 7 * layers, rows + 8 * layers
         net.delta_exponent = <int64_t *>exponents.data
         with nogil:
-            failed = chosen.f32.network(chosen.f32, &net) if single else chosen.f64.network(chosen.f64, &net)
-    finally:
-        PyMem_Free(table)
-    return None if failed else (net.loss, statistics, exponents, dweights, dbiases)
+            failed = chosen.f32.network(chosen.f32, net) if self.single else chosen.f64.network(chosen.f64, net)
+        return None if failed else (net.loss, statistics, exponents)
 
 
-cdef void _sizes(size_t layers, size_t inputs, list weights, size_t *sizes):
-    """n_in, n_1, ..., n_out."""
-    cdef size_t l
-    sizes[0] = inputs
-    for l in range(layers):
-        sizes[l + 1] = cnp.PyArray_DIM(<cnp.ndarray>weights[l], 1)
+cdef void _point_to(void **table, list arrays):
+    cdef Py_ssize_t l
+    for l in range(len(arrays)):
+        table[l] = (<cnp.ndarray>arrays[l]).data
 
 
-cdef size_t _lay_out(fg_network *net, char *start, size_t item, size_t width, size_t widest):
+def gradient_arrays(sizes, dtype):
+    """(dweights, dbiases) for ``NetworkPass.run``: views of one array.
+
+    A hundred small arrays are given back to the system and paged in anew at every call, which doubled the time of 50
+    layers of 64 units.
+    """
+    cdef cnp.npy_intp fans[2]
+    cdef list dweights = [], dbiases = []
+    cdef Py_ssize_t l
+    cdef cnp.ndarray flat = np.empty(sum([(m + 1) * n for m, n in zip(sizes[:-1], sizes[1:])]), dtype)
+    cdef char *at = flat.data
+    for l in range(len(sizes) - 1):
+        fans[0], fans[1] = sizes[l], sizes[l + 1]
+        dweights.append(_view(flat, 2, fans, &at))
+        dbiases.append(_view(flat, 1, fans + 1, &at))
+    return dweights, dbiases
+
+
+cdef _view(cnp.ndarray flat, int dimensions, cnp.npy_intp *shape, char **at):
+    """An array of this shape in the memory of ``flat`` from ``at`` on, which moves to its end."""
+    view = cnp.PyArray_SimpleNewFromData(dimensions, shape, cnp.PyArray_TYPE(flat), at[0])
+    cnp.set_array_base(view, flat)
+    at[0] += cnp.PyArray_NBYTES(view)
+    return view
+
+
+cdef size_t _lay_out(fg_network *net, char *start, size_t item, size_t width):
     """Give every array of the pass its place from ``start`` on, each on a cache line; the bytes that takes."""
-    cdef size_t l, at = -<size_t>start % 64, ld = net.ld
+    cdef size_t l, at = -<size_t>start % 64, ld = net.ld, widest = 0, panel, gram
+    for l in range(net.layers + 1):
+        widest = max(widest, net.sizes[l])
     for l in range(net.layers):
         net.x[l] = start + at
         at += _lines(net.sizes[l] * ld * item)
@@ -311,20 +383,15 @@ cdef size_t _lay_out(fg_network *net, char *start, size_t item, size_t width, si
     net.other = start + at
     at += _lines(widest * ld * item)
     net.scratch = start + at
-    at += _lines(max(2 * FG_PANEL * ld, (net.batch + FG_PANEL) * (widest + width)) * item)
+    widest = (widest + width - 1) // width * width
+    panel, gram = max(FG_PANEL * widest, FG_PANEL_NUMBERS), max(FG_PANEL * ld, FG_PANEL_NUMBERS)
+    at += _lines(max(2 * gram, net.batch * widest + panel) * item)
     return at + 64
 
 
 cdef inline size_t _lines(size_t size):
     """``size`` bytes rounded up to cache lines."""
     return (size + 63) // 64 * 64
-
-
-def _first_input(X, room, size_t at, size_t ld):
-    """X transposed to where the pass reads it, 0 beyond the batch."""
-    x = room[at : at + X.shape[1] * ld * X.itemsize].view(X.dtype).reshape(X.shape[1], ld)
-    x[:, : len(X)] = X.T
-    x[:, len(X) :] = 0
 
 
 def runtime() -> dict:

@@ -1,6 +1,8 @@
 /* The kernels of the instruction set FG_SET, whose primitives are in FG_SIMD, for float and for double. */
 #define FG(name) FG_PASTE(name, FG_TYPE, FG_SET)
 
+static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, double *); /* the losses' */
+
 #define FG_BITS 32
 #define FG_TYPE f32
 #define FG_SCALAR float

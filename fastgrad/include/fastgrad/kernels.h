@@ -26,19 +26,21 @@ typedef struct {
     const void *const *weights, *const *biases; /* (fan_in, fan_out), (fan_out,) */
     int activation;
     double parameter, threshold; /* phi' below the threshold is saturated */
-    const int64_t *labels;       /* cross-entropy; NULL: mean squared error */
-    const void *targets;         /* (batch, outputs) */
+    const void *inputs;          /* (batch, sizes[0]) */
+    int cross_entropy;           /* or else the mean squared error */
+    const void *targets;         /* int64 labels, (batch,), or (batch, outputs) */
     int measured;                /* the sums below are wanted, and delta is rescaled where it must be */
 
-    void **x, **d;                          /* inputs of the layers, x[0] filled; phi' of the hidden layers */
-    void *outputs, *delta, *other, *scratch; /* delta is 0 to begin with */
-    double *log_p;                          /* (batch, outputs) */
+    void **x, **d;                          /* inputs of the layers, phi' of the hidden layers */
+    void *outputs, *delta, *other, *scratch;
+    double *log_p;                          /* twice (batch, outputs) */
 
     double loss;
     double *signal_squares, *signal_top;   /* per layer, of z: sum of squares and largest magnitude */
     double *saturated, *dead;              /* per hidden layer: numbers, units */
     double *delta_squares, *delta_top;     /* of delta, which is 2^delta_exponent times what they say */
     double *gradient_squares;              /* of dL/dW, in the same unit */
+    double *weight_top, *bias_top;         /* largest magnitudes, NaN where one is not finite */
     int64_t *delta_exponent;
     void **dweights, **dbiases;            /* dweights NULL: not wanted */
 } fg_network;

@@ -10,11 +10,20 @@
            - A block of rows meets its bias and activation while it is in cache. */
 
 #ifndef FG_PANEL
-#define FG_PANEL 24 /* rows that meet all their steps while they are in cache */
+#define FG_PANEL 24 /* rows at least that meet all their steps while they are in cache */
+#define FG_PANEL_NUMBERS 4096
+/* Rows of a panel whose rows are ld long: whole blocks of GEMM, and not many more numbers than FG_PANEL_NUMBERS. */
+FG_INLINE size_t fg_panel(size_t ld)
+{
+    const size_t rows = FG_PANEL_NUMBERS / ld / FG_PANEL * FG_PANEL;
+    return rows > FG_PANEL ? rows : FG_PANEL;
+}
 /* The window of magnitudes outside which exponents are carried, and the slopes that cannot underflow within it. */
 #define FG_SMALL 0x1p-24
 #define FG_LARGE 0x1p24
 #define FG_SMALLEST_SLOPE 0x1p-60
+#define FG_LN_2 0.69314718055994530942
+#define FG_EXPONENTIAL FG_PASTE(exponential, f64, FG_SET)
 #endif
 
 /* C = A B for `rows` <= 6 rows of A, read as a[i row + k col], and `columns` <= FG_WIDEST vectors of B's columns. */
@@ -72,23 +81,75 @@ static void FG(gemm)(size_t m, size_t vectors, size_t depth, const FG_SCALAR *a,
     }
 }
 
-/* Sum of squares and largest magnitude of a panel, whose columns beyond the batch are 0; one vector of sums in the
+/* to (n, wide) = from (m, ld) transposed, its columns beyond m 0; four rows at a time, so that stores are whole. */
+static void FG(transpose)(size_t m, size_t n, const FG_SCALAR *from, size_t ld, FG_SCALAR *to, size_t wide)
+{
+    size_t o = 0;
+    for (; o + 4 <= m; o += 4, from += 4 * ld)
+        for (size_t b = 0; b < n; b++) {
+            FG_SCALAR *const four = to + b * wide + o;
+            four[0] = from[b];
+            four[1] = from[ld + b];
+            four[2] = from[2 * ld + b];
+            four[3] = from[3 * ld + b];
+        }
+    for (; o < wide; o++, from += ld)
+        for (size_t b = 0; b < n; b++)
+            to[b * wide + o] = o < m ? from[b] : 0;
+}
+
+/* Sum of squares and largest magnitude of a panel, whose columns beyond the batch are 0; four vectors of sums in the
    type itself (a panel has few numbers to a lane), everything beyond in double. */
 static void FG(measure)(size_t count, const FG_SCALAR *a, double *squares, double *top)
 {
-    FG_SCALAR lanes[FG_WIDTH];
-    FG_REAL sum = FG_SET1(0.0), most = FG_SET1(0.0);
-    for (size_t i = 0; i < count; i += FG_WIDTH) {
+    FG_SCALAR sums[FG_WIDTH], tops[FG_WIDTH], most = 0;
+    FG_REAL sum[4], largest[4];
+    for (int j = 0; j < 4; j++)
+        sum[j] = largest[j] = FG_SET1(0.0);
+    size_t i = 0;
+    for (; i + 4 * FG_WIDTH <= count; i += 4 * FG_WIDTH)
+        FG_UNROLL
+        for (int j = 0; j < 4; j++) {
+            const FG_REAL x = FG_LOAD(a + i + j * FG_WIDTH);
+            sum[j] = FG_MAD(x, x, sum[j]);
+            largest[j] = FG_MAXIMUM(largest[j], FG_FABS(x));
+        }
+    for (; i < count; i += FG_WIDTH) {
         const FG_REAL x = FG_LOAD(a + i);
-        sum = FG_MAD(x, x, sum);
-        most = FG_MAXIMUM(most, FG_FABS(x));
+        sum[0] = FG_MAD(x, x, sum[0]);
+        largest[0] = FG_MAXIMUM(largest[0], FG_FABS(x));
     }
-    FG_STORE(lanes, sum);
-    for (int j = 0; j < FG_WIDTH; j++)
-        *squares += lanes[j];
-    FG_STORE(lanes, most);
-    for (int j = 0; j < FG_WIDTH; j++)
-        *top = lanes[j] > *top ? lanes[j] : *top;
+    FG_STORE(sums, (sum[0] + sum[1]) + (sum[2] + sum[3]));
+    FG_STORE(tops, FG_MAXIMUM(FG_MAXIMUM(largest[0], largest[1]), FG_MAXIMUM(largest[2], largest[3])));
+    for (int j = 0; j < FG_WIDTH; j++) {
+        *squares += sums[j];
+        most = tops[j] > most ? tops[j] : most;
+    }
+    *top = most > *top ? most : *top;
+}
+
+/* The largest magnitude of any count of numbers; NaN if one of them is NaN or infinite. */
+static double FG(largest)(size_t count, const FG_SCALAR *a)
+{
+    FG_REAL most = FG_SET1(0.0), odd = FG_SET1(0.0);
+    FG_SCALAR tops[FG_WIDTH], odds[FG_WIDTH], top = 0, strange = 0;
+    size_t i = 0;
+    for (; i + FG_WIDTH <= count; i += FG_WIDTH) {
+        const FG_REAL x = FG_LOAD(a + i);
+        most = FG_MAXIMUM(most, FG_FABS(x));
+        odd = odd + (x - x);
+    }
+    FG_STORE(tops, most);
+    FG_STORE(odds, odd);
+    for (int j = 0; j < FG_WIDTH; j++) {
+        top = tops[j] > top ? tops[j] : top;
+        strange += odds[j];
+    }
+    for (; i < count; i++) {
+        top = fabs(a[i]) > top ? (FG_SCALAR)fabs(a[i]) : top;
+        strange += a[i] - a[i];
+    }
+    return top + strange;
 }
 
 /* z += bias row by row; columns beyond the batch become 0. */
@@ -143,8 +204,8 @@ static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size
     const FG_SCALAR *const weight = net->weights[l], *const bias = net->biases[l];
     FG_SCALAR *const y = hidden ? net->x[l + 1] : net->outputs, *const d = hidden ? net->d[l] : NULL;
     double d_top = 0;
-    for (size_t i = 0, m; i < fan_out; i += m) {
-        m = fan_out - i < FG_PANEL ? fan_out - i : FG_PANEL;
+    for (size_t i = 0, m, rows = fg_panel(ld); i < fan_out; i += m) {
+        m = fan_out - i < rows ? fan_out - i : rows;
         FG(gemm)(m, ld / FG_WIDTH, fan_in, weight + i, 1, fan_out, net->x[l], ld, y + i * ld, ld);
         FG(add_bias)(m, ld, net->batch, bias + i, y + i * ld);
         if (net->measured)
@@ -157,6 +218,8 @@ static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size
     }
     if (!net->measured)
         return 0;
+    net->weight_top[l] = FG(largest)(fan_in * fan_out, weight);
+    net->bias_top[l] = FG(largest)(fan_out, bias);
     const double top = net->signal_top[l], squares = net->signal_squares[l];
     return !(squares - squares == 0) || (top != 0 && (top < FG_SMALL || top > FG_LARGE))
         || (d_top != 0 && (d_top < FG_SMALLEST_SLOPE || d_top > FG_LARGE));
@@ -165,38 +228,48 @@ static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size
 /* The mean softmax cross-entropy and its delta, in double as losses.py has it: 2^k delta, k the value returned. */
 static int64_t FG(cross_entropy)(fg_network *net)
 {
-    const size_t classes = net->sizes[net->layers], ld = net->ld;
+    const size_t batch = net->batch, classes = net->sizes[net->layers], ld = net->ld;
+    const FG_SCALAR *const outputs = net->outputs;
+    const int64_t *const labels = net->targets;
     FG_SCALAR *const delta = net->delta;
+    double *const log_p = net->log_p, *const p = log_p + batch * classes;
     double largest = -INFINITY, loss = 0;
-    for (size_t b = 0; b < net->batch; b++) {
-        const FG_SCALAR *o = (const FG_SCALAR *)net->outputs + b;
-        double *log_p = net->log_p + b * classes, sum = 0;
-        size_t top = 0;
+    for (size_t b = 0; b < batch; b++) {
+        double top = outputs[b];
         for (size_t c = 1; c < classes; c++)
-            top = o[c * ld] > o[top * ld] ? c : top;
-        for (size_t c = 0; c < classes; c++) {
-            log_p[c] = (double)o[c * ld] - (double)o[top * ld];
-            sum += c == top ? 0 : exp(log_p[c]);
-        }
+            top = outputs[c * ld + b] > top ? outputs[c * ld + b] : top;
+        for (size_t c = 0; c < classes; c++)
+            log_p[b * classes + c] = (double)outputs[c * ld + b] - top;
+    }
+    FG_EXPONENTIAL(batch * classes, log_p, 0, p);
+    for (size_t b = 0; b < batch; b++) {
+        double *const row = log_p + b * classes, sum = 0;
+        size_t top = 0;
+        while (row[top] < 0) /* the largest output is the one whose 1 goes into log1p; NaN ends the search too */
+            top++;
+        for (size_t c = 0; c < classes; c++)
+            sum += c == top ? 0 : p[b * classes + c];
         const double normaliser = log1p(sum);
         for (size_t c = 0; c < classes; c++) {
-            log_p[c] -= normaliser;
-            if (c != (size_t)net->labels[b] && log_p[c] > largest)
-                largest = log_p[c];
+            row[c] -= normaliser;
+            if (c != (size_t)labels[b] && row[c] > largest)
+                largest = row[c];
         }
-        loss -= log_p[net->labels[b]];
+        loss -= row[labels[b]];
     }
-    net->loss = loss / (double)net->batch;
-    const int64_t k = largest > -INFINITY ? (int64_t)floor(largest / 0.69314718055994530942) : 0;
-    for (size_t b = 0; b < net->batch; b++) {
-        const double *log_p = net->log_p + b * classes;
+    net->loss = loss / (double)batch;
+    const int64_t k = largest > -INFINITY ? (int64_t)floor(largest / FG_LN_2) + 1 : 0; /* exponents below are at most 0 */
+    for (size_t i = 0; i < batch * classes; i++)
+        log_p[i] -= (double)k * FG_LN_2;
+    FG_EXPONENTIAL(batch * classes, log_p, 0, p);
+    for (size_t b = 0; b < batch; b++) {
         double others = 0;
+        p[b * classes + (size_t)labels[b]] = 0;
         for (size_t c = 0; c < classes; c++) {
-            const double p = c == (size_t)net->labels[b] ? 0 : exp(log_p[c] - (double)k * 0.69314718055994530942);
-            others += p;
-            delta[c * ld + b] = (FG_SCALAR)(p / (double)net->batch);
+            others += p[b * classes + c];
+            delta[c * ld + b] = (FG_SCALAR)(p[b * classes + c] / (double)batch);
         }
-        delta[(size_t)net->labels[b] * ld + b] = (FG_SCALAR)(-others / (double)net->batch);
+        delta[(size_t)labels[b] * ld + b] = (FG_SCALAR)(-others / (double)batch);
     }
     return k;
 }
@@ -219,50 +292,64 @@ static int64_t FG(mean_squared_error)(fg_network *net)
     return 0;
 }
 
-/* delta *= 2^shift. */
+/* delta *= 2^shift, rounded once. */
 static void FG(shift)(size_t count, int shift, FG_SCALAR *delta)
 {
-    for (size_t i = 0; i < count; i++)
-        delta[i] = (FG_SCALAR)ldexp(delta[i], shift);
+    if (-1000 <= shift && shift <= 1000) {
+        const double factor = ldexp(1.0, shift);
+        for (size_t i = 0; i < count; i++)
+            delta[i] = (FG_SCALAR)(delta[i] * factor);
+    } else
+        for (size_t i = 0; i < count; i++)
+            delta[i] = (FG_SCALAR)ldexp(delta[i], shift);
+}
+
+/* sum of a[i] b[i], in double. */
+static double FG(dot)(size_t n, const FG_SCALAR *a, const FG_SCALAR *b)
+{
+    double lanes[16] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < 16; j++)
+            lanes[j] += (double)a[i + j] * (double)b[i + j];
+    for (; i < n; i++)
+        sum += (double)a[i] * (double)b[i];
+    for (int j = 0; j < 16; j++)
+        sum += lanes[j];
+    return sum;
 }
 
 /* |dL/dW|^2 = sum over pairs of samples of <x, x'> <delta, delta'>: two Gram matrices, cheaper than dL/dW itself
-   where the batch is narrower than the layer. */
+   where the batch is narrower than the layer. They are symmetric: of each row only what lies beyond the diagonal. */
 static double FG(gram_squares)(fg_network *net, size_t l)
 {
-    const size_t ld = net->ld;
+    const size_t batch = net->batch, ld = net->ld;
     const FG_SCALAR *const x = net->x[l], *const delta = net->delta;
-    FG_SCALAR *const gram_x = net->scratch, *const gram_delta = gram_x + FG_PANEL * ld;
+    FG_SCALAR *const gram_x = net->scratch, *const gram_delta = gram_x + fg_panel(ld) * ld;
     double squares = 0;
-    for (size_t i = 0, m; i < net->batch; i += m) {
-        m = net->batch - i < FG_PANEL ? net->batch - i : FG_PANEL;
-        FG(gemm)(m, ld / FG_WIDTH, net->sizes[l], x + i, 1, ld, x, ld, gram_x, ld);
-        FG(gemm)(m, ld / FG_WIDTH, net->sizes[l + 1], delta + i, 1, ld, delta, ld, gram_delta, ld);
-        for (size_t j = 0; j < m; j++)
-            for (size_t b = 0; b < net->batch; b++)
-                squares += (double)gram_x[j * ld + b] * (double)gram_delta[j * ld + b];
+    for (size_t i = 0, m, rows = fg_panel(ld); i < batch; i += m) {
+        m = batch - i < rows ? batch - i : rows;
+        const size_t from = i / FG_WIDTH * FG_WIDTH, vectors = (ld - from) / FG_WIDTH;
+        FG(gemm)(m, vectors, net->sizes[l], x + i, 1, ld, x + from, ld, gram_x + from, ld);
+        FG(gemm)(m, vectors, net->sizes[l + 1], delta + i, 1, ld, delta + from, ld, gram_delta + from, ld);
+        for (size_t j = 0; j < m; j++) {
+            const FG_SCALAR *const row_x = gram_x + j * ld + i + j, *const row_delta = gram_delta + j * ld + i + j;
+            squares += (double)*row_x * (double)*row_delta + 2 * FG(dot)(batch - i - j - 1, row_x + 1, row_delta + 1);
+        }
     }
     return squares > 0 ? squares : 0;
 }
 
-/* to (n, wide) = from (m, ld) transposed, its columns beyond m 0; four rows at a time, so that stores are whole. */
-static void FG(transpose)(size_t m, size_t n, const FG_SCALAR *from, size_t ld, FG_SCALAR *to, size_t wide)
+/* to (m) = the sum of from's n rows, each ld long. */
+static void FG(sum_rows)(size_t m, size_t n, const FG_SCALAR *from, size_t ld, FG_SCALAR *to)
 {
-    size_t o = 0;
-    for (; o + 4 <= m; o += 4, from += 4 * ld)
-        for (size_t b = 0; b < n; b++) {
-            FG_SCALAR *const four = to + b * wide + o;
-            four[0] = from[b];
-            four[1] = from[ld + b];
-            four[2] = from[2 * ld + b];
-            four[3] = from[3 * ld + b];
-        }
-    for (; o < wide; o++, from += ld)
-        for (size_t b = 0; b < n; b++)
-            to[b * wide + o] = o < m ? from[b] : 0;
+    memcpy(to, from, m * sizeof(FG_SCALAR));
+    for (size_t b = 1; b < n; b++)
+        for (size_t o = 0; o < m; o++)
+            to[o] += from[b * ld + o];
 }
 
-/* dL/dW (fan_in, fan_out) of layer l, a panel of rows at a time: kept if wanted, and its sum of squares. */
+/* dL/dW (fan_in, fan_out) of layer l, a panel of rows at a time, and dL/db: kept if wanted; dL/dW's sum of squares. */
 static double FG(weight_gradient)(fg_network *net, size_t l)
 {
     const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
@@ -272,8 +359,10 @@ static double FG(weight_gradient)(fg_network *net, size_t l)
     FG_SCALAR *const kept = net->dweights ? net->dweights[l] : NULL;
     double squares = 0, top = 0;
     FG(transpose)(fan_out, net->batch, delta, ld, rows, wide);
-    for (size_t i = 0, m; i < fan_in; i += m) {
-        m = fan_in - i < FG_PANEL ? fan_in - i : FG_PANEL;
+    if (kept)
+        FG(sum_rows)(fan_out, net->batch, rows, wide, net->dbiases[l]);
+    for (size_t i = 0, m, most = fg_panel(wide); i < fan_in; i += m) {
+        m = fan_in - i < most ? fan_in - i : most;
         FG_SCALAR *const to = kept && wide == fan_out ? kept + i * fan_out : panel;
         FG(gemm)(m, wide / FG_WIDTH, net->batch, x + i * ld, ld, 1, rows, wide, to, wide);
         if (net->measured)
@@ -290,8 +379,8 @@ static void FG(layer_backward)(fg_network *net, size_t l)
     const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
     const FG_SCALAR *const d = net->d[l - 1], *const weight = net->weights[l];
     FG_SCALAR *const below = net->other;
-    for (size_t i = 0, m; i < fan_in; i += m) {
-        m = fan_in - i < FG_PANEL ? fan_in - i : FG_PANEL;
+    for (size_t i = 0, m, rows = fg_panel(ld); i < fan_in; i += m) {
+        m = fan_in - i < rows ? fan_in - i : rows;
         FG(gemm)(m, ld / FG_WIDTH, fan_out, weight + i * fan_out, fan_out, 1, net->delta, ld, below + i * ld, ld);
         for (size_t j = i * ld; j < (i + m) * ld; j += FG_WIDTH)
             FG_STORE(below + j, FG_LOAD(below + j) * FG_LOAD(d + j));
@@ -300,18 +389,6 @@ static void FG(layer_backward)(fg_network *net, size_t l)
     }
     net->other = net->delta;
     net->delta = below;
-}
-
-/* dL/db: delta summed over the batch. */
-static void FG(bias_gradient)(fg_network *net, size_t l)
-{
-    const FG_SCALAR *const delta = net->delta;
-    FG_SCALAR *const dbias = net->dbiases[l];
-    for (size_t o = 0; o < net->sizes[l + 1]; o++) {
-        dbias[o] = 0;
-        for (size_t b = 0; b < net->batch; b++)
-            dbias[o] += delta[o * net->ld + b];
-    }
 }
 
 /* Bring delta of layer l back into the window by a power of two, which is what the value returned says was taken. */
@@ -332,11 +409,13 @@ static int64_t FG(rescale)(fg_network *net, size_t l)
    must then carry exponents forward as well. Measuring, delta is kept in the window by powers of two. */
 static int FG(network)(const FG_TABLE_TYPE *kernels, fg_network *net)
 {
+    const size_t last = net->layers - 1, outputs = net->sizes[net->layers] * net->ld;
+    FG(transpose)(net->batch, net->sizes[0], net->inputs, net->sizes[0], net->x[0], net->ld);
     for (size_t l = 0; l < net->layers; l++)
         if (FG(layer_forward)(kernels, net, l))
             return 1;
-    int64_t exponent = net->labels ? FG(cross_entropy)(net) : FG(mean_squared_error)(net);
-    const size_t last = net->layers - 1, outputs = net->sizes[net->layers] * net->ld;
+    memset(net->delta, 0, outputs * sizeof(FG_SCALAR)); /* the columns beyond the batch */
+    int64_t exponent = net->cross_entropy ? FG(cross_entropy)(net) : FG(mean_squared_error)(net);
     if (net->measured)
         FG(measure)(outputs, net->delta, &net->delta_squares[last], &net->delta_top[last]);
     else if (exponent)
@@ -352,8 +431,6 @@ static int FG(network)(const FG_TABLE_TYPE *kernels, fg_network *net)
         const double squares = gram ? FG(gram_squares)(net, l) : FG(weight_gradient)(net, l);
         if (net->measured)
             net->gradient_squares[l] = squares;
-        if (net->dbiases)
-            FG(bias_gradient)(net, l);
         if (l)
             FG(layer_backward)(net, l);
     }
