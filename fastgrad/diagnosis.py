@@ -103,6 +103,8 @@ class Diagnosis:
         would be healthy with its weights drawn anew, that is the only one.
     remedy : Counterfactual or None
         The best, changes of activation and initialisation together included; None if nothing cures.
+    cures : tuple of Counterfactual
+        Everything that cures, best first; the remedy is the first of them.
     """
 
     verdict: str
@@ -110,6 +112,7 @@ class Diagnosis:
     decades_lost: float
     causes: tuple[Counterfactual, ...] = ()
     remedy: Counterfactual | None = None
+    cures: tuple[Counterfactual, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: {self.evidence}."]
@@ -189,11 +192,12 @@ def diagnose_network(network: MLP, X, y, profile: GradientProfile | None = None)
         anew = "weights and biases drawn anew", network.activation, network.initializer, network.sizes
         redrawn = _try(network, X, y, before, "weights", *anew)
         if redrawn.cures:
-            return replace(found, causes=(redrawn,), remedy=redrawn)
+            return replace(found, causes=(redrawn,), remedy=redrawn, cures=(redrawn,))
     tried = [_try(network, X, y, before, *change) for change in _changes(network, before)]
     tried.sort(key=lambda c: (not c.cures, c.kind == "depth", abs(c.decades_lost_after)))
     causes = tuple(c for c in tried if c.kind != "activation and init")
-    return replace(found, causes=causes, remedy=next((c for c in tried if c.cures), None))
+    cures = tuple(c for c in tried if c.cures)
+    return replace(found, causes=causes, remedy=cures[0] if cures else None, cures=cures)
 
 
 def changed(network: MLP, change: Counterfactual) -> MLP:

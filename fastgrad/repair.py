@@ -1,10 +1,13 @@
 """From verdict to remedy to proof: what training says is wrong is changed, and the network is trained again."""
 
-# Design: - The remedy is the one that ``diagnose_network`` found by counterfactual before anything was trained again,
-#           and its prediction is kept beside what then happened.
+# Design: - One change at a time, at most ROUNDS of them: gradients first, then a learning rate that proves wrong for them.
+#         - What ``diagnose_network`` found to cure the gradients, by counterfactual, is tried for a few epochs each, and
+#           what learns best is trained in full: level gradients are needed, but a sigmoid network at its critical
+#           gain has them and learns slowly. What theory promised of it is kept beside what then happened.
 #         - Everything else stays as it was: data, split, seed, optimiser, epochs.
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,9 +15,12 @@ from fastgrad import theory
 from fastgrad.diagnosis import Diagnosis, changed, diagnose_network
 from fastgrad.history import Cost, TrainingHistory, cost_of_vanishing
 from fastgrad.network import MLP
+from fastgrad.optimizers import LEARNING_RATES, optimizer
 from fastgrad.trends import Trend
 from fastgrad.training import fit
 
+TRIAL_EPOCHS = 2
+ROUNDS = 3
 RATE_CHANGE = 10.0  # what a learning rate that is too high is divided by, or multiplied if too low
 BAD = ("vanishing", "exploding", "saturated", "dead", "learning rate too low", "learning rate too high")
 
@@ -28,8 +34,8 @@ class Attempt:
     network : MLP
         As it was drawn; ``trained`` has the weights of the end.
     trained : MLP
-    learning_rate : float or None
-        None: the optimiser's own.
+    rate : float
+        The learning rate, before its schedule.
     history : TrainingHistory
     chi : float
         What theory says one layer leaves of \\|delta\\|^2, the geometric mean over the hidden layers.
@@ -39,7 +45,7 @@ class Attempt:
 
     network: MLP
     trained: MLP
-    learning_rate: float | None
+    rate: float
     history: TrainingHistory
     chi: float
     decades_lost: float
@@ -59,48 +65,69 @@ class Attempt:
 
 
 @dataclass(frozen=True, eq=False)
+class Change:
+    """What was changed between two attempts, why, and what was promised.
+
+    Attributes
+    ----------
+    what : str
+    diagnosis : Diagnosis or None
+        Of the network as drawn, with causes and cures; None where the learning rate was changed.
+    predicted_decades : float or None
+        That the changed network loses, by theory.
+    trials : dict of str to float
+        The loss after ``TRIAL_EPOCHS`` epochs with each change that cures the gradients; inf where it diverged.
+    """
+
+    what: str
+    diagnosis: Diagnosis | None = None
+    predicted_decades: float | None = None
+    trials: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Repair:
     """What was wrong, what was changed, what was promised, and what came of it.
 
     Attributes
     ----------
-    before : Attempt
-    diagnosis : Diagnosis or None
-        Of the network as drawn, with causes and remedy; None where the gradients are healthy.
-    change : str or None
-        In words; None if there was nothing to change or no remedy is known.
-    predicted_decades : float or None
-        That the changed network loses, by theory.
-    after : Attempt or None
-    cost : Cost or None
-        What the fault costs, the changed network being the healthy twin.
+    attempts : tuple of Attempt
+        The network as it was, and after each change.
+    changes : tuple of Change
+        One between every two attempts.
+    hopeless : Diagnosis or None
+        That of the last attempt, if it is bad and nothing that was tried cures it.
     """
 
-    before: Attempt
-    diagnosis: Diagnosis | None = None
-    change: str | None = None
-    predicted_decades: float | None = None
-    after: Attempt | None = None
-    cost: Cost | None = None
+    attempts: tuple[Attempt, ...]
+    changes: tuple[Change, ...] = ()
+    hopeless: Diagnosis | None = None
 
     @property
     def final(self) -> Attempt:
         """The last attempt."""
-        return self.after or self.before
+        return self.attempts[-1]
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the fault costs, the last attempt being the healthy twin; None if nothing was changed or finished."""
+        first, last = self.attempts[0].history, self.final.history
+        return cost_of_vanishing(first, last) if self.changes and first.epochs and last.epochs else None
 
 
 def attempt(net: MLP, X, y, *, learning_rate: float | None = None, **options) -> Attempt:
     """Train a copy of the network, as :func:`fastgrad.fit` does with these options; errors as there."""
     trained = twin(net)
-    history = fit(trained, X, y, learning_rate=learning_rate, **options)
+    rate = learning_rate or LEARNING_RATES[optimizer(options.get("optimizer", "adam")).name]
+    history = fit(trained, X, y, learning_rate=rate if learning_rate is None else learning_rate, **options)
     predicted = theory.predict_network(net, np.asarray(X, np.float64))
     chi = 10.0 ** (-2 * predicted.decades_lost / max(net.depth - 1, 1))
     lost = history.readings[0].diagnosis.decades_lost if history.readings else float("nan")
-    return Attempt(net, trained, learning_rate, history, chi, lost)
+    return Attempt(net, trained, rate, history, chi, lost)
 
 
 def repair(net: MLP, X, y, *, learning_rate: float | None = None, before: Attempt | None = None, **options) -> Repair:
-    """Train a network; if the verdict on that is bad, change what the diagnosis says, train again, and compare.
+    """Train a network; while the verdict on that is bad, change what the diagnosis says and train again.
 
     Parameters
     ----------
@@ -114,41 +141,46 @@ def repair(net: MLP, X, y, *, learning_rate: float | None = None, before: Attemp
     Returns
     -------
     Repair
+        Of at most ``ROUNDS`` changes.
 
     Raises
     ------
     ValueError, TypeError
-        As :func:`fastgrad.fit`; also if there is a checkpoint, which could be of one of the two runs only.
+        As :func:`fastgrad.fit`; also if there is a checkpoint, which could be of one of the runs only.
     """
     if options.get("checkpoint") is not None:
-        raise ValueError("repair trains two networks: checkpoint must be None")
-    before = before or attempt(net, X, y, learning_rate=learning_rate, **options)
-    verdict = before.verdict
-    if verdict == "healthy":
-        return Repair(before)
-    if verdict.startswith("learning rate"):
-        rate = before.history.learning_rate[0] if before.history.learning_rate else _rate(learning_rate, options)
-        rate = rate / RATE_CHANGE if verdict.endswith("high") else rate * RATE_CHANGE
-        after = attempt(net, X, y, learning_rate=rate, **options)
-        return Repair(before, None, f"learning rate {rate:g}", None, after, _cost(before, after))
-    diagnosis = diagnose_network(net, X, y)
-    if diagnosis.remedy is None:
-        return Repair(before, diagnosis)
-    after = attempt(changed(net, diagnosis.remedy), X, y, learning_rate=learning_rate, **options)
-    change, predicted = diagnosis.remedy.change, diagnosis.remedy.predicted_after
-    return Repair(before, diagnosis, change, predicted, after, _cost(before, after))
+        raise ValueError("repair trains several networks: checkpoint must be None")
+    attempts = [before or attempt(net, X, y, learning_rate=learning_rate, **options)]
+    changes = []
+    while attempts[-1].verdict != "healthy" and len(changes) < ROUNDS and attempts[-1].history.stopped != "interrupted":
+        last = attempts[-1]
+        if last.verdict.startswith("learning rate"):
+            rate = last.rate / RATE_CHANGE if last.verdict.endswith("high") else last.rate * RATE_CHANGE
+            change, network = Change(f"learning rate {rate:g}"), last.network
+        else:
+            rate = last.rate
+            diagnosis = diagnose_network(last.network, X, y)
+            if not diagnosis.cures:
+                return Repair(tuple(attempts), tuple(changes), diagnosis)
+            change, network = _best(last, diagnosis, X, y, options)
+        changes.append(change)
+        attempts.append(attempt(network, X, y, learning_rate=rate, **options))
+    return Repair(tuple(attempts), tuple(changes))
 
 
-def _cost(before, after):
-    """None where one of the two has no finished epoch."""
-    whole = before.history.epochs and after.history.epochs
-    return cost_of_vanishing(before.history, after.history) if whole else None
+def _best(last, diagnosis, X, y, options):
+    """The cure that learns best in a trial, and its network; of equals the first, the most nearly level."""
+    networks = {cure: changed(last.network, cure) for cure in diagnosis.cures}
+    trials = {cure: _trial(twin(net), X, y, learning_rate=last.rate, **options) for cure, net in networks.items()}
+    best = min(trials, key=trials.get)
+    losses = {cure.change: loss for cure, loss in trials.items()}
+    return Change(best.change, diagnosis, best.predicted_after, losses), networks[best]
 
 
-def _rate(learning_rate, options):
-    from fastgrad.optimizers import LEARNING_RATES, optimizer
-
-    return learning_rate or LEARNING_RATES[optimizer(options.get("optimizer", "adam")).name]
+def _trial(net, X, y, **options):
+    """The loss after a few epochs."""
+    history = fit(net, X, y, **options | {"epochs": TRIAL_EPOCHS, "monitor": False, "callback": None})
+    return math.inf if history.stopped == "diverged" else history.loss[-1]
 
 
 def twin(net: MLP) -> MLP:

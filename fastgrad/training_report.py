@@ -18,16 +18,21 @@ NOTE = (
 
 
 def tables(found: Repair) -> list[Table]:
-    """The epochs of the last attempt, its layers as last measured, and both attempts side by side if there are two."""
+    """The epochs of the last attempt, its layers as last measured, and all attempts below each other."""
     last = found.final
     shown = [epoch_table(last)]
     if last.history.readings:
         shown.append(layer_table(last))
-    if found.after is not None:
-        before = ("as it was", *_result(found.before, None))
-        after = (found.change, *_result(found.after, found.predicted_decades))
-        shown.append(Table("Before and after", REPAIR_COLUMNS, {"": [before, after]}))
+    if found.changes:
+        predictions = [None, *(change.predicted_decades for change in found.changes)]
+        rows = [(name, *_result(*pair)) for name, *pair in zip(names(found), found.attempts, predictions, strict=True)]
+        shown.append(Table("Before and after", REPAIR_COLUMNS, {"": rows}))
     return shown
+
+
+def names(found: Repair) -> list[str]:
+    """What to call each attempt."""
+    return ["as it was", *(change.what for change in found.changes)]
 
 
 def epoch_table(attempt: Attempt) -> Table:
@@ -66,14 +71,14 @@ def layer_table(attempt: Attempt) -> Table:
 
 def verdicts(found: Repair) -> list[str]:
     """What is wrong and why, what was changed, what was promised and what came of it: a line each."""
-    lines = [_verdict(found.before)]
-    if found.diagnosis is not None and found.diagnosis.causes:
-        lines.append(f"Remedy: {found.diagnosis.remedy or 'none of those tried'}; decades then lost (and theory's).")
-    if found.after is None:
-        if found.diagnosis is not None and found.diagnosis.remedy is None:
-            lines.append("No change of activation, initialisation or depth that was tried cures it.")
-        return lines
-    lines.append(f"Changed to {found.change}, trained again: {_verdict(found.after)}")
+    lines = [_verdict(found.attempts[0])]
+    for change, attempt in zip(found.changes, found.attempts[1:], strict=True):
+        if change.diagnosis is not None:
+            cures = "; ".join(f"{cure}, loss {_number(change.trials[cure.change])}" for cure in change.diagnosis.cures)
+            lines.append(f"Cures, with decades then lost (theory's) and the loss of a short trial: {cures}.")
+        lines.append(f"Changed to {change.what} and trained again: {_verdict(attempt)}")
+    if found.hopeless is not None:
+        lines.append(f"Nothing that was tried cures it. {found.hopeless}")
     if found.cost is not None:
         lines.append(_cost(found.cost))
     return lines

@@ -74,7 +74,7 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
     with one_line(*BAD_INPUT):
         with live_view(epochs) as callback:
             before = repair.attempt(net, X, y, checkpoint=checkpoint, callback=callback, **options)
-        found = repair.Repair(before)
+        found = repair.Repair((before,))
         if repairing and before.verdict != "healthy" and before.history.stopped != "interrupted":
             with live_view(epochs) as callback:
                 found = repair.repair(net, X, y, before=before, callback=callback, **options)
@@ -99,16 +99,14 @@ def _show(found, typed, out, form):
 
     shown = training_report.tables(found), training_report.verdicts(found), training_report.NOTE
     rows = [{"network": repr(run.network), "verdict": run.verdict, "chi": run.chi} | run.history.to_dict()
-            for run in (found.before, found.after) if run is not None]  # fmt: skip
+            for run in found.attempts]  # fmt: skip
     text = show_comparison(rows, shown, {}, typed, form)
     if out is not None:
         from fastgrad import curves, plots
 
         with status("drawing"), one_line(OSError):
             Path(out, "training.json").write_text(text, encoding="utf-8")
-            runs = {"as it was": found.before.history}
-            if found.after is not None:
-                runs[found.change] = found.after.history
+            runs = dict(zip(training_report.names(found), (run.history for run in found.attempts), strict=True))
             pictures = {"curves": curves.training_figure(runs)}
             if found.final.history.readings:
                 pictures["gradients"] = curves.readings_figure(found.final.history.readings)
