@@ -34,6 +34,7 @@ from fastgrad.trainer import Trainer
 
 SOLVERS = ("adam", "sgd", "lbfgs")
 RATES = ("constant", "invscaling", "adaptive")
+DIVERGED = "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 LOWEST_RATE = 1e-6  # where "adaptive" ends
 _ALIASES = {"logistic": Activation("sigmoid"), "identity": Activation("leaky_relu", 1.0)}
 
@@ -67,6 +68,13 @@ def _stochastic(estimator):
     if estimator.solver not in ("adam", "sgd"):
         raise AttributeError(f"partial_fit is only available for stochastic solvers, not for {estimator.solver!r}")
     return True
+
+
+class _Memory:
+    """What the optimiser remembers between epochs and, for partial_fit, between calls."""
+
+    def __init__(self, learning_rate):
+        self.learning_rate, self.kept = learning_rate, {}
 
 
 class _BaseMLP(BaseEstimator):
@@ -186,9 +194,9 @@ class _BaseMLP(BaseEstimator):
                 raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if self.batch_size != "auto":
             positive_int("batch_size", self.batch_size)
-        self._optimizer()
+        self._step_rule()
 
-    def _optimizer(self):
+    def _step_rule(self):
         if self.solver == "sgd":
             return optimizer("nesterov" if self.nesterovs_momentum else "momentum", momentum=self.momentum)
         return optimizer("adam", beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)
@@ -214,7 +222,8 @@ class _BaseMLP(BaseEstimator):
         self.n_outputs_, self.n_layers_ = sizes[-1], len(sizes)
         self.n_iter_ = self.t_ = 0
         self.loss_curve_ = []
-        self._kept, self._stalled, self._rate = None, 0, self.learning_rate_init
+        self._no_improvement_count = 0
+        self._optimizer = _Memory(self.learning_rate_init)
         self.best_loss_ = None if self.early_stopping else np.inf
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
@@ -239,23 +248,25 @@ class _BaseMLP(BaseEstimator):
             validation = X_val, y_val
         batch = self._batch(len(X))
         scale = self._scale(net)
-        trainer = Trainer(net, X, y, self._optimizer(), batch, self.alpha / batch / scale, False, 0)
-        if self._kept is not None and (incremental or self.warm_start):
-            trainer.restore(self._kept | {"parameters": trainer.parameters})
+        trainer = Trainer(net, X, y, self._step_rule(), batch, self.alpha / batch / scale, False, 0)
         if not incremental:
-            self._stalled = 0
-            self._rate = self.learning_rate_init if self.learning_rate != "adaptive" or not self.warm_start else self._rate
+            self._no_improvement_count = 0
+            self._optimizer = _Memory(self.learning_rate_init)
+        elif self._optimizer.kept:
+            trainer.restore(self._optimizer.kept | {"parameters": trainer.parameters})
+        memory = self._optimizer
         best = None
         rows = np.arange(len(X))
         for iteration in range(1 if incremental else self.max_iter):
             if self.shuffle:
                 rows = shuffle(rows, random_state=self._random)
-            run = trainer.run(rows, self._rate * (scale if self.solver == "sgd" else 1.0))
+            run = trainer.run(rows, memory.learning_rate * (scale if self.solver == "sgd" else 1.0))
             if not run.finite or not np.isfinite(trainer.parameters).all():
-                raise ValueError(
-                    "Solver produced non-finite parameter weights. The input data may contain large values and need to be"
-                    " preprocessed."
-                )
+                if best is None:
+                    raise ValueError(DIVERGED)
+                self.validation_scores_.append(float("nan"))
+                warnings.warn(f"{DIVERGED} The weights are those of the best epoch.", ConvergenceWarning, stacklevel=4)
+                break
             self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + len(X)
             self.loss_ = float(scale_of_loss(self._loss) * run.loss / len(X) + self._penalty(net, batch))
             self.loss_curve_.append(self.loss_)
@@ -264,8 +275,8 @@ class _BaseMLP(BaseEstimator):
             if self._improved(net, validation):
                 best = trainer.parameters.copy() if self.early_stopping else None
             if self.solver == "sgd" and self.learning_rate == "invscaling":
-                self._rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
-            if self._stalled > self.n_iter_no_change and not self._slower():
+                memory.learning_rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+            if self._no_improvement_count > self.n_iter_no_change and not self._slower():
                 break
             if not incremental and iteration == self.max_iter - 1:
                 warnings.warn(
@@ -276,7 +287,7 @@ class _BaseMLP(BaseEstimator):
                 )
         if best is not None:
             trainer.parameters[...] = best
-        self._kept = {name: array for name, array in trainer.state().items() if name != "parameters"}
+        memory.kept = {name: array for name, array in trainer.state().items() if name != "parameters"}
         net.weights, net.biases = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
 
     def _improved(self, net, validation):
@@ -284,22 +295,22 @@ class _BaseMLP(BaseEstimator):
         if validation is not None:
             self.validation_scores_.append(self._score(net, *validation))
             last, best = self.validation_scores_[-1], self.best_validation_score_
-            self._stalled = 0 if last >= best + self.tol else self._stalled + 1
+            self._no_improvement_count = 0 if last >= best + self.tol else self._no_improvement_count + 1
             if last > best:
                 self.best_validation_score_ = last
             return last > best
         if self.best_loss_ is None:  # partial_fit with early_stopping has nothing to score
             return False
-        self._stalled = 0 if self.loss_curve_[-1] <= self.best_loss_ - self.tol else self._stalled + 1
+        self._no_improvement_count = 0 if self.loss_curve_[-1] <= self.best_loss_ - self.tol else self._no_improvement_count + 1
         self.best_loss_ = min(self.best_loss_, self.loss_curve_[-1])
         return False
 
     def _slower(self):
         """Whether there is a lower learning rate to go on with."""
-        if self.solver != "sgd" or self.learning_rate != "adaptive" or self._rate <= LOWEST_RATE:
+        if self.solver != "sgd" or self.learning_rate != "adaptive" or self._optimizer.learning_rate <= LOWEST_RATE:
             return False
-        self._rate /= 5.0
-        self._stalled = 0
+        self._optimizer.learning_rate /= 5.0
+        self._no_improvement_count = 0
         return True
 
     def _minimise(self, net, X, y):
@@ -322,7 +333,7 @@ class _BaseMLP(BaseEstimator):
             options={"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol},
         )  # fmt: skip
         if not np.isfinite(found.x).all():
-            raise ValueError("Solver produced non-finite parameter weights. The input data may contain large values.")
+            raise ValueError(DIVERGED)
         trainer.parameters[...] = found.x
         self.loss_, self.n_iter_ = float(found.fun), min(int(found.nit), self.max_iter)
         if not found.success:
@@ -383,13 +394,13 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             self.out_activation_ = "softmax"
         if not onward and len(self.classes_) < 2:
             raise ValueError(f"y must hold at least two classes, got one class: {self.classes_[0]!r}")
-        if not np.isin(labels, self.classes_).all():
-            raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {labels}.")
         if onward and not incremental and not np.array_equal(labels, self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got"
                 f" {self.classes_}, `y` has {labels}"
             )
+        if not np.isin(labels, self.classes_).all():
+            raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {labels}.")
         return X, np.searchsorted(self.classes_, y)
 
     def _outputs(self, y):
@@ -436,7 +447,8 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         return y.shape[1]
 
     def _score(self, net, X, y):
-        return r2_score(y, net.predict(X))
+        outputs = net.predict(X)
+        return float(r2_score(y, outputs)) if np.isfinite(outputs).all() else float("nan")
 
     def predict(self, X):
         """The predictions, shape (rows,) or (rows, outputs) as y was."""
