@@ -12,6 +12,7 @@ import click
 import fastgrad
 from fastgrad.cli.audit import audit
 from fastgrad.cli.detectors import detectors
+from fastgrad.cli.reproduce import reproduce
 from fastgrad.cli.shared import INTERRUPTED, say
 from fastgrad.cli.speed import speed
 from fastgrad.cli.survey import decay, run
@@ -50,5 +51,5 @@ def commands(context):
         click.echo(context.get_help())
 
 
-for command in (run, decay, train, detectors, audit, speed):
+for command in (run, decay, train, detectors, reproduce, audit, speed):
     commands.add_command(command)
