@@ -22,7 +22,14 @@ EXTENSION = Extension(
     "fastgrad.kernels.compiled",
     ["fastgrad/kernels/compiled.pyx"],
     include_dirs=[str(HEADERS), "fastgrad/kernels", numpy.get_include()],
-    depends=[str(p) for p in [*HEADERS.glob("fastgrad/*.h"), *Path("fastgrad/kernels").glob("*.h"), *Path("fastgrad/kernels").glob("*.pxi")]],
+    depends=[
+        str(p)
+        for p in [
+            *HEADERS.glob("fastgrad/*.h"),
+            *Path("fastgrad/kernels").glob("*.h"),
+            *Path("fastgrad/kernels").glob("*.pxi"),
+        ]
+    ],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
     extra_compile_args=FLAGS,
 )

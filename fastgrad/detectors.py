@@ -44,7 +44,7 @@ class Record:
     update_ratio : ndarray, shape (checks, L)
         RMS of the next step over that of the weights.
     dead, closed, large, beyond_tanh : ndarray, shape (checks, H)
-        Shares: of units with derivative 0 on all rows; of outputs that are at most 0; of \\|z\\| >= 5; of \\|z\\| > 9.4999.
+        Shares: of units with derivative 0 on all rows; of outputs that are at most 0; of \\|z\\| >= 5 and > 9.4999.
     activation_std : ndarray, shape (checks, H)
         Standard deviation of the outputs.
     initial_variances : ndarray, shape (L,)
@@ -107,7 +107,9 @@ def autotrainer_any(run: Record, check: int) -> bool:
     changes = np.abs(np.diff(accuracy))
     slow = len(changes) == 4 and run.accuracy[check] <= 0.6 and changes.max() <= 0.01
     oscillating = len(changes) == 4 and (changes >= 0.03).mean() > 0.2 and np.ptp(accuracy) >= 0.2
-    return autotrainer_vanishing(run, check) or bool(exploding or dying or slow or (oscillating and run.accuracy[check] <= 0.6))
+    return autotrainer_vanishing(run, check) or bool(
+        exploding or dying or slow or (oscillating and run.accuracy[check] <= 0.6)
+    )
 
 
 def deepdiagnosis_vanishing(run: Record, check: int) -> bool:

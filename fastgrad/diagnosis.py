@@ -139,9 +139,7 @@ def diagnose(profile: GradientProfile) -> Diagnosis:
     if not isinstance(profile, GradientProfile):
         got = type(profile).__name__
         raise TypeError(f"profile must be a GradientProfile, as network.gradient_profile(X, y) gives it, got {got}")
-    return judge(
-        profile.log10_delta, profile.saturated_fraction, profile.dead_fraction, profile.float32_zero_layer
-    )
+    return judge(profile.log10_delta, profile.saturated_fraction, profile.dead_fraction, profile.float32_zero_layer)
 
 
 def judge(log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: int | None = None) -> Diagnosis:

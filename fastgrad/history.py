@@ -74,7 +74,10 @@ class TrainingHistory:
         """
         if not self.loss:
             return None
-        for loss, accuracy in ((self.test_loss, self.test_accuracy), (_last(self.validation_loss), _last(self.validation_accuracy))):
+        for loss, accuracy in (
+            (self.test_loss, self.test_accuracy),
+            (_last(self.validation_loss), _last(self.validation_accuracy)),
+        ):
             if accuracy is not None:
                 return self.accuracy[-1] - accuracy
             if loss is not None:
@@ -113,7 +116,9 @@ class TrainingHistory:
 
     def to_dict(self) -> dict:
         """Plain numbers, lists, strings and None."""
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"readings": [r.to_dict() for r in self.readings]}
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {
+            "readings": [r.to_dict() for r in self.readings]
+        }
 
     @classmethod
     def from_dict(cls, record: dict) -> "TrainingHistory":

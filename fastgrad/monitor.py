@@ -271,7 +271,7 @@ class GradientMonitor:
         """log10 of delta per layer over the steps (needs matplotlib)."""
         from fastgrad import curves
 
-        return curves.readings_figure(self.readings, **options)
+        return curves.readings_figure({"": self.readings}, **options)
 
     def _keep(self, reading):
         self.readings.append(reading)
@@ -338,7 +338,9 @@ def parameters_of(model):
         pairs = [pair for pair in pairs if len(pair) == 2 and pair[0].ndim == 2]
         weights, biases = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     else:
-        raise TypeError(f"network must be an MLP, (weights, biases) or a model of known kind, got {type(model).__name__}")
+        raise TypeError(
+            f"network must be an MLP, (weights, biases) or a model of known kind, got {type(model).__name__}"
+        )
     if not weights:
         raise TypeError(f"this {type(model).__name__} has no fully connected layer")
     return weights, biases, None

@@ -1,7 +1,7 @@
 """From verdict to remedy to proof: what training says is wrong is changed, and the network is trained again."""
 
-# Design: - One change at a time, at most ROUNDS of them: gradients first, then a learning rate that proves wrong for them.
-#         - What ``diagnose_network`` found to cure the gradients, by counterfactual, is tried for a few epochs each, and
+# Design: - One change at a time, at most ROUNDS of them: gradients first, then a learning rate that proves wrong.
+#         - What ``diagnose_network`` found to cure the gradients, by counterfactual, is tried for a few epochs, and
 #           what learns best is trained in full: level gradients are needed, but a sigmoid network at its critical
 #           gain has them and learns slowly. What theory promised of it is kept beside what then happened.
 #         - Everything else stays as it was: data, split, seed, optimiser, epochs.
@@ -16,8 +16,8 @@ from fastgrad.diagnosis import Diagnosis, changed, diagnose_network
 from fastgrad.history import Cost, TrainingHistory, cost_of_vanishing
 from fastgrad.network import MLP
 from fastgrad.optimizers import LEARNING_RATES, optimizer
-from fastgrad.trends import Trend
 from fastgrad.training import fit
+from fastgrad.trends import Trend
 
 TRIAL_EPOCHS = 2
 ROUNDS = 3

@@ -7,7 +7,7 @@ and a diagnosis of the gradients after ``fit``.
 # Design: - Built on scikit-learn's public interface only.
 #         - Where scikit-learn's loss differs from this package's by a factor, the learning rate and the penalty make up
 #           for it (``_scale``), so that the same numbers for ``alpha`` and ``learning_rate_init`` mean the same.
-#         - A binary classifier has two outputs under a softmax, not one under a sigmoid: ``coefs_[-1]`` has two columns.
+#         - A binary classifier has two outputs under a softmax, not one under a sigmoid: ``coefs_[-1]`` has two.
 
 import warnings
 
@@ -34,7 +34,9 @@ from fastgrad.trainer import Trainer
 
 SOLVERS = ("adam", "sgd", "lbfgs")
 RATES = ("constant", "invscaling", "adaptive")
-DIVERGED = "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+DIVERGED = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
 LOWEST_RATE = 1e-6  # where "adaptive" ends
 _ALIASES = {"logistic": Activation("sigmoid"), "identity": Activation("leaky_relu", 1.0)}
 
@@ -47,8 +49,8 @@ _PARAMETERS = """
     init : str or Initializer
         ``"auto"``: He's for ReLU, Leaky ReLU and ELU, Xavier's for the others; or a name of
         ``fastgrad.INITIALIZERS``.
-    solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, \
-warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
+    solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state, tol, \
+verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
 n_iter_no_change, max_fun
         As in scikit-learn.
 
@@ -244,7 +246,9 @@ class _BaseMLP(BaseEstimator):
                 X, y, random_state=self._random, test_size=self.validation_fraction, stratify=stratify
             )
             if len(X_val) < 2:
-                raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+                raise ValueError(
+                    "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+                )
             validation = X_val, y_val
         batch = self._batch(len(X))
         scale = self._scale(net)
@@ -301,7 +305,9 @@ class _BaseMLP(BaseEstimator):
             return last > best
         if self.best_loss_ is None:  # partial_fit with early_stopping has nothing to score
             return False
-        self._no_improvement_count = 0 if self.loss_curve_[-1] <= self.best_loss_ - self.tol else self._no_improvement_count + 1
+        self._no_improvement_count = (
+            0 if self.loss_curve_[-1] <= self.best_loss_ - self.tol else self._no_improvement_count + 1
+        )
         self.best_loss_ = min(self.best_loss_, self.loss_curve_[-1])
         return False
 
@@ -396,11 +402,13 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             raise ValueError(f"y must hold at least two classes, got one class: {self.classes_[0]!r}")
         if onward and not incremental and not np.array_equal(labels, self.classes_):
             raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got"
-                f" {self.classes_}, `y` has {labels}"
+                "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "
+                f"got {self.classes_}, `y` has {labels}"
             )
         if not np.isin(labels, self.classes_).all():
-            raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {labels}.")
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {labels}."
+            )
         return X, np.searchsorted(self.classes_, y)
 
     def _outputs(self, y):

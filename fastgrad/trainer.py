@@ -61,7 +61,9 @@ class Trainer:
         arrays = [*network.weights, *network.biases]
         ends = np.cumsum([_whole_lines(array.size, array.itemsize) for array in arrays])
         self.decaying = int(ends[network.depth])  # parameters before this are weights
-        self.parameters, self.gradient, *self.kept = (_aligned(ends[-1], network.dtype) for _ in range(2 + optimizer.kept))
+        self.parameters, self.gradient, *self.kept = (
+            _aligned(ends[-1], network.dtype) for _ in range(2 + optimizer.kept)
+        )
         self.views = _views(self.parameters, ends, arrays)
         self.gradient_views = _views(self.gradient, ends, arrays)
         for view, array in zip(self.views, arrays, strict=True):

@@ -253,7 +253,9 @@ class _Session:
         if patience is None or history.epochs - self.best_epoch() < patience:
             return False
         history.stopped = "early stopping"
-        history.reason = f"no better loss for {patience} epochs; the network is as it was after epoch {self.best_epoch()}"
+        history.reason = (
+            f"no better loss for {patience} epochs; the network is as it was after epoch {self.best_epoch()}"
+        )
         return True
 
     def save(self):
@@ -303,7 +305,9 @@ def split(net: MLP, X, y, wanted: dict, seed=0):
             raise ValueError(f"{name} must be a share of the rows or a pair (X, y), got {len(pair)} things")
         held_out[name] = net.check_data(pair[0]), net.check_targets(pair[1], len(pair[0]))
     if sum(shares.values()) >= 1:
-        raise ValueError(f"{' and '.join(shares)} must leave rows to train on, but hold out {sum(shares.values()):g} of them")
+        raise ValueError(
+            f"{' and '.join(shares)} must leave rows to train on, but hold out {sum(shares.values()):g} of them"
+        )
     left = _mixed(net.loss, y, seed)
     for name, share in shares.items():
         count = round(share * len(X))

@@ -8,12 +8,14 @@ from fastgrad.repair import Attempt, Repair
 
 EPOCH_ROWS = 12  # of a longer run every so many epochs are shown, and the last
 STRIP = 60  # layers shown in a strip; of a deeper network every so many
+EPOCH_MEASURES = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 EPOCH_COLUMNS = ("epoch", "loss", "accuracy", "val. loss", "val. accuracy", "learning rate", "ms")
 LAYER_COLUMNS = ("layer", "delta", "dL/dW", "signal", "update/weight", "saturated", "dead")
 REPAIR_COLUMNS = ("network", "chi", "decades lost", "theory", "loss", "train acc.", "test acc.", "verdict")
 NOTE = (
     "delta, dL/dW, signal and update/weight: log10 of root mean squares on a window of training rows, at the latest "
-    "reading. chi: what theory says one layer leaves of |delta|^2. Decades lost: at the start, last hidden layer to first."
+    "reading. chi: what theory says one layer leaves of |delta|^2. Decades lost: at the start, last hidden layer to the "
+    "first."
 )
 
 
@@ -43,7 +45,7 @@ def epoch_table(attempt: Attempt) -> Table:
     rows = [
         (
             str(epoch + 1),
-            *(_number(_at(getattr(history, name), epoch)) for name in ("loss", "accuracy", "validation_loss", "validation_accuracy")),
+            *(_number(_at(getattr(history, name), epoch)) for name in EPOCH_MEASURES),
             f"{history.learning_rate[epoch]:.3g}",
             f"{1000 * history.seconds[epoch]:.3g}",
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgrad._validation import positive_int, real_number, real_array
+from fastgrad._validation import positive_int, real_array, real_number
 
 KINDS = ("falling", "slow", "plateau", "rising", "too short")
 WINDOW = 10  # epochs
@@ -164,7 +164,10 @@ def _cause(found, history):
         return latest.verdict, latest.diagnosis.evidence
     ratio = _typical_update(history)
     if found.noise > NOISY or ratio > HIGH_UPDATE:
-        return "learning rate too high", f"the loss scatters by {found.noise:.0%}; a step changes weights by 10^{ratio:.1f}"
+        return (
+            "learning rate too high",
+            f"the loss scatters by {found.noise:.0%}; a step changes weights by 10^{ratio:.1f}",
+        )
     if ratio < LOW_UPDATE:
         return "learning rate too low", f"a step changes the weights by 10^{ratio:.1f} of their size"
     return "unknown", "gradients and updates are of usual size: look at the data, the labels and the capacity"

@@ -18,6 +18,7 @@ FLOW = (
         "_validation",
         "formulas",
         "elementary",
+        "updates",
         "kernels",
         "activations",
         "functions",
@@ -25,7 +26,20 @@ FLOW = (
         "initializers",
     ),
     *("losses", "dense", "network", "decay", "measurement", "moments", "theory", "diagnosis", "datasets", "machine"),
-    *("study", "bench", "palette", "plots", "report", "cli", "__main__"),
+    *(
+        "study",
+        "optimizers",
+        "schedules",
+        "monitor",
+        "trends",
+        "history",
+        "trainer",
+        "checkpoints",
+        "training",
+        "repair",
+    ),
+    *("detectors", "sklearn", "bench", "reproduction", "palette", "plots", "curves", "report", "training_report"),
+    *("cli", "__main__"),
 )
 
 

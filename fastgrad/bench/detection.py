@@ -1,7 +1,7 @@
 """A labelled benchmark of training runs, healthy and faulty, and how well each detector tells them apart."""
 
-# Design: - The label comes from what the detectors do not see: theory's prediction for the network as drawn, and how the
-#           run ended beside its healthy twin, the same run with ReLU and He weights.
+# Design: - The label comes from what the detectors do not see: theory's prediction for the network as drawn, and how
+#           the run ended beside its healthy twin, the same run with ReLU and He weights.
 #               vanishing: theory says that delta loses ``DECADES`` or more from the last hidden layer to the first, and
 #                          the run ends with at least ``SHORT`` less training accuracy than its twin;
 #               faulty:    the run ends with at least ``SHORT`` less than the best run of its data set and depth.
@@ -20,10 +20,10 @@ import numpy as np
 from fastgrad import theory
 from fastgrad.bench.tables import Table
 from fastgrad.datasets import load
+from fastgrad.dense import affine_forward
 from fastgrad.detectors import DETECTORS, Record, first_alarm
 from fastgrad.diagnosis import DECADES
 from fastgrad.losses import SCALED, correct
-from fastgrad.dense import affine_forward
 from fastgrad.network import MLP
 from fastgrad.optimizers import optimizer
 from fastgrad.trainer import Trainer
@@ -77,7 +77,10 @@ class Outcome:
 
 def cases(quick: bool = False) -> list[Case]:
     """The runs of the benchmark; ``quick``: every seventh of them."""
-    grid = [Case(data, phi, init, depth, *rate) for data, phi, init, depth, rate in product(DATA, ACTIVATIONS, INITS, DEPTHS, RATES)]
+    grid = [
+        Case(data, phi, init, depth, *rate)
+        for data, phi, init, depth, rate in product(DATA, ACTIVATIONS, INITS, DEPTHS, RATES)
+    ]
     return grid[::7] if quick else grid
 
 
@@ -151,7 +154,9 @@ def _rms(array):
     return float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
 
 
-def run_benchmark(grid: Iterable[Case], progress: Callable[[int, int, str], None] = lambda *_: None) -> Iterator[Outcome]:
+def run_benchmark(
+    grid: Iterable[Case], progress: Callable[[int, int, str], None] = lambda *_: None
+) -> Iterator[Outcome]:
     """The outcome of every case; first all are run, since a label needs the run's twin and the best of its kind."""
     grid = list(grid)
     twins = {case: Case(case.data, "relu", "he_normal", *_rest(case)) for case in grid}
@@ -209,8 +214,8 @@ def score(detector: str, question: str, outcomes: Iterable[Outcome]) -> Score:
 
 COLUMNS = ("detector", "found", "false alarms", "missed", "quiet", "recall", "precision", "delay")
 NOTE = (
-    "Found and missed: of the runs that have the fault; false alarms and quiet: of those that have not. Delay: steps until "
-    "the alarm, mean over the faults found; checks are 40 steps apart, the first before the first step. ! marks where "
+    "Found and missed: of the runs that have the fault; false alarms and quiet: of those that have not. Delay: steps "
+    "until the alarm, mean over the faults found; checks are 40 steps apart, the first before the first step. ! marks where "
     "another detector does better than ours. Vanishing: theory predicts two decades or more, and the run ends 0.2 of "
     "accuracy short of its twin with ReLU and He weights. Any fault: it ends that short of the best run of its kind."
 )
@@ -249,7 +254,10 @@ def verdicts(outcomes: list[Outcome]) -> list[str]:
             for measure in ("recall", "precision")
             if getattr(other, measure) > getattr(ours, measure)
         ]
-        lines.append(f"{question}, held out: " + (f"beaten by {'; '.join(beaten)}." if beaten else "beaten by none in recall or precision."))
+        lines.append(
+            f"{question}, held out: "
+            + (f"beaten by {'; '.join(beaten)}." if beaten else "beaten by none in recall or precision.")
+        )
     return lines
 
 

@@ -107,9 +107,8 @@ def _show(found, typed, out, form):
         with status("drawing"), one_line(OSError):
             Path(out, "training.json").write_text(text, encoding="utf-8")
             runs = dict(zip(training_report.names(found), (run.history for run in found.attempts), strict=True))
-            pictures = {"curves": curves.training_figure(runs)}
-            if found.final.history.readings:
-                pictures["gradients"] = curves.readings_figure(found.final.history.readings)
+            readings = {name: history.readings for name, history in runs.items()}
+            pictures = {"curves": curves.training_figure(runs), "gradients": curves.readings_figure(readings)}
             for name, figure in pictures.items():
                 Path(out, f"{name}.png").write_bytes(plots.picture(figure, "png"))
                 Path(out, f"{name}.svg").write_bytes(plots.picture(figure, "svg"))
@@ -151,5 +150,7 @@ def view(bar, history):
     lines = [bar, Text(facts)]
     if history.readings:
         latest = history.readings[-1]
-        lines.append(Text.assemble("delta, first to last layer ", *strip(decades_below_last(latest)), f"  {latest.verdict}"))
+        lines.append(
+            Text.assemble("delta, first to last layer ", *strip(decades_below_last(latest)), f"  {latest.verdict}")
+        )
     return Group(*lines)

@@ -1,5 +1,7 @@
 """What shows in networks that have not been trained: laws of chi, layer Jacobians, speeds of the layers."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from fastgrad import theory
@@ -54,7 +56,9 @@ def jacobians() -> Reproduction:
     for name, theirs, tolerance in (("standard", 0.5, 0.1), ("normalised", 0.8, 0.1)):
         net = _glorot_network(name, [784, *[500] * 4, 10])
         ours = _mean_singular_value(net, X[:3])
-        findings.append(Finding(f"mean singular value, {name} init", theirs, ours, theirs - tolerance, theirs + tolerance))
+        findings.append(
+            Finding(f"mean singular value, {name} init", theirs, ours, theirs - tolerance, theirs + tolerance)
+        )
         profile = net.gradient_profile(X[:300], y[:300])
         layers = range(1, net.depth + 1)
         curves.append(Curve(f"delta, {name}", layers, profile.log10_delta[:-1].tolist()))
@@ -65,7 +69,8 @@ def jacobians() -> Reproduction:
             findings.append(above("delta shrinks, decades over 3 layers, standard init", shrinks, 0.3))
             findings.append(Finding("while dL/dW does not, decades", 0.0, float(stays), 0.0, 0.1))
     return Reproduction(
-        "jacobians", "Jacobians of tanh layers; delta shrinks, dL/dW does not", "Glorot & Bengio 2010, section 4.2.1, figure 8",
+        "jacobians", "Jacobians of tanh layers; delta shrinks, dL/dW does not",
+        "Glorot & Bengio 2010, section 4.2.1, figure 8",
         tuple(findings), tuple(curves), ("layer", "log10 of root mean square"),
     )  # fmt: skip
 
@@ -122,7 +127,7 @@ def _nielsen_speeds(X, y, depth, seed):
     """His network: sigmoids in every layer, cross-entropy per output, weights N(0, 1/fan_in), biases N(0, 1)."""
     rng = np.random.default_rng(seed)
     sizes = [X.shape[1], *[30] * depth, 10]
-    weights = [rng.standard_normal(shape) / np.sqrt(shape[0]) for shape in zip(sizes[:-1], sizes[1:], strict=True)]
+    weights = [rng.standard_normal(shape) / np.sqrt(shape[0]) for shape in pairwise(sizes)]
     h, slopes = X, []
     for weight in weights:
         h, d = dense_forward(h, weight, rng.standard_normal(weight.shape[1]), "sigmoid")

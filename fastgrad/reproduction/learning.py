@@ -18,13 +18,17 @@ def depth_contrast() -> Reproduction:
     for depth in (22, 30):
         for init in ("xavier_normal", "he_normal"):
             net = MLP([784, *[64] * depth, 10], "relu", init, seed=0)
-            runs[depth, init] = fit(net, X, y, epochs=15, optimizer="momentum", learning_rate=0.003, test=TEST, monitor=False)
+            runs[depth, init] = fit(
+                net, X, y, epochs=15, optimizer="momentum", learning_rate=0.003, test=TEST, monitor=False
+            )
     accuracy = {key: run.accuracy[-1] for key, run in runs.items()}
     starts = {key: run.epochs_to(0.5) or np.inf for key, run in runs.items()}
     findings = (
         above("22 layers, He: training accuracy", accuracy[22, "he_normal"], 0.85),
         above("22 layers, Xavier: training accuracy", accuracy[22, "xavier_normal"], 0.5),
-        above("22 layers: epochs by which He is at 50 % sooner", starts[22, "xavier_normal"] - starts[22, "he_normal"], 1),
+        above(
+            "22 layers: epochs by which He is at 50 % sooner", starts[22, "xavier_normal"] - starts[22, "he_normal"], 1
+        ),
         above("30 layers, He: training accuracy", accuracy[30, "he_normal"], 0.8),
         Finding("30 layers, Xavier: training accuracy, stalled", None, accuracy[30, "xavier_normal"], 0.0, 0.2),
     )
@@ -49,7 +53,9 @@ def activation_order() -> Reproduction:
     findings = (
         Finding("sigmoid, test accuracy, %", 10.0, sigmoid, 9.0, 13.0),
         above("the worst of tanh, ReLU, Leaky ReLU, ELU, %", min(test.values()), 85.0, theirs=87.27),
-        Finding("between the best and the worst of these, points", 1.65, max(test.values()) - min(test.values()), 0.0, 3.0),
+        Finding(
+            "between the best and the worst of these, points", 1.65, max(test.values()) - min(test.values()), 0.0, 3.0
+        ),
     )
     curves = [Curve(phi, range(1, 26), run.accuracy) for phi, run in runs.items()]
     return Reproduction(
@@ -69,7 +75,16 @@ def error_order() -> Reproduction:
             if name == "sigmoid":
                 net = _with_activation(net, "sigmoid")
             run = fit(
-                net, X, y, epochs=25, batch_size=10, optimizer="sgd", learning_rate=0.01, seed=seed, test=TEST, monitor=False
+                net,
+                X,
+                y,
+                epochs=25,
+                batch_size=10,
+                optimizer="sgd",
+                learning_rate=0.01,
+                seed=seed,
+                test=TEST,
+                monitor=False,
             )
             errors[name].append(100 * (1 - run.test_accuracy))
         curves.append(Curve(name, range(1, 26), run.loss))
@@ -77,7 +92,11 @@ def error_order() -> Reproduction:
     findings = (
         above("error of sigmoid less tanh's, points", mean["sigmoid"] - mean["tanh"], 0.45, theirs=2.21 - 1.76),
         Finding(
-            "error of tanh less tanh normalised's, points", 1.76 - 1.64, mean["tanh"] - mean["tanh normalised"], -0.9, 1.1
+            "error of tanh less tanh normalised's, points",
+            1.76 - 1.64,
+            mean["tanh"] - mean["tanh normalised"],
+            -0.9,
+            1.1,
         ),
     )
     return Reproduction(

@@ -41,7 +41,9 @@ def verdict(all_found: list[Reproduction]) -> list[str]:
     findings = [finding for found in all_found for finding in found.findings]
     lines = [f"{sum(finding.holds for finding in findings)} of {len(findings)} findings hold."]
     for found in all_found:
-        lines += [f"Not reproduced: {finding.what} ({found.source})." for finding in found.findings if not finding.holds]
+        lines += [
+            f"Not reproduced: {finding.what} ({found.source})." for finding in found.findings if not finding.holds
+        ]
     return lines
 
 
