@@ -44,8 +44,9 @@ def load(path: str | Path, settings: dict) -> tuple[dict, dict[str, np.ndarray]]
     OSError
         If it cannot be read.
     """
+    content = io.BytesIO(Path(path).read_bytes())
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(content, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays.pop("about").tobytes())
         found, record = about["settings"], about["record"]

@@ -14,8 +14,8 @@ LAYER_COLUMNS = ("layer", "delta", "dL/dW", "signal", "update/weight", "saturate
 REPAIR_COLUMNS = ("network", "chi", "decades lost", "theory", "loss", "train acc.", "test acc.", "verdict")
 NOTE = (
     "delta, dL/dW, signal and update/weight: log10 of root mean squares on a window of training rows, at the latest "
-    "reading. chi: what theory says one layer leaves of |delta|^2. Decades lost: at the start, last hidden layer to the "
-    "first."
+    "reading. chi: what theory says one layer leaves of |delta|^2. Decades lost: at the start, last hidden layer to "
+    "the first."
 )
 
 

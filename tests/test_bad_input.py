@@ -273,7 +273,7 @@ CALLS = {
         (
             'datasets.load("digit")',
             ValueError,
-            "unknown data set 'digit'; did you mean 'digits'? known: digits, normal",
+            "unknown data set 'digit'; did you mean 'digits'? known: digits, mnist5000",
         ),
         ('study.Cell("relu", "he_normal", 0)', ValueError, "depth must be at least 1, got 0"),
         ('study.Cell("relu", "he_normal", 3, seeds=5)', TypeError, "seeds must be several values, got 5; for one give"),
@@ -305,7 +305,7 @@ COMMANDS = {
     "decay --width ten": "Invalid value for '--width': 'ten' is not a valid integer",
     "decay --seeds -1": "Invalid value for '--seeds': -1",
     "decay --batch 5000": "batch must be at most the 1797 rows of 'digits', got 5000",
-    "decay --data mnist": "unknown data set 'mnist'; known: digits, normal",
+    "decay --data mnist": "unknown data set 'mnist'; did you mean 'mnist5000'? known: digits",
     "decay --dtype float16": "'float16' is not one of 'float32', 'float64'",
     "decay --backend cuda": "unknown backend 'cuda'; known: compiled, numba, numpy",
     "decay --activation elu --alpha -1": "alpha must be between 0 and 2**100, got -1.0",

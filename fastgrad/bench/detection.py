@@ -215,9 +215,9 @@ def score(detector: str, question: str, outcomes: Iterable[Outcome]) -> Score:
 COLUMNS = ("detector", "found", "false alarms", "missed", "quiet", "recall", "precision", "delay")
 NOTE = (
     "Found and missed: of the runs that have the fault; false alarms and quiet: of those that have not. Delay: steps "
-    "until the alarm, mean over the faults found; checks are 40 steps apart, the first before the first step. ! marks where "
-    "another detector does better than ours. Vanishing: theory predicts two decades or more, and the run ends 0.2 of "
-    "accuracy short of its twin with ReLU and He weights. Any fault: it ends that short of the best run of its kind."
+    "until the alarm, mean over the faults found; checks are 40 steps apart, the first before the first step. ! marks "
+    "where another detector does better than ours. Vanishing: theory predicts two decades or more, and the run ends "
+    "0.2 of accuracy short of its twin with ReLU and He weights. Any fault: it ends that short of the best of its kind."
 )
 
 
