@@ -399,7 +399,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
             self.classes_ = self._classes if incremental else labels
             self.out_activation_ = "softmax"
         if not onward and len(self.classes_) < 2:
-            raise ValueError(f"y must hold at least two classes, got one class: {self.classes_[0]!r}")
+            raise ValueError(f"y must hold at least two classes, got one class: {self.classes_[0]}")
         if onward and not incremental and not np.array_equal(labels, self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously "

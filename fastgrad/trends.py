@@ -18,7 +18,7 @@ from fastgrad._validation import positive_int, real_array, real_number
 KINDS = ("falling", "slow", "plateau", "rising", "too short")
 WINDOW = 10  # epochs
 FEWEST = 5  # epochs: with fewer not even a monotonic fall is significant
-SIGNIFICANCE = 0.05
+SIGNIFICANCE = 0.01
 # Relative fall of the loss over the window: below the first nothing is gained, below the second little.
 PLATEAU, SLOW = 0.01, 0.1
 # What counts as converged: this share of the rows right, or this share of the baseline's loss left.

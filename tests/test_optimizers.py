@@ -1,4 +1,4 @@
-"""Steps of the optimisers: against the papers' formulas one number at a time, PyTorch's, and the compiled ones bit by bit."""
+"""Steps of the optimisers: by the papers' formulas one number at a time, PyTorch's, and compiled bit by bit."""
 
 import math
 

@@ -164,7 +164,7 @@ def test_splits_are_disjoint_fair_and_repeatable():
     rows = {row.tobytes() for part in (X1, held["validation"][0], held["test"][0]) for row in part}
     assert len(rows) == len({row.tobytes() for row in X})
     for label in range(10):
-        share = np.mean(held["test"][1] == label) - np.mean(Y == label)
+        share = np.mean(held["test"][1] == label) - np.mean(label == Y)
         assert abs(share) <= 2 / 60
     again = training.split(net(dtype="float64"), X, Y, {"validation": 0.1, "test": 0.2}, seed=1)
     assert np.array_equal(again[1]["test"][0], held["test"][0])
