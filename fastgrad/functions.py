@@ -26,7 +26,7 @@ _elu = UFUNCS["value", "elu", "default"]
 _elu_derivative = UFUNCS["derivative", "elu", "default"]
 
 
-def leaky_relu(x, negative_slope: float = _SLOPE, **kwargs) -> np.ndarray:
+def leaky_relu(x, negative_slope: float = _SLOPE, out=None, **kwargs) -> np.ndarray:
     """x above 0, negative_slope * x below.
 
     Parameters
@@ -35,8 +35,9 @@ def leaky_relu(x, negative_slope: float = _SLOPE, **kwargs) -> np.ndarray:
         float32 and float64 keep their type, other real types go to float64.
     negative_slope : float
         Finite, at least 0, at most 2**100.
+    out : ndarray, optional
     **kwargs
-        ``out``, ``where`` and the other keywords of a NumPy ufunc.
+        ``where`` and the other keywords of a NumPy ufunc.
 
     Raises
     ------
@@ -46,18 +47,18 @@ def leaky_relu(x, negative_slope: float = _SLOPE, **kwargs) -> np.ndarray:
         If x is complex or holds objects.
     """
     if negative_slope is _SLOPE:
-        return _leaky_relu(x, **kwargs)
-    return UFUNCS["value", "leaky_relu"](x, check_parameter("negative_slope", negative_slope), **kwargs)
+        return _leaky_relu(x, out, **kwargs)
+    return UFUNCS["value", "leaky_relu"](x, check_parameter("negative_slope", negative_slope), out, **kwargs)
 
 
-def leaky_relu_derivative(x, negative_slope: float = _SLOPE, **kwargs) -> np.ndarray:
+def leaky_relu_derivative(x, negative_slope: float = _SLOPE, out=None, **kwargs) -> np.ndarray:
     """1 above 0, else negative_slope (also at 0). Parameters and errors as for :func:`leaky_relu`."""
     if negative_slope is _SLOPE:
-        return _leaky_relu_derivative(x, **kwargs)
-    return UFUNCS["derivative", "leaky_relu"](x, check_parameter("negative_slope", negative_slope), **kwargs)
+        return _leaky_relu_derivative(x, out, **kwargs)
+    return UFUNCS["derivative", "leaky_relu"](x, check_parameter("negative_slope", negative_slope), out, **kwargs)
 
 
-def elu(x, alpha: float = _ALPHA, **kwargs) -> np.ndarray:
+def elu(x, alpha: float = _ALPHA, out=None, **kwargs) -> np.ndarray:
     """x above 0, alpha (e^x - 1) below (Clevert et al. 2016, equation 15).
 
     Parameters
@@ -66,8 +67,9 @@ def elu(x, alpha: float = _ALPHA, **kwargs) -> np.ndarray:
         float32 and float64 keep their type, other real types go to float64.
     alpha : float
         Finite, at least 0, at most 2**100.
+    out : ndarray, optional
     **kwargs
-        ``out``, ``where`` and the other keywords of a NumPy ufunc.
+        ``where`` and the other keywords of a NumPy ufunc.
 
     Raises
     ------
@@ -77,15 +79,15 @@ def elu(x, alpha: float = _ALPHA, **kwargs) -> np.ndarray:
         If x is complex or holds objects.
     """
     if alpha is _ALPHA:
-        return _elu(x, **kwargs)
-    return UFUNCS["value", "elu"](x, check_parameter("alpha", alpha), **kwargs)
+        return _elu(x, out, **kwargs)
+    return UFUNCS["value", "elu"](x, check_parameter("alpha", alpha), out, **kwargs)
 
 
-def elu_derivative(x, alpha: float = _ALPHA, **kwargs) -> np.ndarray:
+def elu_derivative(x, alpha: float = _ALPHA, out=None, **kwargs) -> np.ndarray:
     """1 above 0, else alpha e^x (alpha at 0). Parameters and errors as for :func:`elu`."""
     if alpha is _ALPHA:
-        return _elu_derivative(x, **kwargs)
-    return UFUNCS["derivative", "elu"](x, check_parameter("alpha", alpha), **kwargs)
+        return _elu_derivative(x, out, **kwargs)
+    return UFUNCS["derivative", "elu"](x, check_parameter("alpha", alpha), out, **kwargs)
 
 
 def value_and_derivative(name: str | Activation, x, out=(None, None), **kwargs) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,9 @@ enum { FG_BLOCK = 512 };
 static void fg_clear_flags(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
-    _mm_setcsr(_mm_getcsr() & ~0x3fu); /* feclearexcept also saves and restores the x87 unit: 100 cycles */
+    const unsigned status = _mm_getcsr(); /* feclearexcept also saves and restores the x87 unit: 100 cycles */
+    if (status & 0x1d)                    /* invalid, zero divisor, overflow, underflow: what NumPy looks at */
+        _mm_setcsr(status & ~0x3fu);
 #else
     feclearexcept(FE_ALL_EXCEPT);
 #endif

@@ -86,12 +86,15 @@ typedef struct {
 #if defined(__clang__)
 #define FG_INLINE static inline __attribute__((always_inline, unused))
 #define FG_UNROLL _Pragma("clang loop unroll(full)")
+#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #elif defined(__GNUC__)
 #define FG_INLINE static inline __attribute__((always_inline, unused))
 #define FG_UNROLL _Pragma("GCC unroll 8") /* else the sums of a GEMM block spill to memory */
+#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #else
 #define FG_INLINE static inline
 #define FG_UNROLL
+#define FG_PREFETCH(p) (void)(p)
 #endif
 
 /* The types' tables are named per set; the rest of the text says FG(name). */

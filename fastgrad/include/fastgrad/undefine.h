@@ -9,6 +9,8 @@
 #undef FG_SET1
 #undef FG_LOAD
 #undef FG_STORE
+#undef FG_LOAD_PART
+#undef FG_STORE_PART
 #undef FG_LT
 #undef FG_GT
 #undef FG_LE
