@@ -4,8 +4,8 @@
 #           nothing about dead units, and dL/dW proves nothing about vanishing (see decay.py).
 #         - The window's gradients are those of the data's loss: weight decay is not in them, as He et al. 2015
 #           (section 3.3) measure them. Where gradients are fed that hold it, it is subtracted.
-#         - How often is counted in steps, not in seconds, so that a run's readings repeat. A reading costs
-#           ROW_COST times as much per row as a step does, and as much as READING_COST small steps besides.
+#         - How often is counted in steps, not in seconds, so that a run's readings repeat; what a step and a reading
+#           take is estimated from the operations. The second reading waits twice as long: it pays for the first too.
 #         - What is fed is pooled over successive calls until ``window`` rows are seen, so that dead means dead on all.
 
 import math
@@ -22,7 +22,10 @@ from fastgrad.network import MLP
 
 WINDOW = 128  # rows
 BUDGET = 0.03  # of the time that training takes
-ROW_COST, READING_COST = 1.25, 4.0
+EVERY = 500  # steps, in loops that this package does not run
+# What a reading and a step take: seconds beside their arithmetic, and operations per second. Readings come rarely, so
+# that they find nothing in the caches; both estimates are on the cautious side.
+READING, READING_SPEED, STEP, STEP_SPEED = 4e-4, 4e10, 1e-5, 1e11
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +103,8 @@ class GradientMonitor:
         Of the hidden layers; a network that knows its own (:class:`fastgrad.MLP`, scikit-learn's) need not be told.
     loss : {"cross_entropy", "mse"}
     every : int, optional
-        Steps between readings (:meth:`due`). Without it: as often as 3 % of the training time allow.
+        Steps between readings. Without it: in :func:`fastgrad.fit` as often as 3 % of the training time allow, in
+        other loops (:meth:`due`) 500.
     window : int
         Rows that saturated and dead units are counted over; of more rows that many are taken, evenly spaced.
     max_readings : int, optional
@@ -139,13 +143,17 @@ class GradientMonitor:
         self.X, self.y = np.asarray(X)[rows], np.asarray(y)[rows]
         return self
 
-    def interval(self, batch_size: int) -> int:
-        """Steps between readings when a step takes this many rows."""
-        return self.every or math.ceil((ROW_COST * self.window / batch_size + READING_COST) / BUDGET)
-
-    def due(self, step: int, batch_size: int = 32) -> bool:
+    def due(self, step: int) -> bool:
         """Whether there is to be a reading at this step, 0 being the first."""
-        return step % self.interval(batch_size) == 0
+        return step % (self.every or EVERY) == 0
+
+    def next_due(self, step: int, batch_size: int, parameters: int) -> int:
+        """The next step with a reading, this one or a later one, in :func:`fastgrad.fit`."""
+        flops = 6 * parameters
+        reading, taken = READING + self.window * flops / READING_SPEED, STEP + batch_size * flops / STEP_SPEED
+        every = self.every or math.ceil(reading / taken / BUDGET)
+        multiple = -(-step // every)
+        return every * (2 if multiple == 1 and not self.every else multiple)
 
     @property
     def verdict(self) -> str | None:
@@ -369,7 +377,8 @@ def _arrays(name, values, layers=None):
 
 
 def _rms(array):
-    return math.sqrt(np.mean(np.square(array, dtype=np.float64)))
+    flat = array.astype(np.float64).ravel()
+    return math.sqrt(flat @ flat / flat.size)
 
 
 def _log10_rms(arrays):

@@ -14,6 +14,7 @@ import numpy as np
 from fastgrad import theory
 from fastgrad.diagnosis import Diagnosis, changed, diagnose_network
 from fastgrad.history import Cost, TrainingHistory, cost_of_vanishing
+from fastgrad.monitor import GradientMonitor
 from fastgrad.network import MLP
 from fastgrad.optimizers import LEARNING_RATES, optimizer
 from fastgrad.training import fit
@@ -116,8 +117,12 @@ class Repair:
 
 
 def attempt(net: MLP, X, y, *, learning_rate: float | None = None, **options) -> Attempt:
-    """Train a copy of the network, as :func:`fastgrad.fit` does with these options; errors as there."""
+    """Train a copy of the network, as :func:`fastgrad.fit` does with these options; errors as there.
+
+    Without a monitor, one measures about once per epoch.
+    """
     trained = twin(net)
+    options.setdefault("monitor", GradientMonitor(every=max(1, len(X) // options.get("batch_size", 32))))
     rate = learning_rate or LEARNING_RATES[optimizer(options.get("optimizer", "adam")).name]
     history = fit(trained, X, y, learning_rate=rate if learning_rate is None else learning_rate, **options)
     predicted = theory.predict_network(net, np.asarray(X, np.float64))

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastgrad import checkpoints, initializers, optimizers, schedules
 from fastgrad._validation import listed, positive_int, real_number
+from fastgrad.decay import LARGEST_WEIGHT
 from fastgrad.history import TrainingHistory
 from fastgrad.losses import SCALED, correct
 from fastgrad.monitor import GradientMonitor
@@ -355,12 +356,11 @@ def _epoch(trainer, epoch, rate, monitor):
     while at < trainer.batches and total.finite:
         until = min(at + chunk, trainer.batches)
         if monitor is not None:
-            to_reading = -trainer.steps % monitor.interval(trainer.batch_size)
+            to_reading = monitor.next_due(trainer.steps, trainer.batch_size, trainer.parameters.size) - trainer.steps
             until = min(until, at + (to_reading or 1))
-        reading = monitor is not None and to_reading == 0
-        before = _read(trainer, monitor) if reading else None
+        before = _read(trainer, monitor) if monitor is not None and to_reading == 0 else None
         run = trainer.run(order, rate, at, until)
-        if reading:
+        if before is not None:
             monitor.note_step(before, trainer.network.weights)
         total = Run(total.loss + run.loss, total.correct + run.correct, total.samples + run.samples, run.finite)
         at = until
@@ -368,7 +368,9 @@ def _epoch(trainer, epoch, rate, monitor):
 
 
 def _read(trainer, monitor):
-    """A reading before a batch, and the weights that its step will change."""
+    """A reading before a batch, and the weights that its step will change; None of weights beyond measuring."""
+    if not np.abs(trainer.parameters).max() <= 2.0**LARGEST_WEIGHT:
+        return None
     with np.errstate(over="ignore", invalid="ignore"):
         monitor.measure(trainer.steps, trainer.network)
     return [weight.copy() for weight in trainer.network.weights]

@@ -150,10 +150,13 @@ def test_vanishing_is_seen_before_the_first_step():
 def test_readings_come_as_often_as_the_budget_allows():
     monitor = GradientMonitor()
     for batch in (8, 32, 128):
-        every = monitor.interval(batch)
-        assert [step for step in range(3 * every) if monitor.due(step, batch)] == [0, every, 2 * every]
-        assert monitor.window / batch <= BUDGET * every
-    assert GradientMonitor(every=5).interval(32) == 5
+        second = monitor.next_due(1, batch, 10_000)
+        third = monitor.next_due(second + 1, batch, 10_000)
+        assert second == 2 * (third - second)  # it pays for the first too
+        assert monitor.window / batch <= BUDGET * (third - second)
+        assert monitor.next_due(0, batch, 10_000) == 0
+    assert [GradientMonitor(every=5).next_due(step, 32, 10_000) for step in (0, 1, 5, 6)] == [0, 5, 5, 10]
+    assert [step for step in range(1100) if monitor.due(step)] == [0, 500, 1000]
     few = GradientMonitor(X, Y, max_readings=2)
     for step in range(4):
         few.measure(step, net())
