@@ -26,7 +26,7 @@ EPOCHS, BATCH, RATE, ROUNDS = 20, 32, 0.001, 10
 COLUMNS = ("network", "contestant", "seconds", "times ours", "test accuracy", "spread")
 NOTE = (
     "Seconds: the least of the rounds. Test accuracy and spread: mean and standard deviation over the rounds' seeds. "
-    f"tanh, Xavier weights, digits, Adam, {EPOCHS} epochs of batches of {BATCH}, float32, one thread each, in random order."
+    f"tanh, Xavier weights, digits, Adam, {EPOCHS} epochs of batches of {BATCH}, float32, one thread, in random order."
 )
 
 
