@@ -192,7 +192,7 @@ def diagnose_network(network: MLP, X, y, profile: GradientProfile | None = None)
         if redrawn.cures:
             return replace(found, causes=(redrawn,), remedy=redrawn, cures=(redrawn,))
     tried = [_try(network, X, y, before, *change) for change in _changes(network, before)]
-    tried.sort(key=lambda c: (not c.cures, c.kind == "depth", abs(c.decades_lost_after)))
+    tried.sort(key=_worth)
     causes = tuple(c for c in tried if c.kind != "activation and init")
     cures = tuple(c for c in tried if c.cures)
     return replace(found, causes=causes, remedy=cures[0] if cures else None, cures=cures)
@@ -208,6 +208,12 @@ def changed(network: MLP, change: Counterfactual) -> MLP:
         if (kind, name) == (change.kind, change.change):
             return _like(network, *description, network.seed)
     raise ValueError(f"{change.kind}: {change.change} is no change of {network!r}")
+
+
+def _worth(tried):
+    """What to sort by. Half a decade more or less is the seeds' doing: then the order of trying counts."""
+    after = abs(tried.decades_lost_after)
+    return not tried.cures, tried.kind == "depth", round(2 * after) if math.isfinite(after) else math.inf
 
 
 def _lost(log10_delta):
@@ -232,16 +238,19 @@ def _course(log10_delta, float32_zero_layer):
 
 
 def _changes(network, lost) -> Iterator[tuple[str, str, Activation, Initializer, tuple[int, ...]]]:
-    """(kind, change, activation, initializer, sizes) of every counterfactual."""
+    """(kind, change, activation, initializer, sizes) of every counterfactual, what is usual before what is not."""
     act, init, sizes = network.activation, network.initializer, network.sizes
-    for rule in _other_rules(act, init, sizes):
+    usual, gains = _other_rules(act, init, sizes)
+    for rule in usual:
         yield "init", str(rule), act, rule, sizes
-    for name in ALTERNATIVES:
-        if name != act.name:
-            yield "activation", name, activation(name), init, sizes
     for name, rule in (("relu", "he_normal"), ("tanh", "xavier_normal")):
         if name != act.name and _differs(initializer(rule), init, sizes):
             yield "activation and init", f"{name} with {rule}", activation(name), initializer(rule), sizes
+    for name in ALTERNATIVES:
+        if name != act.name:
+            yield "activation", name, activation(name), init, sizes
+    for rule in gains:
+        yield "init", str(rule), act, rule, sizes
     depth = _harmless_depth(network.depth, lost)
     if depth < network.depth:
         kept = np.linspace(0, network.depth - 1, depth).round().astype(int)
@@ -250,18 +259,17 @@ def _changes(network, lost) -> Iterator[tuple[str, str, Activation, Initializer,
 
 
 def _other_rules(act, init, sizes):
-    """The initialisers that suit the activation, without the present one and without repetitions."""
+    """The usual initialisers, and Xavier with gains that suit the activation: no repetition, not the present one."""
     slope = act.parameter if act.name == "leaky_relu" else 0.0
-    seen = [init]
-    for rule in (
-        initializer("he_normal", negative_slope=slope),
-        initializer("xavier_normal"),
-        initializer("xavier_normal", gain=theory.critical_gain(act)),
-        initializer("xavier_normal", gain=act.gain),
-    ):
-        if all(_differs(rule, other, sizes) for other in seen):
-            seen.append(rule)
-            yield rule
+    usual = initializer("he_normal", negative_slope=slope), initializer("xavier_normal")
+    gains = (initializer("xavier_normal", gain=gain) for gain in (theory.critical_gain(act), act.gain))
+    seen, found = [init], ([], [])
+    for rules, kept in zip((usual, gains), found, strict=True):
+        for rule in rules:
+            if all(_differs(rule, other, sizes) for other in seen):
+                seen.append(rule)
+                kept.append(rule)
+    return found
 
 
 def _differs(rule, other, sizes):

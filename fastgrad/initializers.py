@@ -4,14 +4,15 @@ A rule is a variance, a distribution and a bias. ``initializer(name)`` gives it 
 draw one weight matrix, shape ``(fan_in, fan_out)``.
 """
 
-# Design: - Draws are made in float64 and rounded once. NumPy's native float32 normals cost the same (8.3 against
-#           9.1 ns each), and this way a float32 and a float64 network of one seed are the same network.
-#         - Each layer has its own stream, made from (seed, layer) alone: widening one layer or adding another
-#           behind it leaves every other layer's weights as they were.
+# Design: - Every number is a function of (seed, stream, index) alone: kernels/compiled.fill, a counter-based generator.
+#           Layer l of a network has streams of its own, so widening one layer or adding another behind it leaves
+#           every other layer's weights as they were, and a fill may be split among threads.
+#         - float32 and float64 draw the same numbers, but for their rounding (6 ULP).
 #         - There is one variance per rule, read by the draw, by the theory and by the tests.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from fastgrad._errors import unknown
 from fastgrad._validation import float_dtype, positive_int, real_number
+from fastgrad.kernels import compiled
 
 # Standard deviation of a standard normal cut off at +-2: Keras divides by it, so that its variance is right.
 TRUNCATED_STD = 0.87962566103423978
@@ -31,23 +33,10 @@ Seed = int | np.random.SeedSequence
 Rng = Seed | np.random.Generator
 
 
-def _draw_normal(rng, std, shape):
-    values = rng.standard_normal(shape)
-    values *= std
-    return values
-
-
-def _draw_uniform(rng, std, shape):
-    return rng.uniform(-math.sqrt(3.0) * std, math.sqrt(3.0) * std, shape)
-
-
-def _draw_truncated(rng, std, shape):
-    """Normal, redrawn where it lies beyond two of its own (uncorrected) standard deviations."""
-    values = rng.standard_normal(shape)
-    while (beyond := np.abs(values) > 2.0).any():
-        values[beyond] = rng.standard_normal(np.count_nonzero(beyond))
-    values *= std / TRUNCATED_STD
-    return values
+# What one thread fills of a weight matrix that several share: whole draws of the generator.
+_SHARE = 256 * compiled.DRAWN
+# What a distribution's numbers are multiplied by to have standard deviation 1.
+_UNIT = {"normal": 1.0, "uniform": math.sqrt(3.0), "truncated": 1.0 / TRUNCATED_STD}
 
 
 def _fan(mode, fan_in, fan_out):
@@ -70,23 +59,23 @@ class _Rule(NamedTuple):
     """Var W of (fan_in, fan_out, **options), how to draw it, the options' defaults, and Var b."""
 
     variance: Callable[..., float]
-    draw: Callable
+    distribution: str
     defaults: Mapping = {}
     bias_variance: Callable[[int], float] = lambda fan_in: 0.0
 
 
 _HE_DEFAULTS = {"negative_slope": 0.0, "mode": "fan_in"}
 _RULES = {
-    "xavier_normal": _Rule(_xavier, _draw_normal, {"gain": 1.0}),
-    "xavier_uniform": _Rule(_xavier, _draw_uniform, {"gain": 1.0}),
-    "he_normal": _Rule(_he, _draw_normal, _HE_DEFAULTS),
-    "he_uniform": _Rule(_he, _draw_uniform, _HE_DEFAULTS),
-    "lecun_normal": _Rule(_per_fan_in(1.0), _draw_truncated),
-    "keras_he_normal": _Rule(_per_fan_in(2.0), _draw_truncated),
-    "keras_glorot_normal": _Rule(lambda fan_in, fan_out: _xavier(fan_in, fan_out, 1.0), _draw_truncated),
-    "keras_dense": _Rule(lambda fan_in, fan_out: _xavier(fan_in, fan_out, 1.0), _draw_uniform),
-    "torch_linear": _Rule(_per_fan_in(1 / 3), _draw_uniform, bias_variance=lambda fan_in: 1 / (3 * fan_in)),
-    "normal": _Rule(lambda fan_in, fan_out, std: std**2, _draw_normal, {"std": 0.01}),
+    "xavier_normal": _Rule(_xavier, "normal", {"gain": 1.0}),
+    "xavier_uniform": _Rule(_xavier, "uniform", {"gain": 1.0}),
+    "he_normal": _Rule(_he, "normal", _HE_DEFAULTS),
+    "he_uniform": _Rule(_he, "uniform", _HE_DEFAULTS),
+    "lecun_normal": _Rule(_per_fan_in(1.0), "truncated"),
+    "keras_he_normal": _Rule(_per_fan_in(2.0), "truncated"),
+    "keras_glorot_normal": _Rule(lambda fan_in, fan_out: _xavier(fan_in, fan_out, 1.0), "truncated"),
+    "keras_dense": _Rule(lambda fan_in, fan_out: _xavier(fan_in, fan_out, 1.0), "uniform"),
+    "torch_linear": _Rule(_per_fan_in(1 / 3), "uniform", bias_variance=lambda fan_in: 1 / (3 * fan_in)),
+    "normal": _Rule(lambda fan_in, fan_out, std: std**2, "normal", {"std": 0.01}),
 }
 _ALIASES = {
     "glorot_normal": "xavier_normal",
@@ -138,23 +127,26 @@ class Initializer:
         """Var b of one bias: 0 but for ``torch_linear``."""
         return _RULES[self.name].bias_variance(fan_in)
 
-    def weight(self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32) -> np.ndarray:
-        """Weights, shape ``(fan_in, fan_out)``, drawn from ``rng``: a seed, SeedSequence or Generator.
+    def weight(
+        self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32, *, stream: int = 0, workers: int = 1
+    ) -> np.ndarray:
+        """Weights, shape ``(fan_in, fan_out)``.
 
+        ``rng`` is a seed, a SeedSequence or a Generator, which then gives the seed; ``stream`` numbers independent
+        draws of one seed; ``workers`` is the number of threads that fill the array, and changes nothing else.
         ValueError if they are too large for the dtype.
         """
-        shape, dtype = _check_shape(shape), float_dtype(dtype)
+        shape = _check_shape(shape)
         std = math.sqrt(self.weight_variance(*shape))
-        check_fits(f"weights of {self}", std, dtype)
-        return _RULES[self.name].draw(generator(rng), std, shape).astype(dtype, copy=False)
+        return draw(f"weights of {self}", _RULES[self.name].distribution, std, shape, rng, dtype, stream, workers)
 
-    def bias(self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+    def bias(self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32, *, stream: int = 0) -> np.ndarray:
         """The bias of a ``(fan_in, fan_out)`` layer, shape ``(fan_out,)``: zeros but for ``torch_linear``."""
         (fan_in, fan_out), dtype = _check_shape(shape), float_dtype(dtype)
-        variance = self.bias_variance(fan_in, fan_out)
-        if variance == 0.0:
+        std = math.sqrt(self.bias_variance(fan_in, fan_out))
+        if std == 0.0:
             return np.zeros(fan_out, dtype)
-        return _RULES[self.name].draw(generator(rng), math.sqrt(variance), fan_out).astype(dtype, copy=False)
+        return draw(f"biases of {self}", _RULES[self.name].distribution, std, fan_out, rng, dtype, stream)
 
 
 def initializer(name: str | Initializer, **options: float | str) -> Initializer:
@@ -188,20 +180,34 @@ def initializer(name: str | Initializer, **options: float | str) -> Initializer:
     return Initializer(name, options)
 
 
-def generator(rng: Rng) -> np.random.Generator:
-    """A Generator from a non-negative int seed, a SeedSequence or a Generator, which is returned as it is."""
-    if isinstance(rng, np.random.Generator):
+def draw(
+    what: str, distribution: str, std: float, shape, rng: Rng, dtype, stream: int = 0, workers: int = 1
+) -> np.ndarray:
+    """Numbers of this distribution and standard deviation; ValueError if they may leave the dtype's range."""
+    dtype = float_dtype(dtype)
+    if 16 * std > float(np.finfo(dtype).max):  # beyond 16 deviations a normal has a mass of 1e-57
+        raise ValueError(f"{what} have a standard deviation of {std:.3g}, which is too large for {dtype}")
+    numbers, values = key(rng), np.empty(shape, dtype)
+    flat, scale = values.reshape(-1), std * _UNIT[distribution]
+
+    def fill(first):
+        compiled.fill(flat[first : first + _SHARE], numbers, stream, distribution, scale, first)
+
+    if positive_int("workers", workers) == 1 or flat.size <= _SHARE:
+        compiled.fill(flat, numbers, stream, distribution, scale)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(fill, range(0, flat.size, _SHARE)))
+    return values
+
+
+def key(rng: Rng) -> np.ndarray:
+    """The four numbers, uint32, that a seed, SeedSequence or Generator gives; what is such an array is returned."""
+    if isinstance(rng, np.ndarray):
         return rng
-    return np.random.default_rng(_seed_sequence(rng, "an integer, a numpy.random.SeedSequence or Generator"))
-
-
-def layer_seed(seed: Seed, *key: int) -> np.random.SeedSequence:
-    """The seed of one layer: ``layer_seed(seed, l)`` is ``SeedSequence(seed).spawn(...)[l]``.
-
-    A longer key goes on to that child's children. Unlike ``spawn`` this leaves a given SeedSequence as it is.
-    """
-    root = _seed_sequence(seed)
-    return np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key), pool_size=root.pool_size)
+    if isinstance(rng, np.random.Generator):
+        return rng.integers(2**32, size=4, dtype=np.uint32)
+    return _seed_sequence(rng, "an integer, a numpy.random.SeedSequence or Generator").generate_state(4)
 
 
 def check_seed(seed: Seed) -> Seed:
@@ -214,15 +220,9 @@ def check_distinct(seeds: Sequence[Seed]) -> None:
     """ValueError if two of the seeds give the same stream: the second adds nothing but false certainty."""
     streams = set()
     for count, seed in enumerate(seeds, start=1):
-        streams.add(_seed_sequence(seed).generate_state(4).tobytes())
+        streams.add(key(check_seed(seed)).tobytes())
         if len(streams) < count:
             raise ValueError(f"seeds must differ, but {' '.join(repr(seed).split())} is there twice")
-
-
-def check_fits(what: str, std: float, dtype: np.dtype) -> None:
-    """ValueError if numbers of this standard deviation may leave the dtype's range."""
-    if 16 * std > float(np.finfo(dtype).max):  # beyond 16 deviations a normal has a mass of 1e-57
-        raise ValueError(f"{what} have a standard deviation of {std:.3g}, which is too large for {dtype}")
 
 
 def _seed_sequence(seed, allowed="an integer or a numpy.random.SeedSequence"):

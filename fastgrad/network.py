@@ -22,7 +22,7 @@ class MLP:
     activation : str or Activation
     init : str or Initializer
     seed : int or SeedSequence
-        Layer l is drawn from a stream made from (seed, l) alone; float32 and float64 draw the same network.
+        A weight depends on the seed, its layer and its place in it alone; float32 and float64 draw the same network.
     dtype : {"float32", "float64"}
     loss : {"cross_entropy", "mse"}
         Softmax cross-entropy on integer labels, or mean squared error over batch and outputs.
@@ -83,25 +83,22 @@ class MLP:
     @cached_property
     def weights(self) -> list[np.ndarray]:
         """One ``(fan_in, fan_out)`` array per layer, input to output."""
+        key = initializers.key(self.seed)
         return [
-            self.initializer.weight(shape, initializers.layer_seed(self.seed, layer), self.dtype)
+            self.initializer.weight(shape, key, self.dtype, stream=2 * layer)
             for layer, shape in enumerate(pairwise(self.sizes))
         ]
 
     @cached_property
     def biases(self) -> list[np.ndarray]:
         """One ``(fan_out,)`` array per layer, from streams of their own: biases do not change the weights."""
-        return [
-            self._bias(shape, initializers.layer_seed(self.seed, layer, 0))
-            for layer, shape in enumerate(pairwise(self.sizes))
-        ]
+        key = initializers.key(self.seed)
+        return [self._bias(shape, key, 2 * layer + 1) for layer, shape in enumerate(pairwise(self.sizes))]
 
-    def _bias(self, shape, seed):
+    def _bias(self, shape, key, stream):
         if self.bias_std is None:
-            return self.initializer.bias(shape, seed, self.dtype)
-        initializers.check_fits("biases", self.bias_std, self.dtype)
-        draw = initializers.generator(seed).normal(0.0, self.bias_std, shape[1])
-        return draw.astype(self.dtype, copy=False)
+            return self.initializer.bias(shape, key, self.dtype, stream=stream)
+        return initializers.draw("biases", "normal", self.bias_std, shape[1], key, self.dtype, stream)
 
     def __repr__(self) -> str:
         return (

@@ -159,7 +159,8 @@ def print_report(report: Report, console) -> None:
         section("Verdicts", Text("\n".join(lines)))
     if report.remedies:
         groups = {phi: [row[:-1] for row in rows] for phi, rows in _remedy_rows(report.remedies).items()}
-        section("Remedies of the deepest networks that are not healthy", _rich_table(REMEDY_COLUMNS[:-1], groups))
+        title = "Remedies of the deepest networks that are not healthy, with the decades of delta they lose"
+        section(title, _rich_table(REMEDY_COLUMNS[:-1], groups))
     if report.speed:
         rows = [_speed_row(row) for row in report.speed]
         section("Speed of the activations' values, one thread", _rich_table(SPEED_COLUMNS, {"": rows}))
@@ -257,7 +258,7 @@ def _evidence_row(result):
     return result.cell.init_label, str(result.cell.depth), result.verdict, share, result.evidence
 
 
-REMEDY_COLUMNS = ("network", "depth", "decades lost", "remedy", "then lost", "by theory", "other cures")
+REMEDY_COLUMNS = ("network", "depth", "lost", "remedy", "then lost", "by theory", "other cures")
 
 
 def _remedy_rows(remedies):

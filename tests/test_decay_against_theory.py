@@ -110,12 +110,13 @@ def autotrainer(log10_weight_gradient, accuracy=0.1):
 def test_weight_gradients_are_blind_to_the_scale_of_relu_networks():
     """Without biases, depth 30: one profile of dL/dW for Xavier and He; delta loses 4.4 decades or none.
 
-    The targets are large, so that the output's delta is the same in both.
+    The targets are large, so that the output's delta is the same in both; float64, so that no unit rounds to the other
+    side of 0 in one of them.
     """
     X = np.random.default_rng(0).standard_normal((16, WIDTH))
     y = 1e6 * np.random.default_rng(1).standard_normal((16, CLASSES))
     xavier, he = (
-        decay.measure("relu", init, 30, WIDTH, X, y, seeds=range(10), loss="mse")
+        decay.measure("relu", init, 30, WIDTH, X, y, seeds=range(10), loss="mse", dtype="float64")
         for init in ("xavier_normal", "he_normal")
     )
     profiles = [m.log10_weight_gradient[:-1] - m.log10_weight_gradient[-2] for m in (xavier, he)]

@@ -8,7 +8,7 @@ import pytest
 from checks_network import DISTRIBUTION, SECOND, SHAPE, VARIANCE, initial_weights
 
 from fastgrad import initializers
-from fastgrad.initializers import INITIALIZERS, initializer, layer_seed
+from fastgrad.initializers import INITIALIZERS, initializer
 
 
 def test_the_table_covers_the_registry():
@@ -80,28 +80,18 @@ def test_functions_are_the_records():
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
-def test_float32_is_float64_rounded_once(name):
-    single, double = (initializer(name).weight((20, 30), rng=5, dtype=t) for t in ("float32", "float64"))
-    assert np.array_equal(single, double.astype(np.float32))
+def test_float32_is_float64_but_for_its_rounding(name):
+    single, double = (initializer(name).weight((200, 300), rng=5, dtype=t) for t in ("float32", "float64"))
+    assert (np.abs(single - double) <= 6 * np.spacing(np.abs(double).astype(np.float32))).all()
 
 
 def test_seed_sequence_and_generator():
     by_seed = initializers.he_normal((4, 5), rng=11)
     assert np.array_equal(by_seed, initializers.he_normal((4, 5), rng=np.random.SeedSequence(11)))
     generator = np.random.default_rng(11)
-    assert np.array_equal(by_seed, initializers.he_normal((4, 5), rng=generator))
-    assert not np.array_equal(by_seed, initializers.he_normal((4, 5), rng=generator))  # it has moved on
-
-
-def test_layer_seeds_are_the_spawned_ones_and_leave_the_parent_alone():
-    parent = np.random.SeedSequence(3)
-    mine = [layer_seed(parent, layer).generate_state(4) for layer in range(3)]
-    spawned = [child.generate_state(4) for child in parent.spawn(3)]
-    assert np.array_equal(mine, spawned)
-    assert np.array_equal(layer_seed(3, 1).generate_state(4), spawned[1])
-    child = np.random.SeedSequence(3).spawn(2)[1]
-    grandchild = layer_seed(child, 2, 0).generate_state(4)
-    assert np.array_equal(grandchild, child.spawn(3)[2].spawn(1)[0].generate_state(4))
+    first = initializers.he_normal((4, 5), rng=generator)
+    assert np.array_equal(first, initializers.he_normal((4, 5), rng=np.random.default_rng(11)))
+    assert not np.array_equal(first, initializers.he_normal((4, 5), rng=generator))  # it has moved on
 
 
 def test_records_compare_hash_and_print():

@@ -163,20 +163,20 @@ def spread_in_place_of_the_standard_error(profiles, seeds):
 # Initializers.
 
 
-def one_stream_for_all_layers(seed, *key):
-    return np.random.SeedSequence(seed)
+honest_draw = initializers.draw
+
+
+def one_stream_for_all_layers(what, distribution, std, shape, rng, dtype, stream=0, workers=1):
+    return honest_draw(what, distribution, std, shape, rng, dtype, workers=workers)
 
 
 def wrong_rule(name, **parts):
     return lambda patch: patch.setitem(initializers._RULES, name, initializers._RULES[name]._replace(**parts))
 
 
-def uniform_as_wide_as_its_deviation(rng, std, shape):
-    return rng.uniform(-std, std, shape)
-
-
-def truncated_without_its_correction(rng, std, shape):
-    return initializers._draw_truncated(rng, std * initializers.TRUNCATED_STD, shape)
+def standard_deviation_of_one(distribution):
+    """As if the distribution's own standard deviation were 1: wrong but for the normal."""
+    return lambda patch: patch.setitem(initializers._UNIT, distribution, 1.0)
 
 
 # Theory.
@@ -266,7 +266,7 @@ SABOTEURS = {
         setting(measurement, "summarise", spread_in_place_of_the_standard_error),
         checks.means_over_seeds,
     ),
-    "one stream": (setting(initializers, "layer_seed", one_stream_for_all_layers), checks.layers_differ),
+    "one stream": (setting(initializers, "draw", one_stream_for_all_layers), checks.layers_differ),
     "He without the 2": (
         wrong_rule("he_normal", variance=lambda fan_in, fan_out, negative_slope, mode: 1 / fan_in),
         partial(checks.initial_weights, "he_normal", "float64"),
@@ -280,11 +280,11 @@ SABOTEURS = {
         partial(checks.initial_weights, "xavier_normal", "float64"),
     ),
     "narrow uniform": (
-        wrong_rule("xavier_uniform", draw=uniform_as_wide_as_its_deviation),
+        standard_deviation_of_one("uniform"),
         partial(checks.initial_weights, "xavier_uniform", "float64"),
     ),
     "truncated, uncorrected": (
-        wrong_rule("lecun_normal", draw=truncated_without_its_correction),
+        standard_deviation_of_one("truncated"),
         partial(checks.initial_weights, "lecun_normal", "float64"),
     ),
     "chi without the square": (

@@ -8,7 +8,7 @@ import os
 
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 import numpy as np
 
@@ -75,6 +75,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         fg_two_f32 both[5]
         int (*network)(const fg_kernels_f32 *, fg_network *) noexcept nogil
         size_t (*train)(const fg_kernels_f32 *, fg_training *) noexcept nogil
+        void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, float *) noexcept nogil
         size_t width
     ctypedef struct fg_kernels_f64:
         fg_one_f64 value[5]
@@ -82,8 +83,10 @@ cdef extern from "fastgrad/kernels.h" nogil:
         fg_two_f64 both[5]
         int (*network)(const fg_kernels_f64 *, fg_network *) noexcept nogil
         size_t (*train)(const fg_kernels_f64 *, fg_training *) noexcept nogil
+        void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, double *) noexcept nogil
         size_t width
     const size_t FG_PANEL, FG_PANEL_NUMBERS
+    const int FG_DRAWN
     ctypedef struct fg_set:
         const char *name
         const fg_kernels_f32 *f32
@@ -392,6 +395,29 @@ cdef size_t _lay_out(fg_network *net, char *start, size_t item, size_t width):
 cdef inline size_t _lines(size_t size):
     """``size`` bytes rounded up to cache lines."""
     return (size + 63) // 64 * 64
+
+
+DISTRIBUTIONS = ("uniform", "normal", "truncated")
+DRAWN = FG_DRAWN
+
+
+def fill(cnp.ndarray out, const uint32_t[::1] key, uint32_t stream, distribution, double scale, uint64_t first=0,
+         cpu=CPU):
+    """Write to ``out`` the numbers ``first``, ``first + 1``, ... of a key's stream, times ``scale``, without the GIL.
+
+    Nothing is checked: ``out`` is a C-contiguous array, float32 or float64, ``key`` has four numbers, ``first`` is a
+    multiple of ``DRAWN``. ``"uniform"`` is on (-1, 1), ``"normal"`` has variance 1, and so has ``"truncated"`` before
+    it is cut off at +-2.
+    """
+    cdef const fg_set *chosen = _set_of(cpu)
+    cdef int number = DISTRIBUTIONS.index(distribution)
+    cdef size_t count = out.size
+    cdef bint single = cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT
+    with nogil:
+        if single:
+            chosen.f32.fill(&key[0], stream, number, scale, first, count, <float *>out.data)
+        else:
+            chosen.f64.fill(&key[0], stream, number, scale, first, count, <double *>out.data)
 
 
 def runtime() -> dict:

@@ -11,6 +11,7 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #include "formulas_f32.h"
 #include "network.h"
 #include "training.h"
+#include "random.h"
 #include "loops.h"
 #include "undefine.h"
 
@@ -22,6 +23,7 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #include "formulas_f64.h"
 #include "network.h"
 #include "training.h"
+#include "random.h"
 #include "loops.h"
 #include "undefine.h"
 

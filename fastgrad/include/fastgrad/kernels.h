@@ -17,6 +17,7 @@
              multiply-add they say so, so every compiler computes the same bits. */
 
 enum { FG_SIGMOID, FG_TANH, FG_RELU, FG_LEAKY_RELU, FG_ELU, FG_ACTIVATIONS };
+enum { FG_UNIFORM, FG_NORMAL, FG_TRUNCATED };
 
 /* One pass through a network (network.h): what goes in, room to work in, what comes out. Pointers to void are to float
    or double, as the pass is. */
@@ -72,6 +73,8 @@ typedef struct {
         fg_one_##TYPE exponential;          /* exp of arguments at most 0: the roof of the others */ \
         int (*network)(const struct fg_kernels_##TYPE *, fg_network *); /* network.h */             \
         size_t (*train)(const struct fg_kernels_##TYPE *, fg_training *); /* training.h */          \
+        /* numbers of a key, stream, distribution and scale: random.h */                            \
+        void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, SCALAR *);          \
         size_t width;                       /* numbers in a vector */                               \
     } fg_kernels_##TYPE;
 FG_TABLE(float, f32)
@@ -95,6 +98,12 @@ typedef struct {
 #define FG_INLINE static inline
 #define FG_UNROLL
 #define FG_PREFETCH(p) (void)(p)
+#endif
+
+#ifdef _MSC_VER
+#define FG_RESTRICT __restrict
+#else
+#define FG_RESTRICT __restrict__
 #endif
 
 /* The types' tables are named per set; the rest of the text says FG(name). */

@@ -81,6 +81,7 @@ static const FG_TABLE_TYPE FG(table) = {
     FG(exponential),
     FG(network),
     FG(train),
+    FG(fill),
     FG_WIDTH,
 };
 
