@@ -17,7 +17,7 @@ from fastgrad.network import MLP
 from fastgrad.optimizers import OPTIMIZERS, Optimizer
 
 LINE = 64  # bytes
-ORDER, SPLIT = 1, 2  # what a stream is for: keys that no layer's weights or biases have
+ORDER, SPLIT = 1, 2  # what a stream of random numbers is for
 
 
 class Run(NamedTuple):
@@ -82,7 +82,7 @@ class Trainer:
         """The rows in the order in which this epoch takes them."""
         if not self.shuffle:
             return np.arange(len(self.X))
-        return initializers.generator(initializers.layer_seed(self.seed, epoch, ORDER)).permutation(len(self.X))
+        return permutation(len(self.X), self.seed, ORDER, epoch)
 
     def run(self, order: np.ndarray, rate: float, first: int = 0, last: int | None = None) -> Run:
         """Batches ``first`` to ``last`` (excluded) of this order of the rows, each followed by a step."""
@@ -131,6 +131,11 @@ class Trainer:
         for index, array in enumerate(self.kept):
             array[...] = state[f"kept_{index}"]
         self.steps = int(state["steps"])
+
+
+def permutation(rows: int, seed: initializers.Seed, *purpose: int) -> np.ndarray:
+    """The rows in an order that depends on the seed and the purpose alone."""
+    return np.random.default_rng([*initializers.key(seed), *purpose]).permutation(rows)
 
 
 def _room(trainer):

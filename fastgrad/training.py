@@ -21,7 +21,7 @@ from fastgrad.losses import SCALED, correct
 from fastgrad.monitor import GradientMonitor
 from fastgrad.network import MLP
 from fastgrad.optimizers import LEARNING_RATES, Optimizer
-from fastgrad.trainer import SPLIT, Run, Trainer
+from fastgrad.trainer import SPLIT, Run, Trainer, permutation
 
 CHUNK = 4e9  # floating-point operations between two looks for Ctrl-C: about a tenth of a second
 EVALUATED = 1024  # rows that go through the network at once where only its outputs are wanted
@@ -323,7 +323,7 @@ def split(net: MLP, X, y, wanted: dict, seed=0):
 
 def _mixed(loss, y, seed):
     """The rows in random order, those of a class side by side: every k-th of them is a fair share of each class."""
-    rows = initializers.generator(initializers.layer_seed(seed, 0, SPLIT)).permutation(len(y))
+    rows = permutation(len(y), seed, SPLIT)
     return rows if loss == "mse" else rows[np.argsort(y[rows], kind="stable")]
 
 

@@ -21,7 +21,7 @@ X, Y = (array[:400] for array in datasets.load("digits"))
 
 
 @pytest.mark.filterwarnings("ignore")  # ConvergenceWarning, and what the checks provoke
-@parametrize_with_checks([MLPClassifier(max_iter=60), MLPRegressor(max_iter=60)])
+@parametrize_with_checks([MLPClassifier(), MLPRegressor()])
 def test_estimator_checks(estimator, check):
     check(estimator)
 
