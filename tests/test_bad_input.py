@@ -15,7 +15,18 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import datasets, diagnosis, initializers, losses, measurement, study, theory
+from fastgrad import (
+    datasets,
+    diagnosis,
+    initializers,
+    losses,
+    measurement,
+    repair,
+    reproduction,
+    study,
+    theory,
+    trends,
+)
 from fastgrad.cli import commands
 
 X = np.random.default_rng(0).standard_normal((6, 4))
@@ -66,6 +77,10 @@ NAMES = {
     "datasets": datasets,
     "study": study,
     "measure": measurement.measure,
+    "fit": fastgrad.fit,
+    "trends": trends,
+    "repair": repair,
+    "reproduction": reproduction,
     "MLP": fastgrad.MLP,
     "net": net,
     "replaced": replaced,
@@ -295,6 +310,91 @@ CALLS = {
         ),
         ("fastgrad.sigmiod", AttributeError, "module 'fastgrad' has no attribute 'sigmiod'"),
     ],
+    "training": [
+        ("fit(net(), holding(np.nan), Y)", ValueError, "X must be finite in float32, but row 2 holds NaN or infinity"),
+        ("fit(net(loss='mse'), X, holding(np.nan)[:, :3])", ValueError, "y must be finite in float32, but row 2 holds"),
+        ("fit(net(), X, Y * 1.0)", TypeError, "y must hold integer labels for the cross-entropy, got dtype float64"),
+        (
+            "fit(net(), X, Y % 2, batch_size=2)",
+            ValueError,
+            "no training row has label 2, but the network has 3 outputs",
+        ),
+        ("fit(net(), X[:1], Y[:1])", ValueError, "batch_size must be at most the 1 training rows, got 32"),
+        ("fit(net(), X[:, :0], Y)", ValueError, "X must have shape (any, 4), got (6, 0)"),
+        ("fit(net(), X, Y, batch_size=7)", ValueError, "batch_size must be at most the 6 training rows, got 7"),
+        ("fit(net(), X, Y, learning_rate=-0.1)", ValueError, "learning_rate must be greater than 0, got -0.1"),
+        ("fit(net(), X, Y, learning_rate='fast')", TypeError, "learning_rate must be a real number, got 'fast'"),
+        ("fit(net(), X, Y, epochs=0)", ValueError, "epochs must be at least 1, got 0"),
+        ("fit(net(), X, Y, optimizer='adma')", ValueError, "unknown optimizer 'adma'; did you mean 'adam'?"),
+        ("fit(net(), X, Y, schedule='cosin')", ValueError, "unknown schedule 'cosin'; did you mean 'cosine'?"),
+        ("fit(net(), X, Y, schedule=lambda e: -1.0)", ValueError, "schedule(0) must be at least 0, got -1.0"),
+        ("fit(net(), X, Y, weight_decay=-1)", ValueError, "weight_decay must be at least 0, got -1"),
+        ("fit(net(), X, Y, validation=1.5)", ValueError, "validation must leave rows to train on, but hold out 1.5 of"),
+        (
+            "fit(net(), X, Y, validation=0.01)",
+            ValueError,
+            "validation=0.01 of 6 rows is 0: there must be a row on both",
+        ),
+        ("fit(net(), X, Y, test=(X,))", ValueError, "test must be a share of the rows or a pair (X, y), got 1 things"),
+        ("fit(net(), X, Y, test=(X, Y[:3]))", ValueError, "y must have shape (6,), one label per row of the batch"),
+        ("fit(net(), X, Y, patience=0)", ValueError, "patience must be at least 1, got 0"),
+        ("fit(net(), X, Y, seed=-1)", ValueError, "a seed must be at least 0, got -1"),
+        (
+            "fit(net(), X, Y, batch_size=6, monitor=3)",
+            TypeError,
+            "monitor must be a GradientMonitor, True or False, got",
+        ),
+        ("fit('net', X, Y)", TypeError, "net must be an MLP, got str"),
+        ("fastgrad.optimizer('sgd', momentum=0.9)", TypeError, "sgd takes no option, got momentum"),
+        ("fastgrad.optimizer('adam', beta_1=1.0)", ValueError, "beta_1 must be below 1, got 1.0"),
+        ("fastgrad.optimizer('adam', epsilon=0)", ValueError, "epsilon must be greater than 0, got 0"),
+        ("fastgrad.GradientMonitor(X)", TypeError, "X and y must be given together, got one of them"),
+        ("fastgrad.GradientMonitor(X, Y[:2])", ValueError, "X and y must have as many rows, got 6 and 2"),
+        ("fastgrad.GradientMonitor(every=0)", ValueError, "every must be at least 1, got 0"),
+        (
+            "fastgrad.GradientMonitor().measure(0, net())",
+            ValueError,
+            "there are no rows to measure on: give X and y to",
+        ),
+        (
+            "fastgrad.GradientMonitor(X, Y).measure(0, ([W], [B]))",
+            ValueError,
+            "the network does not say its activation",
+        ),
+        (
+            "fastgrad.GradientMonitor(X, Y).measure(0, 3)",
+            TypeError,
+            "network must be an MLP, (weights, biases) or a model",
+        ),
+        (
+            "fastgrad.GradientMonitor().feed(0, [])",
+            ValueError,
+            "weight_gradients must hold an array per layer, got none",
+        ),
+        (
+            "fastgrad.GradientMonitor().feed(0, [W], deltas=[X, X])",
+            ValueError,
+            "deltas must hold 1 arrays, one per layer",
+        ),
+        ("fastgrad.GradientMonitor().feed(0, [W], weight_decay=1)", ValueError, "weight_decay needs the weights: give"),
+        (
+            "fastgrad.GradientMonitor().feed(0, [W * np.nan])",
+            ValueError,
+            "weight_gradients of layer 1 must hold finite",
+        ),
+        ("trends.trend([1.0, np.nan])", ValueError, "losses must be a list of finite numbers, none below 0"),
+        (
+            "trends.trend([1.0, 0.5], plateau=0.5)",
+            ValueError,
+            "plateau and slow must be 0 < plateau < slow < 1, got 0.5",
+        ),
+        (
+            "repair.repair(net(), X, Y, checkpoint='run')",
+            ValueError,
+            "repair trains several networks: checkpoint must be",
+        ),
+        ("reproduction.reproduce(['chy'])", ValueError, "unknown experiment 'chy'; did you mean 'chi'?"),
+    ],
 }
 ROWS = [row for rows in CALLS.values() for row in rows]
 
@@ -316,6 +416,18 @@ COMMANDS = {
     "decay --dpeth 3": "No such option '--dpeth'",
     "decay tanh": "Got unexpected extra argument (tanh)",
     "run --workers 0": "Invalid value for '--workers': 0",
+    "train --activation rleu": "unknown activation 'rleu'; did you mean 'relu'?",
+    "train --data minst5000": "unknown data set 'minst5000'; did you mean 'mnist5000'?",
+    "train --batch 5000": "batch_size must be at most the 1438 training rows, got 5000",
+    "train --learning-rate -1": "learning_rate must be greater than 0, got -1.0",
+    "train --epochs 0": "Invalid value for '--epochs': 0 is not in the range x>=1",
+    "train --optimizer adma": "unknown optimizer 'adma'; did you mean 'adam'?",
+    "train --validation 0.9": "validation and test must leave rows to train on, but hold out 1.1 of them",
+    "train --repair --checkpoint run.npz": "--checkpoint keeps one run, but --repair trains several",
+    "train --checkpoint /missing/run.npz": "--checkpoint: there is no folder /missing",
+    "reproduce chy": "unknown experiment 'chy'; did you mean 'chi'?",
+    "speed training --network 3": "--network must be DEPTH,WIDTH, such as 3,64, got '3'",
+    "speed training --peer keras": "unknown peer 'keras'",
     "rnu": "No such command 'rnu'",
 }
 

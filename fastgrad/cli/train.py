@@ -64,7 +64,9 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
             need_matplotlib()
             Path(out).mkdir(parents=True, exist_ok=True)
         if repairing and checkpoint:
-            raise ValueError("--checkpoint keeps one run, but --repair trains two")
+            raise ValueError("--checkpoint keeps one run, but --repair trains several")
+        if checkpoint and not Path(checkpoint).parent.is_dir():
+            raise ValueError(f"--checkpoint: there is no folder {Path(checkpoint).parent}")
         net, X, y = _network(datasets.load(data), activation, init, depth, width, seed, dtype, backend)
     options = {
         "epochs": epochs, "batch_size": batch, "optimizer": optimizer, "learning_rate": learning_rate,
