@@ -25,7 +25,7 @@ BUDGET = 0.03  # of the time that training takes
 EVERY = 500  # steps, in loops that this package does not run
 # What a reading and a step take: seconds beside their arithmetic, and operations per second. Readings come rarely, so
 # that they find nothing in the caches; both estimates are on the cautious side.
-READING, READING_SPEED, STEP, STEP_SPEED = 4e-4, 4e10, 1e-5, 1e11
+READING, READING_SPEED, STEP, STEP_SPEED = 5e-4, 2.5e10, 1e-5, 1e11
 
 
 @dataclass(frozen=True, eq=False)
