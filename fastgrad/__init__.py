@@ -91,11 +91,11 @@ def __getattr__(name):
         from importlib.metadata import version  # 30 ms
 
         return version("fastgrad")
-    if name in _LATER:
-        return getattr(import_module(f"fastgrad.{_LATER[name]}"), name)
-    if name in _MODULES:
-        return import_module(f"fastgrad.{name}")
-    raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
+    if name not in _LATER and name not in _MODULES:
+        raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
+    module = import_module(f"fastgrad.{_LATER.get(name, name)}")
+    found = globals()[name] = getattr(module, name) if name in _LATER else module  # asked for once: this costs 2 us
+    return found
 
 
 def __dir__():

@@ -78,7 +78,8 @@ def real_array(name: str, values, dtype=None) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if dtype is None:
-        dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
+        native = array.dtype.newbyteorder("=")
+        dtype = native if native in (np.float32, np.float64) else np.float64
     with np.errstate(over="ignore"):  # beyond float32 is inf, and the finiteness check names its row
         return np.asarray(array, dtype=dtype, order="C")
 

@@ -3,11 +3,14 @@
 # Design: - The forward pass keeps y and d = phi'(z), which share their exponential; backward is one multiplication,
 #           whatever the activation: no exponential, no cancellation, no branch on its name. z is not kept.
 #         - ``affine_*`` trust their arguments and are what network.py and decay.py run; ``dense_*`` check them.
+#         - With the compiled backend a layer is one call of C, whose look at the arrays costs a tenth of what the
+#           checks below cost; they are for whatever it does not take as it is.
 
 import numpy as np
 
 from fastgrad import activations, kernels
 from fastgrad._validation import matrix, real_array
+from fastgrad.kernels import compiled
 
 
 def affine_forward(x, weight, bias):
@@ -36,7 +39,7 @@ def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
         float32 or float64 are kept as given, other real types go to float64; mixed types give float64.
     activation : str or Activation
     backend : {"compiled", "numba", "numpy"}
-        What runs the activation.
+        What runs the layer: "numba" and "numpy" take NumPy's matrix product.
     out : (ndarray, ndarray), optional
         Where to put y and d, shape (batch, fan_out) and of the result's dtype.
 
@@ -55,6 +58,10 @@ def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
     ImportError
         If the backend is not installed.
     """
+    if backend == "compiled" and isinstance(activation, str):
+        found = compiled.dense_forward(x, weight, bias, activation, None, out)
+        if found is not None:
+            return found
     record = activations.activation(activation)
     x = matrix("x", x, (None, None))
     weight = matrix("weight", weight, (x.shape[1], None))
@@ -63,6 +70,11 @@ def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
         raise ValueError(f"bias must have shape ({weight.shape[1]},), got {bias.shape}")
     dtype = np.result_type(x, weight, bias)
     y, d = _outputs(out, (x.shape[0], weight.shape[1]), dtype)
+    if backend == "compiled":
+        x, weight, bias = (np.ascontiguousarray(array, dtype) for array in (x, weight, bias))
+        found = compiled.dense_forward(x, weight, bias, record.name, record.parameter, (y, d))
+        if found is not None:
+            return found
     np.matmul(x, weight, out=y)
     y += bias
     return record.value_and_derivative(y, out=(y, d), backend=backend)
@@ -98,7 +110,7 @@ def dense_backward(dy, d, x, weight, *, backend="compiled"):
     x : array_like, shape (batch, fan_in)
     weight : array_like, shape (fan_in, fan_out)
     backend : {"compiled", "numba", "numpy"}
-        Checked only: backward is one multiplication and two matrix products, NumPy's for every backend.
+        What runs the layer: "numba" and "numpy" take NumPy's matrix products.
 
     Returns
     -------
@@ -115,9 +127,15 @@ def dense_backward(dy, d, x, weight, *, backend="compiled"):
     ImportError
         If the backend is not installed.
     """
+    found = compiled.dense_backward(dy, d, x, weight) if backend == "compiled" else None
+    if found is not None:
+        return found
     kernels.get(backend)
     x = matrix("x", x, (None, None))
     weight = matrix("weight", weight, (x.shape[1], None))
     dy = matrix("dy", dy, (x.shape[0], weight.shape[1]))
     d = matrix("d", d, dy.shape)
-    return affine_backward(dy * d, x, weight)  # y = phi(z), d = phi'(z)
+    if backend == "compiled":
+        dtype = np.result_type(x, weight, dy, d)
+        found = compiled.dense_backward(*(np.ascontiguousarray(array, dtype) for array in (dy, d, x, weight)))
+    return found or affine_backward(dy * d, x, weight)  # y = phi(z), d = phi'(z)

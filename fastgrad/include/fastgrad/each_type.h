@@ -8,11 +8,14 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #define FG_SCALAR float
 #define FG_TABLE_TYPE fg_kernels_f32
 #include FG_SIMD
+#include "parts.h"
 #include "formulas_f32.h"
+#include "loops.h"
 #include "network.h"
 #include "training.h"
+#include "dense.h"
 #include "random.h"
-#include "loops.h"
+#include "table.h"
 #include "undefine.h"
 
 #define FG_BITS 64
@@ -20,11 +23,14 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #define FG_SCALAR double
 #define FG_TABLE_TYPE fg_kernels_f64
 #include FG_SIMD
+#include "parts.h"
 #include "formulas_f64.h"
+#include "loops.h"
 #include "network.h"
 #include "training.h"
+#include "dense.h"
 #include "random.h"
-#include "loops.h"
+#include "table.h"
 #include "undefine.h"
 
 #undef FG

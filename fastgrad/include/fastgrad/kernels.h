@@ -63,6 +63,13 @@ typedef struct {
     int64_t correct;
 } fg_training;
 
+/* One dense layer (dense.h): x (batch, fan_in), weight (fan_in, fan_out), bias (fan_out). */
+typedef struct {
+    size_t batch, fan_in, fan_out;
+    const void *x, *weight, *bias;
+    void *scratch;
+} fg_dense;
+
 #define FG_TABLE(SCALAR, TYPE)                                                                      \
     typedef void (*fg_one_##TYPE)(size_t, const SCALAR *, SCALAR, SCALAR *);                        \
     typedef void (*fg_two_##TYPE)(size_t, const SCALAR *, SCALAR, SCALAR *, SCALAR *);              \
@@ -75,6 +82,10 @@ typedef struct {
         size_t (*train)(const struct fg_kernels_##TYPE *, fg_training *); /* training.h */          \
         /* numbers of a key, stream, distribution and scale: random.h */                            \
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, SCALAR *);          \
+        /* layer, activation, parameter, y, d; layer, dy, d, dz, dx, dweight, dbias; numbers of scratch: dense.h */ \
+        void (*dense_forward)(const struct fg_kernels_##TYPE *, const fg_dense *, int, double, SCALAR *, SCALAR *); \
+        void (*dense_backward)(const fg_dense *, const SCALAR *, const SCALAR *, SCALAR *, SCALAR *, SCALAR *, SCALAR *); \
+        size_t (*dense_scratch)(size_t, size_t, size_t, int);                                       \
         size_t width;                       /* numbers in a vector */                               \
     } fg_kernels_##TYPE;
 FG_TABLE(float, f32)

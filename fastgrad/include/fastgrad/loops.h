@@ -5,29 +5,6 @@
            the first few elements are done apart, so that the stores to `out` fall on whole lines (ReLU: 0.110 -> 0.081
            ns per element). `in` is then aligned too if it lies as `out` does, which NumPy's large arrays do. */
 
-/* The first few lanes of a vector, the others 0. */
-FG_INLINE FG_REAL FG(load_part)(const FG_SCALAR *from, size_t part)
-{
-#ifdef FG_LOAD_PART
-    return FG_LOAD_PART(from, part);
-#else
-    FG_SCALAR rest[FG_WIDTH] = {0};
-    memcpy(rest, from, part * sizeof(FG_SCALAR));
-    return FG_LOAD(rest);
-#endif
-}
-
-FG_INLINE void FG(store_part)(FG_SCALAR *to, size_t part, FG_REAL a)
-{
-#ifdef FG_STORE_PART
-    FG_STORE_PART(to, part, a);
-#else
-    FG_SCALAR rest[FG_WIDTH];
-    FG_STORE(rest, a);
-    memcpy(to, rest, part * sizeof(FG_SCALAR));
-#endif
-}
-
 /* BODY sees the vector `z` and sets `y` (and `d`); STORE_ALL and STORE_PART write them. */
 #define FG_LOOP(NAME, SIGNATURE, STORE_PART, STORE_ALL, BODY)                              \
     static void FG(NAME) SIGNATURE                                                         \
@@ -73,17 +50,6 @@ FG_ACTIVATION(relu, (z))
 FG_ACTIVATION(leaky_relu, (z, parameter))
 FG_ACTIVATION(elu, (z, parameter))
 FG_LOOP(exponential, FG_ONE_OUT, FG_PART_ONE, FG_STORE_ONE, const FG_REAL y = FG(exp)(z);)
-
-static const FG_TABLE_TYPE FG(table) = {
-    {FG(sigmoid_value), FG(tanh_value), FG(relu_value), FG(leaky_relu_value), FG(elu_value)},
-    {FG(sigmoid_slope), FG(tanh_slope), FG(relu_slope), FG(leaky_relu_slope), FG(elu_slope)},
-    {FG(sigmoid_both), FG(tanh_both), FG(relu_both), FG(leaky_relu_both), FG(elu_both)},
-    FG(exponential),
-    FG(network),
-    FG(train),
-    FG(fill),
-    FG_WIDTH,
-};
 
 #undef FG_LOOP
 #undef FG_LONG
