@@ -98,11 +98,14 @@ class Repair:
         One between every two attempts.
     hopeless : Diagnosis or None
         That of the last attempt, if it is bad and nothing that was tried cures it.
+    interrupted : bool
+        Whether Ctrl-C ended it; what had been done is here.
     """
 
     attempts: tuple[Attempt, ...]
     changes: tuple[Change, ...] = ()
     hopeless: Diagnosis | None = None
+    interrupted: bool = False
 
     @property
     def final(self) -> Attempt:
@@ -164,13 +167,16 @@ def repair(net: MLP, X, y, *, learning_rate: float | None = None, before: Attemp
             change, network = Change(f"learning rate {rate:g}"), last.network
         else:
             rate = last.rate
-            diagnosis = diagnose_network(last.network, X, y)
-            if not diagnosis.cures:
-                return Repair(tuple(attempts), tuple(changes), diagnosis)
-            change, network = _best(last, diagnosis, X, y, options)
+            try:
+                diagnosis = diagnose_network(last.network, X, y)
+                if not diagnosis.cures:
+                    return Repair(tuple(attempts), tuple(changes), diagnosis)
+                change, network = _best(last, diagnosis, X, y, options)
+            except KeyboardInterrupt:
+                return Repair(tuple(attempts), tuple(changes), interrupted=True)
         changes.append(change)
         attempts.append(attempt(network, X, y, learning_rate=rate, **options))
-    return Repair(tuple(attempts), tuple(changes))
+    return Repair(tuple(attempts), tuple(changes), interrupted=attempts[-1].history.stopped == "interrupted")
 
 
 def _best(last, diagnosis, X, y, options):
@@ -185,6 +191,8 @@ def _best(last, diagnosis, X, y, options):
 def _trial(net, X, y, **options):
     """The loss after a few epochs."""
     history = fit(net, X, y, **options | {"epochs": TRIAL_EPOCHS, "monitor": False, "callback": None})
+    if history.stopped == "interrupted":
+        raise KeyboardInterrupt
     return math.inf if history.stopped == "diverged" else history.loss[-1]
 
 

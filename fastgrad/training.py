@@ -111,7 +111,7 @@ def fit(
     if not isinstance(net, MLP):
         raise TypeError(f"net must be an MLP, got {type(net).__name__}")
     rate = LEARNING_RATES[rule.name] if learning_rate is None else learning_rate
-    plan = Plan(
+    plan = _Plan(
         epochs=positive_int("epochs", epochs),
         rate=real_number("learning_rate", rate, above=0.0),
         schedule=schedule,
@@ -140,8 +140,8 @@ def fit(
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What of :func:`fit`'s arguments its loop over the epochs goes by."""
+class _Plan:
+    """What of ``fit``'s arguments its loop over the epochs goes by."""
 
     epochs: int
     rate: float
@@ -201,9 +201,10 @@ class _Session:
                     history.truncate(epoch)
                     del history.readings[seen:]
                     self.trainer.restore(state)
+                self.keep_best()
                 history.stopped = "interrupted"
                 history.reason = f"interrupted; the network is as it was after epoch {history.epochs}"
-        if plan.checkpoint is not None and history.epochs % plan.checkpoint_every:
+        if plan.checkpoint is not None and (history.epochs % plan.checkpoint_every or history.stopped == "interrupted"):
             self.save()
         if self.best is not None:
             self.trainer.restore(self.best)
@@ -233,12 +234,16 @@ class _Session:
             learning_rate=rate,
             seconds=seconds,
         )
-        if plan.patience is not None and self.best_epoch() == history.epochs:
-            self.best = self.trainer.state()
+        self.keep_best()
         if plan.checkpoint is not None and history.epochs % plan.checkpoint_every == 0:
             self.save()
         if plan.callback is not None:
             plan.callback(history)
+
+    def keep_best(self):
+        """With early stopping, keep the state if the last epoch was the best."""
+        if self.plan.patience is not None and self.history.epochs == self.best_epoch() > 0:
+            self.best = self.trainer.state()
 
     def best_epoch(self):
         """The epoch, from 1, after which no loss was better by more than ``min_delta``; 0 before the first."""
@@ -294,6 +299,7 @@ def split(net: MLP, X, y, wanted: dict, seed=0):
     """
     X = net.check_data(X)
     y = net.check_targets(y, len(X))
+    y = y.astype(np.int64) if net.loss == "cross_entropy" else y
     shares, held_out = {}, {}
     for name, value in wanted.items():
         if value is None:

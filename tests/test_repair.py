@@ -84,3 +84,14 @@ def test_the_report_says_what_was_found_and_done(repaired):
     ]
     assert tables[-1].groups[""][0][0] == "as it was"
     assert math.isclose(float(tables[-1].groups[""][0][2]), repaired.attempts[0].decades_lost, abs_tol=0.005)
+
+
+def test_ctrl_c_keeps_the_first_training(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    before = repair.attempt(net("sigmoid", "xavier_normal"), X, Y, **OPTIONS)
+    monkeypatch.setattr(repair, "diagnose_network", interrupted)
+    found = repair.repair(before.network, X, Y, before=before, **OPTIONS)
+    assert found.interrupted
+    assert found.attempts == (before,)

@@ -64,7 +64,7 @@ def test_ctrl_c_says_what_is_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(Trainer, "run", interrupted)
     result = run(*QUICK, "--checkpoint", tmp_path / "run.npz")
     assert result.exit_code == 130
-    assert "interrupted; the network is as it was after epoch" in result.stderr
+    assert "interrupted: the last network is as it was after epoch" in result.stderr
     assert "goes on from there" in result.stderr
 
 

@@ -206,3 +206,25 @@ def test_the_baseline_is_the_loss_of_constant_outputs():
     targets = RNG.standard_normal((50, 3))
     constant = np.tile(targets.mean(axis=0), (50, 1))
     assert abs(training.baseline("mse", targets) / fastgrad.losses.mse(constant, targets)[0] - 1) <= 1e-12
+
+
+def test_ctrl_c_after_the_best_epoch_keeps_it():
+    """Between an epoch's record and its callback nothing of it may be missing."""
+    network, reference = net(), net()
+
+    def stop(history):
+        if history.epochs == 3:
+            raise KeyboardInterrupt
+
+    history = fastgrad.fit(network, X, Y, epochs=9, patience=2, validation=0.2, callback=stop)
+    assert (history.stopped, history.epochs, history.best_epoch) == ("interrupted", 3, 3)
+    fastgrad.fit(reference, X, Y, epochs=3, validation=0.2)
+    assert np.array_equal(flat(network), flat(reference))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.uint64])
+def test_labels_of_any_integer_type(kind):
+    ours, reference = net(), net()
+    fastgrad.fit(ours, X, Y.astype(kind), epochs=1)
+    fastgrad.fit(reference, X, Y, epochs=1)
+    assert np.array_equal(flat(ours), flat(reference))

@@ -2,7 +2,7 @@
 
 import click
 
-from fastgrad.cli.shared import BAD_INPUT, INTERRUPTED, comparison_options, one_line, progress_bar, say, show_comparison
+from fastgrad.cli.shared import INTERRUPTED, comparison_options, one_line, progress_bar, say, show_comparison
 
 
 @click.command()
@@ -20,14 +20,12 @@ def detectors(typed, quick, form):
     """
     from fastgrad.bench import detection
 
-    with one_line(*BAD_INPUT):
-        grid = detection.cases(quick)
-        try:
-            with progress_bar() as progress:
-                outcomes = list(detection.run_benchmark(grid, progress))
-        except KeyboardInterrupt:
-            say("interrupted: nothing was judged, since a label needs all runs of its kind")
-            return INTERRUPTED
+    try:
+        with one_line(ImportError), progress_bar() as progress:
+            outcomes = list(detection.run_benchmark(detection.cases(quick), progress))
+    except KeyboardInterrupt:
+        say("interrupted: nothing was judged, since a label needs all runs of its kind")
+        return INTERRUPTED
     shown = detection.tables(outcomes), detection.verdicts(outcomes), detection.NOTE
     show_comparison(detection.to_rows(outcomes), shown, {}, typed, form)
     return 0

@@ -40,16 +40,17 @@ def reproduce(typed, names, out, form):
         if out is not None:
             need_matplotlib()
             Path(out).mkdir(parents=True, exist_ok=True)
-        found, experiments = [], registry.reproduce(names)
-        try:
-            with progress_bar() as progress:
-                for name in dict.fromkeys(names):
-                    progress(len(found), len(names), name)
-                    found.append(next(experiments))
-        except KeyboardInterrupt:
-            say(f"interrupted: {len(found)} of {len(names)} experiments were done")
-            if not found:
-                return INTERRUPTED
+        experiments = registry.reproduce(names)
+    found = []
+    try:
+        with one_line(ImportError), progress_bar() as progress:
+            for name in dict.fromkeys(names):
+                progress(len(found), len(names), name)
+                found.append(next(experiments))
+    except KeyboardInterrupt:
+        say(f"interrupted: {len(found)} of {len(names)} experiments were done")
+        if not found:
+            return INTERRUPTED
     shown = [registry.table(each) for each in found], registry.verdict(found), registry.NOTE
     rows = [asdict(each) | {"holds": each.holds} for each in found]
     for row, each in zip(rows, found, strict=True):

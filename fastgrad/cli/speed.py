@@ -172,7 +172,7 @@ def speed_training(typed, networks, peers, rounds, form):
         chosen = list(map(_pair, networks)) or training.FULL
         peers = [known("peer", peer, training.PEERS) for peer in peers] or training.installed()
     rows = []
-    with progress_bar() as progress, threadpool_limits(1), one_line(*BAD_INPUT):
+    with progress_bar() as progress, threadpool_limits(1), one_line(ImportError):
         for depth, width in chosen:
             rows += training.measure(depth, width, peers, rounds, progress)
     shown = [training.table(rows)], training.verdict(rows), training.NOTE

@@ -76,14 +76,14 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
     with one_line(*BAD_INPUT):
         with live_view(epochs) as callback:
             before = repair.attempt(net, X, y, checkpoint=checkpoint, callback=callback, **options)
-        found = repair.Repair((before,))
-        if repairing and before.verdict != "healthy" and before.history.stopped != "interrupted":
+        found = repair.Repair((before,), interrupted=before.history.stopped == "interrupted")
+        if repairing and not found.interrupted:
             with live_view(epochs) as callback:
                 found = repair.repair(net, X, y, before=before, callback=callback, **options)
     _show(found, typed, out, form)
-    if found.final.history.stopped == "interrupted":
+    if found.interrupted:
         kept = f"; {checkpoint} goes on from there" if checkpoint else ""
-        say(f"{found.final.history.reason}{kept}")
+        say(f"interrupted: the last network is as it was after epoch {found.final.history.epochs}{kept}")
         return INTERRUPTED
     return 0 if found.final.verdict == "healthy" else 1
 

@@ -30,6 +30,7 @@ def train(NetworkPass room, list weights, list biases, list dweights, list dbias
     run.rows, run.count = <const int64_t *>rows.data, rows.shape[0]
     run.batch_inputs, run.batch_targets = batch_X.data, batch_y.data
     run.optimizer, run.rate, run.weight_decay = optimizer, rate, weight_decay
+    run.options[0] = run.options[1] = run.options[2] = 0.0
     for index, value in enumerate(options):
         run.options[index] = value
     run.w, run.g, run.kept[0], run.kept[1] = parameters.data, gradient.data, NULL, NULL
