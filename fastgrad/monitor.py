@@ -18,6 +18,7 @@ from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.activations import activation as activation_record
 from fastgrad.decay import SATURATED_SHARE, SATURATING
 from fastgrad.diagnosis import Diagnosis, diagnose, judge
+from fastgrad.models import as_array, parameters_of
 from fastgrad.network import MLP
 
 WINDOW = 128  # rows
@@ -171,7 +172,7 @@ class GradientMonitor:
         Parameters
         ----------
         step : int
-        network : MLP, or (weights, biases), or what :func:`parameters_of` takes
+        network : MLP, or (weights, biases), or what :func:`fastgrad.models.parameters_of` takes
 
         Returns
         -------
@@ -312,60 +313,11 @@ class GradientMonitor:
         return np.average(np.array(saturated), axis=0, weights=counts), np.array(dead)
 
 
-def parameters_of(model):
-    """(weights, biases, activation or None) of a network of fully connected layers, from the input.
-
-    Takes a pair (weights, biases); an estimator with scikit-learn's ``coefs_`` and ``intercepts_``; a PyTorch module,
-    whose ``Linear`` layers are taken in the order in which they were made; a Keras model, whose layers with a
-    matrix and a vector are. Weights are ``(fan_in, fan_out)``.
-
-    Raises
-    ------
-    TypeError
-        If it is something else, or has no such layer.
-    """
-    if isinstance(model, tuple | list) and len(model) == 2:
-        weights, biases = ([_array(value) for value in listed(name, values)]
-                           for name, values in zip(("weights", "biases"), model, strict=True))  # fmt: skip
-        return weights, biases, None
-    if hasattr(model, "coefs_"):
-        name = {"logistic": "sigmoid", "identity": None}.get(model.activation, model.activation)
-        own = activation_record(name) if name else activation_record("leaky_relu", negative_slope=1.0)
-        weights, biases = list(model.coefs_), list(model.intercepts_)
-        if getattr(model, "out_activation_", "") == "logistic" and weights[-1].shape[1] == 1:
-            # one logistic output is a softmax beside an output that is always 0
-            weights[-1], biases[-1] = (np.stack([0 * a[..., 0], a[..., 0]], -1) for a in (weights[-1], biases[-1]))
-        return weights, biases, own
-    if hasattr(model, "named_modules"):
-        layers = [m for _, m in model.named_modules() if getattr(getattr(m, "weight", None), "ndim", 0) == 2]
-        weights = [_array(layer.weight).T for layer in layers]
-        biases = [np.zeros(w.shape[1], w.dtype) if m.bias is None else _array(m.bias)
-                  for w, m in zip(weights, layers, strict=True)]  # fmt: skip
-    elif hasattr(model, "layers"):
-        pairs = [layer.get_weights() for layer in model.layers]
-        pairs = [pair for pair in pairs if len(pair) == 2 and pair[0].ndim == 2]
-        weights, biases = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    else:
-        raise TypeError(
-            f"network must be an MLP, (weights, biases) or a model of known kind, got {type(model).__name__}"
-        )
-    if not weights:
-        raise TypeError(f"this {type(model).__name__} has no fully connected layer")
-    return weights, biases, None
-
-
-def _array(value):
-    """NumPy's view of an array of any library."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    return np.asarray(value)
-
-
 def _arrays(name, values, layers=None):
     """The arrays of a list with one per layer, None if it is None."""
     if values is None:
         return None
-    arrays = [_array(value) for value in listed(name, values)]
+    arrays = [as_array(value) for value in listed(name, values)]
     if layers is not None and len(arrays) != layers:
         raise ValueError(f"{name} must hold {layers} arrays, one per layer, got {len(arrays)}")
     if not arrays:

@@ -24,9 +24,10 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from fastgrad._errors import known
 from fastgrad._validation import positive_int, real_number
-from fastgrad.activations import ACTIVATIONS, Activation, activation
+from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Diagnosis, diagnose
 from fastgrad.initializers import initializer
+from fastgrad.models import SKLEARN_ACTIVATIONS
 from fastgrad.monitor import WINDOW
 from fastgrad.network import MLP
 from fastgrad.optimizers import optimizer
@@ -38,7 +39,6 @@ DIVERGED = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
 LOWEST_RATE = 1e-6  # where "adaptive" ends
-_ALIASES = {"logistic": Activation("sigmoid"), "identity": Activation("leaky_relu", 1.0)}
 
 _PARAMETERS = """
     Parameters
@@ -177,8 +177,8 @@ class _BaseMLP(BaseEstimator):
         if not sizes:
             raise ValueError("hidden_layer_sizes must hold a hidden layer at least, got ()")
         self._sizes = [positive_int("hidden_layer_sizes", size) for size in sizes]
-        if isinstance(self.activation, str) and self.activation not in _ALIASES:
-            known("activation", self.activation, (*ACTIVATIONS, *_ALIASES))
+        if isinstance(self.activation, str) and self.activation not in SKLEARN_ACTIVATIONS:
+            known("activation", self.activation, (*ACTIVATIONS, *SKLEARN_ACTIVATIONS))
         known("solver", self.solver, SOLVERS)
         known("learning_rate", self.learning_rate, RATES)
         for name in ("max_iter", "max_fun"):
@@ -204,7 +204,7 @@ class _BaseMLP(BaseEstimator):
         return optimizer("adam", beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)
 
     def _record(self):
-        return _ALIASES.get(self.activation) if self.activation in _ALIASES else activation(self.activation)
+        return SKLEARN_ACTIVATIONS[phi] if (phi := self.activation) in SKLEARN_ACTIVATIONS else activation(phi)
 
     def _rule(self):
         if self.init != "auto":

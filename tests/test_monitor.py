@@ -7,7 +7,8 @@ import pytest
 
 import fastgrad
 from fastgrad import datasets
-from fastgrad.monitor import BUDGET, GradientMonitor, parameters_of
+from fastgrad.models import parameters_of
+from fastgrad.monitor import BUDGET, GradientMonitor
 
 X, Y = (array[:200] for array in datasets.load("digits"))
 RNG = np.random.default_rng(0)

@@ -30,6 +30,7 @@ FLOW = (
         "study",
         "optimizers",
         "schedules",
+        "models",
         "monitor",
         "trends",
         "history",
