@@ -195,19 +195,22 @@ class MLP:
             raise ValueError("out must hold C-contiguous, writeable arrays")
         return dweights, dbiases
 
-    def gradient_profile(self, X, y):
+    def gradient_profile(self, X, y, *, recompute=False):
         """How delta and dL/dW change from layer to layer: a :class:`fastgrad.decay.GradientProfile`.
 
-        X, y and the errors are those of :meth:`loss_and_gradients`.
+        X, y and the errors are those of :meth:`loss_and_gradients`, ``recompute`` is that of
+        :func:`fastgrad.decay.profile`.
         """
         from fastgrad.decay import profile
 
-        return profile(self, X, y)
+        return profile(self, X, y, recompute=recompute)
 
-    def compiled_pass(self, X, y, *, measured=False, gradients=None, threshold=0.0):
+    def compiled_pass(self, X, y, *, measured=False, gradients=None, threshold=0.0, recompute=False):
         """Forward, loss and backward in one call: ``NetworkPass.run`` of ``kernels/compiled.pyx``."""
         compiled, labels, act = kernels.get("compiled"), self.loss == "cross_entropy", self.activation
-        room = compiled.NetworkPass(self.sizes, len(X), self.dtype, act.name, act.parameter, labels, threshold)
+        room = compiled.NetworkPass(
+            self.sizes, len(X), self.dtype, act.name, act.parameter, labels, threshold, recompute
+        )
         weights = [np.ascontiguousarray(weight) for weight in self.weights]
         biases = [np.ascontiguousarray(bias) for bias in self.biases]
         y = np.ascontiguousarray(y, np.int64 if labels else self.dtype)

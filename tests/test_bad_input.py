@@ -172,6 +172,11 @@ CALLS = {
         ("net().predict(X.astype(object))", TypeError, "X must hold real numbers, got dtype object"),
         ("net().predict(holding(np.nan))", ValueError, "X must be finite in float32, but row 2 holds NaN or infinity"),
         ("net().predict(holding(1e300))", ValueError, "X must be finite in float32, but row 2 holds NaN or infinity"),
+        (
+            'net(backend="numpy").gradient_profile(X, Y, recompute=True)',
+            ValueError,
+            "recompute needs the compiled backend",
+        ),
         ("net().loss_and_gradients(X, None)", TypeError, "y must be an array, got None"),
         ("net().loss_and_gradients(X, Y[:5])", ValueError, "y must have shape (6,), one label per row of the batch"),
         ("net().loss_and_gradients(X, Y[:, None])", ValueError, "one label per row of the batch, got (6, 1)"),

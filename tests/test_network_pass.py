@@ -49,7 +49,7 @@ def in_float64(net):
 
 def run(net, X, y, cpu, measured=False, gradients=False, threshold=0.0):
     act, labels = net.activation, net.loss == "cross_entropy"
-    room = compiled.NetworkPass(net.sizes, len(X), net.dtype, act.name, act.parameter, labels, threshold, cpu)
+    room = compiled.NetworkPass(net.sizes, len(X), net.dtype, act.name, act.parameter, labels, threshold, False, cpu)
     into = compiled.gradient_arrays(net.sizes, net.dtype) if gradients else None
     found = room.run(net.weights, net.biases, X, y, measured, into)
     return found and (*found, *(into or ((), ())))
@@ -158,6 +158,24 @@ def test_one_pass_object_serves_many_passes():
         assert loss == alone[0]
         for mine, theirs in zip((*into[0], *into[1]), (*alone[3], *alone[4]), strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 8, 9, 10, 30])
+def test_recomputed_layers_are_the_same_bits_in_less_memory(depth):
+    widths = [24 + 5 * (layer % 3) for layer in range(depth)]
+    net, X, y = made(40, [8, *widths, 10], "float32", "elu")
+    rooms = [compiled.NetworkPass(net.sizes, 40, net.dtype, "elu", 1.0, True, 0.0, again) for again in (False, True)]
+    arrays = [compiled.gradient_arrays(net.sizes, net.dtype) for _ in rooms]
+    kept, again = (
+        room.run(net.weights, net.biases, X, y, True, into) for room, into in zip(rooms, arrays, strict=True)
+    )
+    for mine, theirs in zip((*again, *arrays[1][0], *arrays[1][1]), (*kept, *arrays[0][0], *arrays[0][1]), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert depth < 30 or rooms[1].nbytes <= 0.7 * rooms[0].nbytes
+    net.backend = "compiled"
+    np.testing.assert_array_equal(
+        net.gradient_profile(X, y, recompute=True).log10_delta, net.gradient_profile(X, y).log10_delta
+    )
 
 
 def test_threads_get_the_same_bits():

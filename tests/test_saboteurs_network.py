@@ -117,13 +117,13 @@ def plain_backpropagation(a, k):
     return np.ldexp(a, k), 0
 
 
-def weight_gradient_reported_as_delta(net, X, y):
-    found = honest["profile"](net, X, y)
+def weight_gradient_reported_as_delta(net, X, y, **options):
+    found = honest["profile"](net, X, y, **options)
     return replace(found, log10_delta=found.log10_weight_gradient)
 
 
-def delta_one_layer_off(net, X, y):
-    found = honest["profile"](net, X, y)
+def delta_one_layer_off(net, X, y, **options):
+    found = honest["profile"](net, X, y, **options)
     return replace(found, log10_delta=np.roll(found.log10_delta, 1))
 
 

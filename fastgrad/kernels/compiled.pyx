@@ -8,6 +8,7 @@ import os
 
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.math cimport ceil, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 import numpy as np
@@ -31,6 +32,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         int cross_entropy
         const void *targets
         int measured
+        size_t block
         void **x
         void **d
         void *outputs
@@ -273,6 +275,9 @@ cdef class NetworkPass:
         Or else the mean squared error.
     threshold : float
         The derivative below which a number is saturated.
+    recompute : bool
+        Keep the inputs of every sqrt(layers)th layer only and run the layers between forward again: memory of
+        2 sqrt(layers) layers instead of all, for a third more time and the same bits.
     cpu : str
         The instruction set.
     """
@@ -283,8 +288,10 @@ cdef class NetworkPass:
     cdef void **table
     cdef object room, log_p
     cdef readonly object dtype
+    cdef readonly size_t nbytes  # of memory that the passes share
 
-    def __cinit__(self, sizes, size_t batch, dtype, name, parameter, bint cross_entropy, double threshold=0.0, cpu=CPU):
+    def __cinit__(self, sizes, size_t batch, dtype, name, parameter, bint cross_entropy, double threshold=0.0,
+                  bint recompute=False, cpu=CPU):
         cdef size_t layers = len(sizes) - 1, l, width, item
         self.dtype = dtype
         self.single = dtype == np.float32
@@ -304,7 +311,9 @@ cdef class NetworkPass:
         net.biases = <const void *const *>(self.table + 3 * layers)
         net.activation, net.parameter, net.threshold = _NUMBERS[name], parameter or 0.0, threshold
         net.cross_entropy = cross_entropy
-        self.room = _room(_lay_out(net, NULL, item, width))
+        net.block = <size_t>ceil(sqrt(<double>layers)) if recompute else 0
+        self.nbytes = _lay_out(net, NULL, item, width)
+        self.room = _room(self.nbytes)
         _lay_out(net, (<cnp.ndarray>self.room).data, item, width)
         self.log_p = np.empty(2 * batch * net.sizes[layers])
         net.log_p = <double *>(<cnp.ndarray>self.log_p).data
@@ -391,11 +400,17 @@ cdef size_t _lay_out(fg_network *net, char *start, size_t item, size_t width):
     for l in range(net.layers + 1):
         widest = max(widest, net.sizes[l])
     for l in range(net.layers):
+        if net.block and l % net.block and l >= net.block:  # every first layer of a block keeps its own
+            net.x[l] = net.x[l % net.block]
+            continue
         net.x[l] = start + at
-        at += _lines(net.sizes[l] * ld * item)
+        at += _lines((widest if net.block else net.sizes[l]) * ld * item)
     for l in range(net.layers - 1):
+        if net.block and l >= net.block:
+            net.d[l] = net.d[l % net.block]
+            continue
         net.d[l] = start + at
-        at += _lines(net.sizes[l + 1] * ld * item)
+        at += _lines((widest if net.block else net.sizes[l + 1]) * ld * item)
     net.outputs = start + at
     at += _lines(net.sizes[net.layers] * ld * item)
     net.delta = start + at

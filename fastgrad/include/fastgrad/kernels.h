@@ -32,6 +32,7 @@ typedef struct {
     const void *targets;         /* int64 labels, (batch,), or (batch, outputs) */
     int measured;                /* the sums below are wanted, and delta is rescaled where it must be */
 
+    size_t block;                           /* layers that are kept at a time; 0: all, and none shares x or d */
     void **x, **d;                          /* inputs of the layers, phi' of the hidden layers */
     void *outputs, *delta, *other, *scratch;
     double *log_p;                          /* twice (batch, outputs) */

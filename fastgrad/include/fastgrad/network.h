@@ -10,7 +10,9 @@
              by 2 vectors, and a packed right operand, were no faster.
            - A product fetches the next layer's weights meanwhile, a line for every other term: 100 layers of 512 units,
              batch 32, are measured in 41 instead of 56 ms.
-           - A block of rows meets its bias and activation while it is in cache. */
+           - A block of rows meets its bias and activation while it is in cache.
+           - Layers may share memory, so that only the inputs of every block of layers are kept and the block is run
+             forward again when backward comes to it: 2 sqrt(depth) layers in memory for a third more work. */
 
 #ifndef FG_PANEL
 #define FG_PANEL 24 /* rows at least that meet all their steps while they are in cache */
@@ -435,6 +437,16 @@ static int64_t FG(rescale)(fg_network *net, size_t l)
     return taken;
 }
 
+/* Layers `from` to `to` once more, whose x and d others have overwritten. Nothing is measured again. */
+static void FG(block_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size_t from, size_t to)
+{
+    const int measured = net->measured;
+    net->measured = 0;
+    for (size_t l = from; l < to; l++)
+        FG(layer_forward)(kernels, net, l);
+    net->measured = measured;
+}
+
 /* Forward, loss, backward. Returns 0, or 1 if the signal leaves the window in which plain numbers serve: the caller
    must then carry exponents forward as well. Measuring, delta is kept in the window by powers of two. */
 static int FG(network)(const FG_TABLE_TYPE *kernels, fg_network *net)
@@ -461,6 +473,8 @@ static int FG(network)(const FG_TABLE_TYPE *kernels, fg_network *net)
         const double squares = gram ? FG(gram_squares)(net, l) : FG(weight_gradient)(net, l);
         if (net->measured)
             net->gradient_squares[l] = squares;
+        if (l && net->block && l % net->block == 0)
+            FG(block_forward)(kernels, net, l - net->block, l);
         if (l)
             FG(layer_backward)(net, l);
     }
