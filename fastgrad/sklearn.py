@@ -162,6 +162,7 @@ class _BaseMLP(BaseEstimator):
         if not onward:
             self._begin(X, y)
         net = self._network()
+        X, y = net.check_data(X), net.check_targets(y, len(X))  # a network that goes on keeps its dtype
         if self.solver == "lbfgs":
             self._minimise(net, X, y)
         else:
@@ -258,26 +259,33 @@ class _BaseMLP(BaseEstimator):
             self._optimizer = _Memory(self.learning_rate_init)
         elif self._optimizer.kept:
             trainer.restore(self._optimizer.kept | {"parameters": trainer.parameters})
-        memory = self._optimizer
-        best = None
-        rows = np.arange(len(X))
+        best = self._epochs(trainer, validation, incremental)
+        if best is not None:
+            trainer.parameters[...] = best
+        self._optimizer.kept = {name: array for name, array in trainer.state().items() if name != "parameters"}
+        net.weights, net.biases = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+
+    def _epochs(self, trainer, validation, incremental):
+        """One epoch, or as many as it takes; with early stopping the parameters after the best, else None."""
+        memory, best, rows = self._optimizer, None, np.arange(len(trainer.X))
+        factor = self._scale(trainer.network) if self.solver == "sgd" else 1.0
         for iteration in range(1 if incremental else self.max_iter):
             if self.shuffle:
                 rows = shuffle(rows, random_state=self._random)
-            run = trainer.run(rows, memory.learning_rate * (scale if self.solver == "sgd" else 1.0))
+            try:
+                run = trainer.run(rows, memory.learning_rate * factor)
+            except KeyboardInterrupt:
+                warnings.warn("Training interrupted by user.", stacklevel=5)
+                break
             if not run.finite or not np.isfinite(trainer.parameters).all():
                 if best is None:
                     raise ValueError(DIVERGED)
                 self.validation_scores_.append(float("nan"))
-                warnings.warn(f"{DIVERGED} The weights are those of the best epoch.", ConvergenceWarning, stacklevel=4)
+                warnings.warn(f"{DIVERGED} The weights are those of the best epoch.", ConvergenceWarning, stacklevel=5)
                 break
-            self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + len(X)
-            self.loss_ = float(scale_of_loss(self._loss) * run.loss / len(X) + self._penalty(net, batch))
-            self.loss_curve_.append(self.loss_)
-            if self.verbose:
-                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-            if self._improved(net, validation):
-                best = trainer.parameters.copy() if self.early_stopping else None
+            self._record_epoch(trainer, run)
+            if self._improved(trainer.network, validation):
+                best = trainer.parameters.copy()
             if self.solver == "sgd" and self.learning_rate == "invscaling":
                 memory.learning_rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
             if self._no_improvement_count > self.n_iter_no_change and not self._slower():
@@ -287,12 +295,17 @@ class _BaseMLP(BaseEstimator):
                     f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                     "converged yet.",
                     ConvergenceWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
-        if best is not None:
-            trainer.parameters[...] = best
-        memory.kept = {name: array for name, array in trainer.state().items() if name != "parameters"}
-        net.weights, net.biases = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+        return best
+
+    def _record_epoch(self, trainer, run):
+        self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + len(trainer.X)
+        loss = scale_of_loss(self._loss) * run.loss / len(trainer.X)
+        self.loss_ = float(loss + self._penalty(trainer.network, trainer.batch_size))
+        self.loss_curve_.append(self.loss_)
+        if self.verbose:
+            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
 
     def _improved(self, net, validation):
         """Count epochs without enough progress; whether this one was the best."""

@@ -56,7 +56,8 @@ class Trainer:
 
     def __init__(self, network: MLP, X, y, optimizer: Optimizer, batch_size: int, weight_decay: float, shuffle, seed):
         self.network, self.optimizer = network, optimizer
-        self.X, self.y = np.ascontiguousarray(X), np.ascontiguousarray(y)
+        self.X = np.ascontiguousarray(X, network.dtype)  # what the compiled code takes it for
+        self.y = np.ascontiguousarray(y, np.int64 if network.loss == "cross_entropy" else network.dtype)
         self.batch_size, self.weight_decay, self.shuffle, self.seed = batch_size, weight_decay, shuffle, seed
         arrays = [*network.weights, *network.biases]
         ends = np.cumsum([_whole_lines(array.size, array.itemsize) for array in arrays])
@@ -94,8 +95,9 @@ class Trainer:
         layers, rule = len(self.network.weights), self.optimizer
         loss, right, samples, self.steps = compiled.train(
             room, self.views[:layers], self.views[layers:], self.gradient_views[:layers], self.gradient_views[layers:],
-            self.X, self.y, np.ascontiguousarray(rows), OPTIMIZERS.index(rule.name), list(rule.options.values()), rate,
-            self.weight_decay, self.parameters, self.gradient, self.kept, self.decaying, self.steps, batch_X, batch_y,
+            self.X, self.y, np.ascontiguousarray(rows, np.int64), OPTIMIZERS.index(rule.name),
+            list(rule.options.values()), rate, self.weight_decay, self.parameters, self.gradient, self.kept, self.decaying,
+            self.steps, batch_X, batch_y,
         )  # fmt: skip
         return Run(loss, right, samples, samples == len(rows))
 
@@ -144,7 +146,6 @@ def _room(trainer):
     compiled, act = kernels.get("compiled"), net.activation
     labels = net.loss == "cross_entropy"
     room = compiled.NetworkPass(net.sizes, batch, net.dtype, act.name, act.parameter, labels)
-    trainer.y = np.ascontiguousarray(trainer.y, np.int64 if labels else net.dtype)
     return compiled, room, np.empty((batch, net.sizes[0]), net.dtype), np.empty_like(trainer.y[:batch])
 
 

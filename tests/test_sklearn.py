@@ -164,3 +164,34 @@ def test_wrong_data():
         MLPClassifier().fit(np.where(X > 2, np.nan, X), Y)
     with pytest.raises(ValueError, match="non-finite parameter weights"):
         MLPRegressor(solver="sgd", learning_rate_init=1e8).fit(X, 1e3 * Y)
+
+
+def test_a_network_that_goes_on_keeps_its_dtype():
+    """float32 rows into a float64 network, and the other way round."""
+    for first, second in ((np.float32, np.float64), (np.float64, np.float32)):
+        model = MLPClassifier((8,), random_state=0, shuffle=False).partial_fit(
+            X.astype(first), Y, classes=np.arange(10)
+        )
+        model.partial_fit(X.astype(second), Y)
+        twin = MLPClassifier((8,), random_state=0, shuffle=False).partial_fit(X.astype(first), Y, classes=np.arange(10))
+        twin.partial_fit(X.astype(second).astype(first), Y)
+        assert model.coefs_[0].dtype == first
+        assert np.array_equal(model.coefs_[0], twin.coefs_[0])
+
+
+def test_ctrl_c_keeps_what_is_done(monkeypatch):
+    from fastgrad.trainer import Trainer
+
+    run, calls = Trainer.run, []
+
+    def interrupted(self, *arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return run(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "run", interrupted)
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        model = MLPClassifier((8,), random_state=0).fit(X, Y)
+    assert model.n_iter_ == 3
+    assert model.predict(X).shape == (400,)
