@@ -96,8 +96,8 @@ class Trainer:
         loss, right, samples, self.steps = compiled.train(
             room, self.views[:layers], self.views[layers:], self.gradient_views[:layers], self.gradient_views[layers:],
             self.X, self.y, np.ascontiguousarray(rows, np.int64), OPTIMIZERS.index(rule.name),
-            list(rule.options.values()), rate, self.weight_decay, self.parameters, self.gradient, self.kept, self.decaying,
-            self.steps, batch_X, batch_y,
+            list(rule.options.values()), rate, self.weight_decay, self.parameters, self.gradient, self.kept,
+            self.decaying, self.steps, batch_X, batch_y,
         )  # fmt: skip
         return Run(loss, right, samples, samples == len(rows))
 
