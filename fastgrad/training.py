@@ -130,10 +130,10 @@ def fit(
     _check_rows(net, *train, batch_size)
     monitor = _monitor(monitor, train)
     trainer = Trainer(net, *train, rule, batch_size, weight_decay, bool(shuffle), seed)
-    session = _Session(trainer, plan, held_out.get("validation"), monitor)
+    loop = _Loop(trainer, plan, held_out.get("validation"), monitor)
     if plan.checkpoint is not None:
-        session.open(_digest(*train, *held_out.values()), resume)
-    history = session.run()
+        loop.open(_digest(*train, *held_out.values()), resume)
+    history = loop.run()
     if "test" in held_out:
         history.test_loss, history.test_accuracy = evaluate(net, *held_out["test"])
     return history
@@ -153,7 +153,7 @@ class _Plan:
     callback: Callable[[TrainingHistory], object] | None
 
 
-class _Session:
+class _Loop:
     """The loop over the epochs: record, early stopping, checkpoints, and an orderly end."""
 
     def __init__(self, trainer, plan, validation, monitor):
