@@ -176,15 +176,14 @@ def _in_one_pass(network, X, y, threshold, recompute):
     weight_top = _checked_tops(*parameter_tops)
     units = np.array(network.sizes[1:])
     numbers = len(X) * units
-    with np.errstate(divide="ignore"):  # a delta of 0 is -inf
+    with np.errstate(divide="ignore"):  # a delta or weights of 0: -inf
         log10_signal = 0.5 * np.log10(signal / numbers)
         log10_delta = 0.5 * np.log10(delta / numbers) + exponents * _LOG10_2
         log10_weight_gradient = 0.5 * np.log10(gradient / (units * network.sizes[:-1])) + exponents * _LOG10_2
-        delta_top = np.log2(delta_top) + exponents
+        delta_top, weight_top = np.log2(delta_top) + exponents, np.log2(weight_top)
     saturated, dead = saturated[:-1] / numbers[:-1], dead[:-1] / units[:-1]
     zero_layers = [None, None]
     if delta_top.min() < FLOAT32_ZERO + 24:  # sums of less than 2^24 products: above it none has vanished
-        weight_top = np.log2(weight_top)
         zero_layers = [_zero_layer(delta_top, weight_top, limit) for limit in (FLOAT32_ZERO, FLOAT64_ZERO)]
     return log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
 

@@ -344,3 +344,13 @@ def test_slope_weights_are_those_of_least_squares(n):
     true = np.polyfit(np.arange(n), y, 1)[0]
     assert abs(decay.slope_weights(n) @ y / true - 1) <= 1e-10
     assert decay.slope_weights(1).tolist() == [0]
+
+
+def test_weights_of_nothing_but_0_are_no_warning():
+    net = MLP([4, 8, 8, 8, 3], "tanh", "normal", bias_std=0.5)
+    for weight in net.weights[:-1]:
+        weight[:] = 0
+    X, y = data(4, 3, 5)
+    profile = net.gradient_profile(X, y)
+    assert profile.log10_delta.tolist()[:-2] == [-math.inf, -math.inf]
+    assert profile.float32_zero_layer == 2

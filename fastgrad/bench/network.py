@@ -4,18 +4,25 @@
 #         - ``gradients`` are what training needs: the loss and every dL/dW and dL/db. ``profile`` is what a measurement
 #           needs: the root mean square of delta and of dL/dW of every layer, as its users would get it from autograd.
 #         - Everything runs on one thread: a study runs many networks side by side.
+#         - torch.compile takes minutes to compile a hundred layers, so it runs only where it is asked for.
+#         - scikit-learn has no public gradient of a network to time.
 
+import os
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
+from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgrad._errors import known
 from fastgrad._validation import positive_int
+from fastgrad.bench import peers
 from fastgrad.bench.peers import jax_on_one_thread
 from fastgrad.bench.timing import interleaved
+from fastgrad.kernels import compiled
 from fastgrad.network import MLP
 
 OPERATIONS = ("gradients", "profile")
@@ -23,6 +30,7 @@ OPERATIONS = ("gradients", "profile")
 FULL = ((10, 32, 32), (50, 64, 32), (100, 128, 64), (50, 256, 128), (20, 512, 256), (100, 512, 32))
 QUICK = FULL[:2]
 CLASSES = 10
+ROUNDS = 20_000  # of multiply-adds, half a millisecond
 AGREE = 1e-4  # relative difference of a gradient's norm from ours, float32 through a hundred layers
 
 
@@ -47,6 +55,10 @@ class NetworkRow:
         Of one pass.
     gflops : float
         10^9 floating-point operations of the three matrix products per layer, per second.
+    percent_of_peak : float
+        Of the multiply-adds that this processor does where they wait for nothing, measured in the same run.
+    megabytes : float or None
+        Memory that the first pass takes beyond weights and data, if it was measured.
     ratio : float
         Its time over ours: above 1, ours is faster.
     """
@@ -59,6 +71,8 @@ class NetworkRow:
     difference: float | None = None
     seconds: float | None = None
     gflops: float | None = None
+    percent_of_peak: float | None = None
+    megabytes: float | None = None
     ratio: float | None = None
 
 
@@ -83,7 +97,7 @@ def numpy(net, X, y, operation):
     return fastgrad(twin, X, y, operation)
 
 
-def torch(net, X, y, operation):
+def torch(net, X, y, operation, transform=lambda function: function):
     """PyTorch eager and its autograd."""
     import torch as th
 
@@ -93,6 +107,7 @@ def torch(net, X, y, operation):
     parameters = [tensor for pair in zip(weights, biases, strict=True) for tensor in pair]
     X, y = th.tensor(X), th.tensor(y)
 
+    @transform
     def forward():
         h, zs = X, []
         for weight, bias in zip(weights, biases, strict=True):
@@ -112,58 +127,155 @@ def torch(net, X, y, operation):
     return {"gradients": gradients, "profile": profile}[operation]
 
 
+def torch_compile(net, X, y, operation):
+    """torch.compile of the forward pass, and the backward pass that comes of it."""
+    import torch as th
+
+    th._dynamo.reset()
+    return torch(net, X, y, operation, th.compile)
+
+
 def jax(net, X, y, operation):
     """JAX, jitted, the layers unrolled."""
     jx = jax_on_one_thread()
-    parameters = [(jx.numpy.asarray(w), jx.numpy.asarray(b)) for w, b in zip(net.weights, net.biases, strict=True)]
-    X, y = jx.numpy.asarray(X), jx.numpy.asarray(y)
+    tanh, zeros = jx.numpy.tanh, jx.numpy.zeros
+    weights, biases = ([jx.numpy.asarray(a) for a in arrays] for arrays in (net.weights, net.biases))
+    probes = [zeros((len(X), len(bias))) for bias in biases]  # added to z: their gradients are the deltas
 
-    def loss(parameters, probes):
+    def outputs(weights, biases, probes):
         h = X
-        for (weight, bias), probe in zip(parameters, probes, strict=True):
+        for weight, bias, probe in zip(weights, biases, probes, strict=True):
             z = h @ weight + bias + probe
-            h = jx.numpy.tanh(z)
-        return -jx.nn.log_softmax(z)[jx.numpy.arange(len(y)), y].mean()
+            h = tanh(z)
+        return z
 
-    probes = [jx.numpy.zeros((len(X), len(bias))) for _, bias in parameters]  # whose gradients are the deltas
-
-    def profile(parameters):
-        of_parameters, deltas = jx.grad(loss, argnums=(0, 1))(parameters, probes)
-        squares = [a.__pow__(2).mean() for a in (*deltas, *(weight for weight, _ in of_parameters))]
-        return jx.numpy.log10(jx.numpy.stack(squares))[len(deltas) :] / 2
-
-    call = jx.jit(jx.grad(lambda parameters: loss(parameters, [0.0] * len(parameters))))
-    call = {"gradients": call, "profile": jx.jit(profile)}[operation]
-    return lambda: jx.block_until_ready(call(parameters))
+    call = _jax_gradients(jx, outputs, (weights, biases, probes), y, operation)
+    if operation == "profile":
+        return call
+    return lambda: list(zip(*call()[:2], strict=True))
 
 
-PEERS = {"numpy": numpy, "torch": torch, "jax": jax}
+def jax_scan(net, X, y, operation):
+    """JAX, jitted, one loop over the hidden layers, whose arrays are stacked; those between have to be square."""
+    jx = jax_on_one_thread()
+    tanh, zeros, stack = jx.numpy.tanh, jx.numpy.zeros, jx.numpy.stack
+    width, last = net.sizes[1], net.sizes[-1]
+
+    def stacked(arrays):
+        return jx.numpy.asarray(arrays[0]), stack(arrays[1:-1]), jx.numpy.asarray(arrays[-1])
+
+    probes = (zeros((len(X), width)), zeros((net.depth - 1, len(X), width)), zeros((len(X), last)))
+
+    def outputs(weights, biases, probes):
+        h = tanh(X @ weights[0] + biases[0] + probes[0])
+        layer = (lambda h, wbp: (tanh(h @ wbp[0] + wbp[1] + wbp[2]), None), h, (weights[1], biases[1], probes[1]))
+        return jx.lax.scan(*layer)[0] @ weights[2] + biases[2] + probes[2]
+
+    call = _jax_gradients(jx, outputs, (stacked(net.weights), stacked(net.biases), probes), y, operation)
+    if operation == "profile":
+        return call
+
+    def gradients():
+        (first, middle, last), (first_bias, middle_bias, last_bias) = call()[:2]
+        return [(first, first_bias), *zip(middle, middle_bias, strict=True), (last, last_bias)]
+
+    gradients.timed = call  # taking the stack apart is no part of the pass
+    return gradients
 
 
-def measure(case: Case, contestants: Iterable[str], rounds: int) -> list[NetworkRow]:
+def _jax_gradients(jx, outputs, arguments, y, operation):
+    """The jitted gradient of the loss with respect to the arguments, or the sizes of those of dL/dW."""
+
+    def loss(*arguments):
+        return -jx.nn.log_softmax(outputs(*arguments))[jx.numpy.arange(len(y)), y].mean()
+
+    if operation == "gradients":
+        weights, biases, probes = arguments
+        # NumPy's zeros are constants of the program and vanish from it
+        still = [np.zeros(probe.shape, np.float32) for probe in probes]
+        call = jx.jit(jx.grad(lambda weights, biases: loss(weights, biases, still), argnums=(0, 1)))
+        return lambda: jx.block_until_ready(call(weights, biases))
+
+    def profile(*arguments):
+        weights, _, deltas = jx.grad(loss, argnums=(0, 1, 2))(*arguments)
+        sizes = [(a**2).mean(axis=(-2, -1)) for a in (*weights, *deltas)]
+        flat = jx.numpy.concatenate([jx.numpy.atleast_1d(size) for size in sizes])
+        return jx.numpy.log10(flat) / 2
+
+    call = jx.jit(profile)
+    count = sum(1 if weight.ndim == 2 else len(weight) for weight in arguments[0])
+    return lambda: jx.block_until_ready(call(*arguments))[:count]
+
+
+PEERS = {"numpy": numpy, "torch": torch, "torch.compile": torch_compile, "jax": jax, "jax.scan": jax_scan}
+ONLY_IF_ASKED = ("torch.compile",)
+
+
+def installed() -> list[str]:
+    """The peers that can run here and do so unless others are asked for."""
+    return [name for name in PEERS if name not in ONLY_IF_ASKED and not peers.missing(name)]
+
+
+def measure(case: Case, contestants: Iterable[str], rounds: int, memory: bool = False) -> list[NetworkRow]:
     """Time one case in ours and in every one of these peers; ours first."""
-    net = MLP([case.width] * (case.depth + 1) + [CLASSES], "tanh", "xavier_normal", seed=0)
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((case.batch, case.width)).astype(np.float32)
-    y = rng.integers(0, CLASSES, case.batch)
-    calls = {"fastgrad": fastgrad(net, X, y, case.operation)}
-    calls |= {peer: PEERS[peer](net, X, y, case.operation) for peer in contestants}
+    calls = {"fastgrad": _call(case, "fastgrad")} | {peer: _call(case, peer) for peer in contestants}
     differences = _differences(case.operation, calls)
-    equal = {contestant: call for contestant, call in calls.items() if differences[contestant] <= AGREE}
-    seconds = interleaved(equal, rounds)
-    flops = 3 * 2 * case.batch * sum(weight.size for weight in net.weights)
+    equal = {name: getattr(call, "timed", call) for name, call in calls.items() if differences[name] <= AGREE}
+    seconds = interleaved(equal | {"peak": lambda: compiled.multiply_adds(ROUNDS)}, rounds)
+    peak = compiled.multiply_adds(ROUNDS) / seconds["peak"]
+    sizes = [case.width] * (case.depth + 1) + [CLASSES]
+    flops = 3 * 2 * case.batch * sum(m * n for m, n in pairwise(sizes))
     return [
         NetworkRow(
             *case,
             contestant,
             seconds=seconds[contestant],
             gflops=flops / seconds[contestant] / 1e9,
+            percent_of_peak=100 * flops / seconds[contestant] / peak,
+            megabytes=peak_megabytes(case, contestant) if memory else None,
             ratio=seconds[contestant] / seconds["fastgrad"],
         )
         if contestant in equal
         else NetworkRow(*case, contestant, difference=differences[contestant])
         for contestant in calls
     ]
+
+
+def _call(case, contestant):
+    """The pass of one contestant, on weights and data that all have alike."""
+    net = MLP([case.width] * (case.depth + 1) + [CLASSES], "tanh", "xavier_normal", seed=0)
+    _ = net.weights, net.biases  # drawn when first used, and no part of the pass
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((case.batch, case.width)).astype(np.float32)
+    y = rng.integers(0, CLASSES, case.batch)
+    return {"fastgrad": fastgrad, **PEERS}[contestant](net, X, y, case.operation)
+
+
+def peak_megabytes(case: Case, contestant: str) -> float:
+    """By how many MB the first pass of this contestant raises the most memory that a fresh process has held."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_memory_of, case, contestant).result()
+
+
+def _memory_of(case, contestant):
+    _call(case._replace(depth=2, width=8, batch=4), contestant)()  # load and start the library
+    call = _call(case, contestant)
+    room = np.ones(_high_water() - _resident() + 2**20, np.uint8)  # what is free below the high-water mark
+    before = _high_water()
+    call()
+    del room
+    return max(_high_water() - before, 0) / 1e6
+
+
+def _high_water():
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _differences(operation: str, calls: dict[str, Callable]) -> dict[str, float]:

@@ -176,25 +176,25 @@ def jax_on_one_thread():
 
 
 PEERS = {"numpy": numpy, "numexpr": numexpr, "torch": torch, "torch.compile": torch_compile, "jax": jax}
-_PACKAGES = {"torch.compile": "torch"}
+_PACKAGES = {"torch.compile": "torch", "jax.scan": "jax"}
 
 
 def installed() -> list[str]:
     """The peers that can run here."""
-    return [name for name in PEERS if _missing(name) is None]
+    return [name for name in PEERS if missing(name) is None]
 
 
-def check(names: Iterable[str]) -> list[str]:
+def check(names: Iterable[str], known_ones: Iterable[str] = PEERS) -> list[str]:
     """The names, each once; ValueError for an unknown peer, ImportError for one that cannot run here."""
     names = list(dict.fromkeys(names))
     for name in names:
-        missing = _missing(known("peer", name, PEERS))
-        if missing:
-            raise ImportError(f"peer {name!r} is not available: {missing}")
+        lacks = missing(known("peer", name, known_ones))
+        if lacks:
+            raise ImportError(f"peer {name!r} is not available: {lacks}")
     return names
 
 
-def _missing(name):
+def missing(name: str) -> str | None:
     """What this peer lacks, or None."""
     package = _PACKAGES.get(name, name)
     if importlib.util.find_spec(package) is None:

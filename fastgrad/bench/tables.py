@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from fastgrad.bench.activations import SpeedRow
 from fastgrad.bench.audit import INFINITY_BITS
 from fastgrad.bench.network import NetworkRow
+from fastgrad.bench.parts import PartRow
 from fastgrad.bench.tally import Tally
 
 
@@ -149,16 +150,7 @@ def _times(row):
 
 def speed_verdict(rows: Sequence[SpeedRow]) -> list[str]:
     """In how many comparisons ours is slower, and every result that differs from ours."""
-    compared = [row for row in rows if row.contestant != "fastgrad" and row.difference is None]
-    slower = [row for row in compared if row.ratio < 1]
-    lines = [f"Ours is slower in {len(slower)} of {len(compared)} comparisons."] if compared else []
-    for row in rows:
-        if row.difference is not None:
-            what = f"{row.operation} of {row.activation} ({row.dtype}, {row.size:,})"
-            lines.append(
-                f"{row.contestant} differs: its {what} is off by {_relative(row.difference)}; it was not timed."
-            )
-    return lines
+    return _verdict(rows, lambda row: f"{row.operation} of {row.activation} ({row.dtype}, {row.size:,})")
 
 
 def _relative(difference):
@@ -167,7 +159,8 @@ def _relative(difference):
 
 NETWORK_NOTE = (
     "us: ours, per pass. Peers: their time over ours; ! marks where ours is slower. GFLOP/s: of the three matrix "
-    "products per layer. tanh, Xavier weights, float32, one thread each. All took turns; the least sample counts."
+    "products per layer; peak: multiply-adds that wait for nothing. tanh, Xavier weights, float32, one thread each. "
+    "All took turns; the least sample counts."
 )
 
 
@@ -184,23 +177,70 @@ def network_tables(rows: Sequence[NetworkRow]) -> list[Table]:
             (*map(str, network), *_pass_cells(found["fastgrad"]), *(_times(found.get(peer)) for peer in peers))
             for network, found in body.items()
         ]
-        tables.append(Table(operation, ("depth", "width", "batch", "us", "GFLOP/s", *peers), {"": lines}))
-    return tables
+        tables.append(Table(operation, ("depth", "width", "batch", "us", "GFLOP/s", "% of peak", *peers), {"": lines}))
+    return [*tables, *_memory_tables(rows)]
 
 
 def _pass_cells(ours):
-    return _figure(ours.seconds * 1e6), _figure(ours.gflops)
+    return _figure(ours.seconds * 1e6), _figure(ours.gflops), f"{ours.percent_of_peak:.0f}"
+
+
+def _memory_tables(rows):
+    """MB of each contestant, where they were measured."""
+    names = list(dict.fromkeys(row.contestant for row in rows))
+    lines, columns = {}, ("depth", "width", "batch", "operation", *names)
+    for row in rows:
+        if row.megabytes is not None:
+            case = (str(row.depth), str(row.width), str(row.batch), row.operation)
+            lines.setdefault(case, dict.fromkeys(names, ""))[row.contestant] = _figure(row.megabytes)
+    body = [(*case, *cells.values()) for case, cells in lines.items()]
+    return [Table("memory of a pass, MB", columns, {"": body})] if body else []
 
 
 def network_verdict(rows: Sequence[NetworkRow]) -> list[str]:
     """In how many comparisons ours is slower, and every result that differs from ours."""
+    return _verdict(rows, lambda row: f"{row.operation} at depth {row.depth}, width {row.width}")
+
+
+PART_NOTE = (
+    "us: ours, per call. Peers: their time over ours; ! marks where ours is slower. float32, one thread each. All took "
+    "turns; the least sample counts."
+)
+
+
+def part_tables(rows: Sequence[PartRow]) -> list[Table]:
+    """A table for each operation: ours in figures, the peers relative to ours."""
+    tables = []
+    for operation in dict.fromkeys(row.operation for row in rows):
+        body = {}
+        for row in rows:
+            if row.operation == operation:
+                body.setdefault(row.shape, {})[row.contestant] = row
+        peers = list(dict.fromkeys(row.contestant for found in body.values() for row in found.values()))[1:]
+        lines = [
+            (" x ".join(map(str, shape)), *_part_cells(found["fastgrad"]), *(_times(found.get(peer)) for peer in peers))
+            for shape, found in body.items()
+        ]
+        tables.append(Table(operation, ("shape", "us", "ns each", *peers), {"": lines}))
+    return tables
+
+
+def _part_cells(ours):
+    return _figure(ours.seconds * 1e6), _figure(ours.seconds / ours.count * 1e9)
+
+
+def part_verdict(rows: Sequence[PartRow]) -> list[str]:
+    """In how many comparisons ours is slower, and every result that differs from ours."""
+    return _verdict(rows, lambda row: f"{row.operation} of {' x '.join(map(str, row.shape))}")
+
+
+def _verdict(rows, what):
     compared = [row for row in rows if row.contestant != "fastgrad" and row.difference is None]
     lines = [f"Ours is slower in {sum(row.ratio < 1 for row in compared)} of {len(compared)} comparisons."]
     for row in rows:
         if row.difference is not None:
-            what = f"{row.operation} at depth {row.depth}, width {row.width}"
-            lines.append(f"{row.contestant} differs: its {what} is off by {_relative(row.difference)}; not timed.")
-    return lines
+            lines.append(f"{row.contestant} differs: its {what(row)} is off by {_relative(row.difference)}; not timed.")
+    return lines if compared else lines[1:]
 
 
 def markdown(table: Table) -> str:

@@ -1,11 +1,11 @@
 """``fastgrad speed``."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
 
-from fastgrad._errors import known
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     BAD_INPUT,
@@ -75,15 +75,17 @@ def speed_activations(typed, names, operations, dtypes, sizes, contestants, roun
 @speed.command("network")
 @click.option("--network", "networks", multiple=True, metavar="DEPTH,WIDTH,BATCH", help="(10,32,32 to 100,512,32)")
 @click.option("--operation", "operations", multiple=True, help="gradients, profile (both).")
-@click.option("--peer", "contestants", multiple=True, help="numpy, torch, jax (installed).")
+@click.option("--peer", "contestants", multiple=True, help="numpy, torch, jax, jax.scan, torch.compile (installed).")
 @click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True, help="Samples of each.")
+@click.option("--memory", is_flag=True, help="Also the memory that a pass takes, in a process of its own (Linux).")
 @click.option("--quick", is_flag=True, help="The two smallest networks.")
 @comparison_options
 @click.pass_obj
-def speed_network(typed, networks, operations, contestants, rounds, quick, form):
+def speed_network(typed, networks, operations, contestants, rounds, memory, quick, form):
     """A whole network forward and backward against NumPy, PyTorch and JAX, as far as they are installed.
 
     Operations are gradients, as training needs them, and profile, the size of delta and dL/dW in every layer.
+    torch.compile runs only if it is asked for: it takes minutes to compile.
 
     \b
     Example:
@@ -94,12 +96,13 @@ def speed_network(typed, networks, operations, contestants, rounds, quick, form)
     from fastgrad.bench import network, peers, tables
 
     with one_line(*BAD_INPUT):
-        shapes = [_network(text) for text in networks] or (network.QUICK if quick else network.FULL)
+        shapes = [_whole_numbers("--network", text, network.FULL[1]) for text in networks] or (
+            network.QUICK if quick else network.FULL
+        )
         cases = network.cases(shapes, operations or network.OPERATIONS)
-        contestants = [known("peer", name, network.PEERS) for name in contestants]
-        contestants = peers.check(contestants) or [name for name in peers.installed() if name in network.PEERS]
+        contestants = peers.check(contestants, network.PEERS) or network.installed()
     with threadpool_limits(1, "blas"):
-        measured = _time(cases, contestants, rounds, network.measure)
+        measured = _time(cases, contestants, rounds, partial(network.measure, memory=memory))
     if measured:
         rows = [row for case in measured for row in case]
         shown = tables.network_tables(rows), tables.network_verdict(rows), tables.NETWORK_NOTE
@@ -107,13 +110,82 @@ def speed_network(typed, networks, operations, contestants, rounds, quick, form)
     return 0 if len(measured) == len(cases) else INTERRUPTED
 
 
-def _network(text):
-    """ "50,64,32" as (50, 64, 32)."""
+def _part_options(command):
+    for option in (
+        comparison_options,
+        click.option("--quick", is_flag=True, help="The two smallest shapes, few samples."),
+        click.option("--rounds", type=click.IntRange(min=1), default=30, show_default=True, help="Samples of each."),
+        click.option("--peer", "contestants", multiple=True, help="numpy, torch, jax (installed)."),
+        click.option("--shape", "shapes", multiple=True, help="One or more (a range of sizes)."),
+    ):
+        command = option(command)
+    return command
+
+
+@speed.command("dense")
+@click.option("--operation", "operations", multiple=True, help="forward, backward (both).")
+@_part_options
+@click.pass_obj
+def speed_dense(typed, operations, shapes, contestants, rounds, quick, form):
+    """One dense layer with tanh against NumPy and PyTorch, as far as they are installed.
+
+    Shapes are BATCH,FAN_IN,FAN_OUT. Ours gives the derivative with forward.
+
+    \b
+    Example:
+      fastgrad speed dense --shape 32,64,64
+    """
+    from fastgrad.bench import parts
+
+    return _speed_of_part("dense", parts.DENSE, typed, operations, shapes, contestants, rounds, quick, form)
+
+
+@speed.command("initializers")
+@click.option("--rule", "operations", multiple=True, help="he_normal, xavier_uniform (both).")
+@_part_options
+@click.pass_obj
+def speed_initializers(typed, operations, shapes, contestants, rounds, quick, form):
+    """Initial weights against NumPy's, PyTorch's and JAX's, as far as they are installed.
+
+    Shapes are FAN_IN,FAN_OUT.
+
+    \b
+    Example:
+      fastgrad speed initializers --rule he_normal --shape 512,512
+    """
+    from fastgrad.bench import parts
+
+    return _speed_of_part("initializers", parts.WEIGHTS, typed, operations, shapes, contestants, rounds, quick, form)
+
+
+def _speed_of_part(part, full, typed, operations, shapes, contestants, rounds, quick, form):
+    from threadpoolctl import threadpool_limits
+
+    from fastgrad.bench import parts, peers, tables
+
+    with one_line(*BAD_INPUT):
+        shapes = [_whole_numbers("--shape", text, full[0]) for text in shapes] or (full[:2] if quick else full)
+        cases = parts.cases(part, shapes, operations or parts.OPERATIONS[part])
+        known_ones = parts.PEERS[part]
+        contestants = peers.check(contestants, known_ones) or [name for name in known_ones if not peers.missing(name)]
+    with threadpool_limits(1, "blas"):
+        measured = _time(cases, contestants, min(rounds, 5) if quick else rounds, parts.measure)
+    if measured:
+        rows = [row for case in measured for row in case]
+        shown = tables.part_tables(rows), tables.part_verdict(rows), tables.PART_NOTE
+        show_comparison([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
+    return 0 if len(measured) == len(cases) else INTERRUPTED
+
+
+def _whole_numbers(option, text, like):
+    """ "50,64,32" as (50, 64, 32), as many as there are in ``like``."""
     try:
-        depth, width, batch = map(int, text.split(","))
+        numbers = tuple(map(int, text.split(",")))
     except ValueError:
-        raise ValueError(f"--network must be DEPTH,WIDTH,BATCH as in 50,64,32, got {text!r}") from None
-    return depth, width, batch
+        numbers = ()
+    if len(numbers) != len(like):
+        raise ValueError(f"{option} must be {len(like)} whole numbers as in {','.join(map(str, like))}, got {text!r}")
+    return numbers
 
 
 def _time(cases, contestants, rounds, measure):

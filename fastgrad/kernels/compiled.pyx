@@ -87,6 +87,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         void (*dense_forward)(const fg_kernels_f32 *, const fg_dense *, int, double, float *, float *) noexcept nogil
         void (*dense_backward)(const fg_dense *, const float *, const float *, float *, float *, float *, float *) noexcept nogil
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
+        double (*multiply_add)(size_t, float) noexcept nogil
         size_t width
     ctypedef struct fg_kernels_f64:
         fg_one_f64 value[5]
@@ -98,6 +99,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         void (*dense_forward)(const fg_kernels_f64 *, const fg_dense *, int, double, double *, double *) noexcept nogil
         void (*dense_backward)(const fg_dense *, const double *, const double *, double *, double *, double *, double *) noexcept nogil
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
+        double (*multiply_add)(size_t, double) noexcept nogil
         size_t width
     const size_t FG_PANEL, FG_PANEL_NUMBERS
     const int FG_DRAWN
@@ -564,6 +566,13 @@ def fill(cnp.ndarray out, const uint32_t[::1] key, uint32_t stream, distribution
             chosen.f32.fill(&key[0], stream, number, scale, first, count, <float *>out.data)
         else:
             chosen.f64.fill(&key[0], stream, number, scale, first, count, <double *>out.data)
+
+
+def multiply_adds(size_t rounds) -> int:
+    """Do this many rounds of float32 multiply-adds that wait for nothing; how many operations they were."""
+    with nogil:
+        active.f32.multiply_add(rounds, 1)
+    return 2 * 12 * active.f32.width * rounds
 
 
 def runtime() -> dict:

@@ -15,6 +15,7 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #include "training.h"
 #include "dense.h"
 #include "random.h"
+#include "peak.h"
 #include "table.h"
 #include "undefine.h"
 
@@ -30,6 +31,7 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #include "training.h"
 #include "dense.h"
 #include "random.h"
+#include "peak.h"
 #include "table.h"
 #include "undefine.h"
 

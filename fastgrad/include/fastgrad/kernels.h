@@ -87,6 +87,7 @@ typedef struct {
         void (*dense_forward)(const struct fg_kernels_##TYPE *, const fg_dense *, int, double, SCALAR *, SCALAR *); \
         void (*dense_backward)(const fg_dense *, const SCALAR *, const SCALAR *, SCALAR *, SCALAR *, SCALAR *, SCALAR *); \
         size_t (*dense_scratch)(size_t, size_t, size_t, int);                                       \
+        double (*multiply_add)(size_t, SCALAR); /* 12 vectors of them a round: peak.h */            \
         size_t width;                       /* numbers in a vector */                               \
     } fg_kernels_##TYPE;
 FG_TABLE(float, f32)
@@ -104,7 +105,7 @@ typedef struct {
 #define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #elif defined(__GNUC__)
 #define FG_INLINE static inline __attribute__((always_inline, unused))
-#define FG_UNROLL _Pragma("GCC unroll 8") /* else the sums of a GEMM block spill to memory */
+#define FG_UNROLL _Pragma("GCC unroll 12") /* else the sums of a GEMM block spill to memory */
 #define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #else
 #define FG_INLINE static inline

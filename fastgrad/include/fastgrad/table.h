@@ -10,5 +10,6 @@ static const FG_TABLE_TYPE FG(table) = {
     FG(dense_forward),
     FG(dense_backward),
     FG(dense_scratch),
+    FG(multiply_add),
     FG_WIDTH,
 };

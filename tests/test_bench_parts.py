@@ -1,0 +1,73 @@
+"""The comparison of dense layers and initial weights: what is equal is timed, what is not is said."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from fastgrad.bench import network, parts, peers, tables
+from fastgrad.cli import commands
+
+SMALL = {"dense": (5, 8, 6), "initializers": (200, 300)}
+
+
+def run(*arguments):
+    return CliRunner().invoke(commands, ["speed", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("part", "operation"), [(p, o) for p, operations in parts.OPERATIONS.items() for o in operations]
+)
+def test_every_installed_peer_agrees_and_is_timed(part, operation):
+    contestants = [name for name in parts.PEERS[part] if not peers.missing(name)]
+    rows = parts.measure(parts.Case(part, operation, SMALL[part]), contestants, rounds=1)
+    assert [row.contestant for row in rows] == ["fastgrad", *contestants]
+    assert [row.difference for row in rows] == [None] * len(rows)
+    assert rows[0].ratio == 1
+
+
+def test_a_wrong_layer_is_said_and_not_timed(monkeypatch):
+    def wrong(x, weight, bias, dy):
+        honest = parts.dense_numpy(x, weight, bias, dy)["backward"]
+        return {"backward": lambda: [a * 1.001 for a in honest()]}
+
+    monkeypatch.setitem(parts.PEERS["dense"], "wrong", wrong)
+    _, row = parts.measure(parts.Case("dense", "backward", SMALL["dense"]), ["wrong"], rounds=1)
+    assert row.difference == pytest.approx(1e-3, rel=0.01)
+    assert row.seconds is None
+    assert tables.part_verdict([row]) == [
+        "wrong differs: its backward of 5 x 8 x 6 is off by 1.0e-03 of ours; not timed."
+    ]
+
+
+@pytest.mark.parametrize(("part", "shape"), [("dense", "4,8,6"), ("initializers", "64,64")])
+def test_command(part, shape):
+    done = run(part, "--shape", shape, "--quick", "--peer", "numpy", "--json")
+    assert done.exit_code == 0
+    rows = json.loads(done.stdout)["rows"]
+    assert [row["contestant"] for row in rows] == ["fastgrad", "numpy"] * 2
+    table = run(part, "--shape", shape, "--quick", "--peer", "numpy").stdout
+    assert shape.replace(",", " x ") in table
+    assert max(map(len, table.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dense", "--shape", "1,2"], "--shape must be 3 whole numbers as in 1,64,64, got '1,2'"),
+        (["dense", "--shape", "0,2,3"], "batch must be at least 1, got 0"),
+        (["dense", "--operation", "sideways"], "unknown operation 'sideways'"),
+        (["initializers", "--rule", "he_norml"], "unknown operation 'he_norml'; did you mean 'he_normal'?"),
+        (["initializers", "--peer", "tourch"], "unknown peer 'tourch'; did you mean 'torch'?"),
+    ],
+)
+def test_wrong_calls(arguments, message):
+    done = CliRunner().invoke(commands, ["speed", *arguments])
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_memory_of_a_pass():
+    kept = network.peak_megabytes(network.Case(40, 256, 256, "profile"), "fastgrad")
+    activations = 2 * 40 * 256 * 256 * 4 / 1e6
+    assert activations * 0.9 <= kept <= activations * 1.3
