@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fastgrad._errors import known
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     BAD_INPUT,
