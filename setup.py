@@ -18,20 +18,21 @@ runpy.run_path(str(HERE / "fastgrad" / "kernels" / "printer.py"))["write"](HEADE
 GNU = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fvisibility=hidden"]
 FLAGS = ["/O2", "/fp:precise"] if sys.platform == "win32" else GNU
 
-EXTENSION = Extension(
-    "fastgrad.kernels.compiled",
-    ["fastgrad/kernels/compiled.pyx"],
-    include_dirs=[str(HEADERS), "fastgrad/kernels", numpy.get_include()],
-    depends=[
-        str(p)
-        for p in [
-            *HEADERS.glob("fastgrad/*.h"),
-            *Path("fastgrad/kernels").glob("*.h"),
-            *Path("fastgrad/kernels").glob("*.pxi"),
-        ]
-    ],
-    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
-    extra_compile_args=FLAGS,
-)
+INCLUDE = [str(HEADERS), "fastgrad/kernels", numpy.get_include()]
+KERNELS = Path("fastgrad/kernels")
+DEPENDS = [str(p) for p in [*HEADERS.glob("fastgrad/*.h"), *KERNELS.glob("*.h"), *KERNELS.glob("*.pxi")]]
 
-setup(ext_modules=cythonize([EXTENSION], compiler_directives={"language_level": 3}))
+
+def extension(name):
+    return Extension(
+        name,
+        [f"{name.replace('.', '/')}.pyx"],
+        include_dirs=INCLUDE,
+        depends=DEPENDS,
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+        extra_compile_args=FLAGS,
+    )
+
+
+EXTENSIONS = [extension("fastgrad.kernels.compiled"), extension("fastgrad.cykernels")]
+setup(ext_modules=cythonize(EXTENSIONS, compiler_directives={"language_level": 3}))

@@ -19,6 +19,7 @@ from fastgrad.functions import (
     tanh_derivative,
     value_and_derivative,
 )
+from fastgrad.kernels.compiled import C_API as _C_API  # noqa: F401 - fastgrad_import() of capsule.h finds it here
 
 # Loaded when first used, so that `import fastgrad` costs NumPy and the kernels: name -> module.
 _LATER = {
@@ -39,6 +40,9 @@ _LATER = {
     "TrainingHistory": "history",
     "fit": "training",
     "show_runtime": "machine",
+    "get_include": "ffi",
+    "sweep": "sweeps",
+    "load": "frames",
 }
 _MODULES = (
     "initializers",
@@ -60,8 +64,10 @@ _MODULES = (
     "repair",
     "detectors",
     "reproduction",
+    "sweeps",
     "plots",
     "curves",
+    "ffi",
 )
 
 __all__ = [
@@ -90,7 +96,8 @@ def __getattr__(name):
     if name == "__version__":
         from importlib.metadata import version  # 30 ms
 
-        return version("fastgrad")
+        globals()[name] = version("fastgrad")
+        return globals()[name]
     if name not in _LATER and name not in _MODULES:
         raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
     module = import_module(f"fastgrad.{_LATER.get(name, name)}")

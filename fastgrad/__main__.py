@@ -5,6 +5,10 @@ import sys
 
 def main() -> None:
     """Run the command line; without the extra ``cli`` one line on stderr and exit code 2."""
+    if sys.argv[1:2] == ["config"]:
+        from fastgrad.config import main as config
+
+        sys.exit(config(sys.argv[2:]))
     try:
         import click  # noqa: F401 - only whether it is there
         import rich  # noqa: F401 - only whether it is there

@@ -121,6 +121,11 @@ class GradientProfile:
             "batch": self.batch,
             "dtype": net.dtype.name,
             "loss": net.loss,
+            **self._measured(),
+        }
+
+    def _measured(self):
+        return {
             "log10_delta": self.log10_delta.tolist(),
             "log10_weight_gradient": self.log10_weight_gradient.tolist(),
             "log10_signal": self.log10_signal.tolist(),

@@ -1,5 +1,7 @@
-"""What a measurement ran on: processor, versions, BLAS, kernels."""
+"""What a measurement ran on: processor, versions, BLAS, kernels, and the code that made its numbers."""
 
+import functools
+import hashlib
 import os
 import platform
 import subprocess
@@ -27,6 +29,54 @@ def machine() -> dict[str, str]:
         "SciPy": scipy.__version__,
         "BLAS": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
     }
+
+
+# The modules whose code decides what a cell's numbers are; the rest shows them or runs them.
+NUMBERS = (
+    *("_errors", "_validation", "formulas", "elementary", "kernels", "activations", "initializers", "losses", "dense"),
+    *("network", "decay", "measurement", "moments", "theory", "diagnosis", "datasets", "study", "include"),
+)
+SOURCES = (".py", ".pyx", ".pxd", ".h")  # all of them are in the wheel
+
+
+@functools.cache
+def code() -> str:
+    """The version and a digest of the sources that make numbers: equal where the same cell has the same result."""
+    root = Path(fastgrad.__file__).parent
+    digest = hashlib.blake2b(digest_size=6)
+    for name in NUMBERS:
+        below = root / name
+        files = sorted(path for path in below.rglob("*") if path.suffix in SOURCES)
+        for path in files or [root / f"{name}.py"]:
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return f"{fastgrad.__version__}+{digest.hexdigest()}"
+
+
+def environment() -> dict[str, str]:
+    """What it takes to repeat a number: :func:`machine`, the CPU's features, BLAS' kernels, subnormals, the code."""
+    return _fixed_environment() | {"flush to zero": "on" if flushes_to_zero() else "off"}
+
+
+@functools.cache
+def _fixed_environment():
+    facts = machine() | {"code": code(), "BLAS kernels": "unknown"}
+    try:
+        facts["CPU features"] = ", ".join(kernels.get("compiled").runtime()["available"])
+    except ImportError:
+        facts["CPU features"] = "unknown"
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return facts
+    used = sorted({f"{pool['internal_api']} {pool.get('architecture')}" for pool in threadpool_info()})
+    return facts | {"BLAS kernels": ", ".join(used)}
+
+
+def flushes_to_zero() -> bool:
+    """Whether this thread's floating point turns subnormal results or operands into 0 (MXCSR, FPCR)."""
+    smallest = np.full(1, np.finfo(np.float32).tiny)
+    half = smallest * np.float32(0.5)
+    return bool(half[0] == 0 or (half * np.float32(2))[0] == 0)
 
 
 def show_runtime() -> None:

@@ -7,6 +7,8 @@ Numba finds :func:`register` through the entry point ``numba_extensions`` and ca
 #           it; nothing calls back into Python or into the C kernels.
 #         - Arrays give a new C-ordered array, as NumPy's functions do under Numba. There is no ``out=`` or ``where=``,
 #           and the parameter is not checked: a branch that raises would keep the caller's loop from vectorising.
+#         - Every user of Numba pays for the registration, whether he calls a function or not: what compiles them is
+#           imported with the first call that is compiled.
 
 from functools import cache
 
@@ -16,12 +18,14 @@ from numba import types
 from numba.extending import overload
 
 from fastgrad import formulas, functions
-from fastgrad.kernels import jit
+from fastgrad._errors import unknown
 
 
 @cache
 def _of_array(formula, dtype):
     """The same over an array of any layout."""
+    from fastgrad.kernels import jit
+
     phi, real = jit.with_parameter(formula, dtype), np.dtype(jit.REAL[dtype])
 
     @numba.njit(**jit.OPTIONS)
@@ -35,12 +39,69 @@ def _of_array(formula, dtype):
     return over_array
 
 
+@cache
+def _both_of_array(name, dtype):
+    """Value and derivative over an array of any layout in one pass."""
+    from fastgrad.kernels import jit
+
+    value, derivative = (jit.with_parameter(table[name], dtype) for table in (formulas.VALUES, formulas.DERIVATIVES))
+    real = np.dtype(jit.REAL[dtype])
+
+    @numba.njit(**jit.OPTIONS)
+    def over_array(z, parameter):
+        y, d = np.empty(z.shape, real), np.empty(z.shape, real)
+        source, to_y, to_d = np.ascontiguousarray(z).reshape(-1), y.reshape(-1), d.reshape(-1)
+        for i in range(source.size):
+            to_y[i] = value(source[i], parameter)
+            to_d[i] = derivative(source[i], parameter)
+        return y, d
+
+    return over_array
+
+
+@cache
+def _both_of_scalar(name, dtype):
+    """Value and derivative of a number."""
+    from fastgrad.kernels import jit
+
+    value, derivative = (jit.with_parameter(table[name], dtype) for table in (formulas.VALUES, formulas.DERIVATIVES))
+    return numba.njit(**jit.OPTIONS)(lambda z, parameter: (value(z, parameter), derivative(z, parameter)))
+
+
+def _dtype(x):
+    """The type that is computed in, "f32" or "f64" by the type of an argument; None if it is not real."""
+    number = x.dtype if isinstance(x, types.Array) else x
+    if number == types.float32:
+        return "f32"
+    return "f64" if isinstance(number, types.Float | types.Integer | types.Boolean) else None
+
+
 def _implementation(formula, x):
     """What a call with this argument type runs; None (Numba then names the type in its error) if it is not real."""
-    make, number = (_of_array, x.dtype) if isinstance(x, types.Array) else (jit.with_parameter, x)
-    if number == types.float32:
-        return make(formula, "f32")
-    return make(formula, "f64") if isinstance(number, types.Float | types.Integer | types.Boolean) else None
+    from fastgrad.kernels import jit
+
+    dtype = _dtype(x)
+    return dtype and (_of_array if isinstance(x, types.Array) else jit.with_parameter)(formula, dtype)
+
+
+_ALPHA, _SLOPE = (formulas.PARAMETERS[name][1] for name in ("elu", "leaky_relu"))
+
+
+def _value_and_derivative(name, x, out=None, alpha=_ALPHA, negative_slope=_SLOPE):
+    """What ``fastgrad.value_and_derivative("elu", x, alpha=0.5)`` runs."""
+    if not isinstance(name, types.StringLiteral):
+        raise numba.TypingError("fastgrad.value_and_derivative in compiled code takes a literal name")
+    if name.literal_value not in formulas.VALUES:
+        raise numba.TypingError(str(unknown("activation", name.literal_value, formulas.VALUES)))
+    if not isinstance(out, types.Omitted | types.NoneType) and out is not None:
+        raise numba.TypingError("fastgrad.value_and_derivative in compiled code takes no out=")
+    dtype = _dtype(x)
+    if dtype is None:
+        return None
+    run = (_both_of_array if isinstance(x, types.Array) else _both_of_scalar)(name.literal_value, dtype)
+    if name.literal_value == "leaky_relu":
+        return lambda name, x, out=None, alpha=_ALPHA, negative_slope=_SLOPE: run(x, negative_slope)
+    return lambda name, x, out=None, alpha=_ALPHA, negative_slope=_SLOPE: run(x, alpha)
 
 
 def _register(function, formula, parameter, default):
@@ -60,8 +121,9 @@ def _register(function, formula, parameter, default):
 
 
 def register() -> None:
-    """Teach Numba the ten functions."""
+    """Teach Numba the ten functions, and :func:`fastgrad.value_and_derivative` of a literal name."""
     for suffix, table in (("", formulas.VALUES), ("_derivative", formulas.DERIVATIVES)):
         for name, formula in table.items():
             parameter, default = formulas.PARAMETERS.get(name, (None, 0.0))
             _register(getattr(functions, name + suffix), formula, parameter, default)
+    overload(functions.value_and_derivative, prefer_literal=True)(_value_and_derivative)

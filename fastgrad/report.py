@@ -116,24 +116,35 @@ def write_folder(report: Report, out: str | Path) -> Path:
 
 def to_html(report: Report) -> str:
     """The report as one page that needs nothing but itself: no script, no network."""
-    template = string.Template(resources.files("fastgrad").joinpath("report.html").read_text(encoding="utf-8"))
-    return template.substitute(
+    return fill(
+        "run.html",
         title=escape(f"fastgrad: {headline(report.results)}"),
         headline=escape(headline(report.results)),
         setting=escape(_setting(report.results)),
         command=escape(report.command),
         machine="".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in report.machine.items()),
-        bin_styles="\n".join(f".bin{i} {{ background: {b}; color: {f}; }}" for i, (_, _, b, f) in enumerate(BINS)),
-        heatmap=_html_heatmap(report.results),
-        key="".join(f'<li><span class="bin{i}"></span>{escape(name)}</li>' for i, (_, name, *_) in enumerate(BINS)),
+        heatmap=html_heatmap(report.results),
         panels=_html_panels(report.results),
-        cells=_html_table(CELL_COLUMNS, _rows(report.results, _cell_row), "Decades of delta, mean over seeds"),
-        evidence=_html_table(
-            EVIDENCE_COLUMNS, _rows(report.results, _evidence_row), "The commonest verdict over seeds"
-        ),
+        cells=html_table(CELL_COLUMNS, _rows(report.results, _cell_row), "Decades of delta, mean over seeds"),
+        evidence=html_table(EVIDENCE_COLUMNS, _rows(report.results, _evidence_row), "The commonest verdict over seeds"),
         remedies=_html_remedies(report.remedies),
         speed=_html_speed(report.speed),
         version=escape(fastgrad.__version__),
+    )
+
+
+def bundled(name: str) -> str:
+    """The text of a file in ``fastgrad/web``."""
+    return resources.files("fastgrad").joinpath("web", name).read_text(encoding="utf-8")
+
+
+def fill(name: str, **parts: str) -> str:
+    """A page of ``fastgrad/web`` with its style, the key of colours, and these parts, which are HTML."""
+    return string.Template(bundled(name)).substitute(
+        style=bundled("page.css"),
+        bin_styles="\n".join(f".bin{i} {{ background: {b}; color: {f}; }}" for i, (_, _, b, f) in enumerate(BINS)),
+        key="".join(f'<li><span class="bin{i}"></span>{escape(name)}</li>' for i, (_, name, *_) in enumerate(BINS)),
+        **parts,
     )
 
 
@@ -211,11 +222,13 @@ def _facts(machine):
 # Plain text of one number or row, shared by terminal and page.
 
 
-def _number(value, digits=3):
+def number(value, digits=3):
+    """A number as the tables show it; "none" for None and NaN."""
     return "none" if value is None or math.isnan(value) else f"{value:z.{digits}f}"
 
 
-def _interval(result):
+def interval(result):
+    """The 95 % interval of decades per layer as the tables show it."""
     low, high = result.decades_per_layer_low, result.decades_per_layer_high
     return f"{low:z.3f} to {high:z.3f}" if math.isfinite(low) and math.isfinite(high) else "none"
 
@@ -240,12 +253,12 @@ def _cell_row(result):
     return (
         result.cell.init_label,
         str(result.cell.depth),
-        _number(result.decades_per_layer),
-        _interval(result),
-        _number(result.predicted_decades_per_layer),
-        _number(result.decades_lost, 1),
-        _number(result.half_life, 1),
-        _number(result.float32_zero_layer, 0),
+        number(result.decades_per_layer),
+        interval(result),
+        number(result.predicted_decades_per_layer),
+        number(result.decades_lost, 1),
+        number(result.half_life, 1),
+        number(result.float32_zero_layer, 0),
         result.verdict,
     )
 
@@ -271,11 +284,11 @@ def _remedy_rows(remedies):
 def _remedy_row(result, diagnosis):
     best = diagnosis.remedy
     cures = [found.change for found in diagnosis.causes if found.cures and found != best]
-    effect = (_number(best.decades_lost_after, 1), _number(best.predicted_after, 1)) if best else ("", "")
+    effect = (number(best.decades_lost_after, 1), number(best.predicted_after, 1)) if best else ("", "")
     return (
         result.cell.init_label,
         str(result.cell.depth),
-        _number(result.decades_lost, 1),
+        number(result.decades_lost, 1),
         best.change if best else "none",
         *effect,
         "; ".join(cures),
@@ -304,43 +317,48 @@ def _setting(results):
     return f"Networks at initialisation, {', '.join(parts)}, {', '.join(map(str, seeds))} seeds each."
 
 
-def _by_activation(results):
+def by_activation(results):
+    """The results of each activation, by its label."""
     groups = {}
     for result in results:
         groups.setdefault(result.cell.activation_label, []).append(result)
     return groups
 
 
-def _grid(results):
-    """The depths, and {activation: {initialiser: {depth: result}}}."""
+def _grid(results, name=lambda result: result.cell.init_label):
+    """The depths, and {activation: {name: {depth: result}}}."""
     groups = {}
-    for phi, members in _by_activation(results).items():
+    for phi, members in by_activation(results).items():
         for result in members:
-            groups.setdefault(phi, {}).setdefault(result.cell.init_label, {})[result.cell.depth] = result
+            groups.setdefault(phi, {}).setdefault(name(result), {})[result.cell.depth] = result
     return sorted({result.cell.depth for result in results}), groups
 
 
 def _rows(results, row):
-    return {phi: [row(result) for result in members] for phi, members in _by_activation(results).items()}
+    return {phi: [row(result) for result in members] for phi, members in by_activation(results).items()}
 
 
 # The page.
 
 
-def _html_table(columns, groups, caption):
-    """A table of ``{group: [row, ...]}``, each group under a line with its name, if it has one."""
+def html_table(columns, groups, caption):
+    """A table of ``{group: [row, ...]}``, each group under a line with its name, if it has one.
+
+    Groups and rows carry their names, for a page that filters.
+    """
     head = "".join(f'<th scope="col"{_css(name)}>{escape(name)}</th>' for name in columns)
     bodies = []
     for group, rows in groups.items():
         title = f'<tr><th scope="rowgroup" colspan="{len(columns)}">{escape(group)}</th></tr>' if group else ""
-        bodies.append(f"<tbody>{title}{''.join(_html_row(columns, row) for row in rows)}</tbody>")
+        rows = "".join(_html_row(columns, row) for row in rows)
+        bodies.append(f'<tbody data-group="{escape(group)}">{title}{rows}</tbody>')
     return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>{''.join(bodies)}</table>"
 
 
 def _html_row(columns, row):
     first, *rest = row
     cells = "".join(f"<td{_css(name)}>{escape(text)}</td>" for name, text in zip(columns[1:], rest, strict=True))
-    return f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
+    return f'<tr data-name="{escape(first)}"><th scope="row">{escape(first)}</th>{cells}</tr>'
 
 
 def _css(column):
@@ -349,16 +367,17 @@ def _css(column):
     return f' class="{name}"' if name else ""
 
 
-def _html_heatmap(results):
-    depths, groups = _grid(results)
+def html_heatmap(results, name=lambda result: result.cell.init_label):
+    """Decades lost as a table of colours: a row for each name in each activation, a column for each depth."""
+    depths, groups = _grid(results, name)
     head = "".join(f'<th scope="col" class="number">{depth}</th>' for depth in depths)
     bodies = []
     for phi, rows in groups.items():
         body = f'<tr><th scope="rowgroup" colspan="{len(depths) + 1}">{escape(phi)}</th></tr>'
         for init, found in rows.items():
             cells = "".join(_html_heat(found.get(depth)) for depth in depths)
-            body += f'<tr><th scope="row">{escape(init)}</th>{cells}</tr>'
-        bodies.append(f"<tbody>{body}</tbody>")
+            body += f'<tr data-name="{escape(init)}"><th scope="row">{escape(init)}</th>{cells}</tr>'
+        bodies.append(f'<tbody data-group="{escape(phi)}">{body}</tbody>')
     return (
         '<table class="heat"><caption>Decades of delta lost, by number of hidden layers</caption>'
         f'<thead><tr><th scope="col">network</th>{head}</tr></thead>{"".join(bodies)}</table>'
@@ -368,7 +387,7 @@ def _html_heatmap(results):
 def _html_heat(result):
     if result is None:
         return "<td></td>"
-    return f'<td class="bin{decade_bin(result.decades_lost)}">{_number(result.decades_lost, 1)}</td>'
+    return f'<td class="bin{decade_bin(result.decades_lost)}">{number(result.decades_lost, 1)}</td>'
 
 
 def _html_panels(results):
@@ -376,7 +395,7 @@ def _html_panels(results):
 
     limits = plots.delta_limits(results)
     pictures = []
-    for members in _by_activation(deepest(results)).values():
+    for members in by_activation(deepest(results)).values():
         light, dark = (_data_uri(members, theme, limits) for theme in (plots.LIGHT, plots.DARK))
         source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
         pictures.append(f'<picture>{source}<img src="{light}" alt="{escape(_alternative(members))}"></picture>')
@@ -402,7 +421,7 @@ def _alternative(members):
 def _html_speed(rows):
     if not rows:
         return ""
-    table = _html_table(SPEED_COLUMNS, {"": [_speed_row(row) for row in rows]}, "Time per element in nanoseconds")
+    table = html_table(SPEED_COLUMNS, {"": [_speed_row(row) for row in rows]}, "Time per element in nanoseconds")
     return (
         '<section aria-labelledby="speed"><h2 id="speed">Speed</h2>'
         '<p class="note">The activations\' values on one thread of this machine, beside a peer. '
@@ -415,7 +434,7 @@ def _html_remedies(remedies):
     if not remedies:
         return ""
     groups = _remedy_rows(remedies)
-    table = _html_table(REMEDY_COLUMNS, groups, "Decades of delta before and after; theory beside what was measured")
+    table = html_table(REMEDY_COLUMNS, groups, "Decades of delta before and after; theory beside what was measured")
     return (
         '<section aria-labelledby="remedies"><h2 id="remedies">Remedies</h2><p class="note">The deepest network of '
         "each pair that is not healthy, with its activation, its initialisation or its depth changed, one at a time, "
@@ -461,7 +480,7 @@ def _rich_heat(result):
     if result is None:
         return ""
     _, _, back, ink = BINS[decade_bin(result.decades_lost)]
-    return Text(f" {_number(result.decades_lost, 1):>5} ", style=f"{ink} on {back}")
+    return Text(f" {number(result.decades_lost, 1):>5} ", style=f"{ink} on {back}")
 
 
 def _rich_cells(results):

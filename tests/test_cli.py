@@ -11,8 +11,9 @@ import click.testing
 import pytest
 
 import fastgrad
-from fastgrad import bench, study
+from fastgrad import batches, bench, study, sweeps
 from fastgrad.cli import commands
+from fastgrad.store import Store, StoreError
 
 TINY = ("--width", "8", "--batch", "4", "--seeds", "2", "--data", "normal")
 ROW = {"kernel": "tanh", "size": 64, "dtype": "float32", "ns_per_element": 1.0, "peer": "NumPy",
@@ -28,6 +29,12 @@ def python(*arguments, **options):
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, timeout=60, env=environment, **options
     )
+
+
+def kept(folder):
+    """How many cells the folder's store holds."""
+    with Store(folder / sweeps.STORE_FILE) as file:
+        return len(file)
 
 
 def test_help_and_version():
@@ -113,7 +120,7 @@ def test_run_is_a_survey_and_returns_0(tmp_path, monkeypatch):
     assert data == json.loads((tmp_path / "results.json").read_text())
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert data["headline"] in page
-    assert len((tmp_path / "cells.jsonl").read_text().splitlines()) == 30
+    assert kept(tmp_path) == 30
 
 
 BAD_INPUT = [
@@ -127,9 +134,9 @@ BAD_INPUT = [
     (("--batch", "5000"), "batch must be at most the 1797 rows of 'digits', got 5000"),
     (("--alpha", "-1"), "alpha must be between 0 and 2**100, got -1"),
     (("--alpha", "nan"), "alpha must be between 0 and 2**100, got nan"),
-    (("--activation", "relu", "--alpha", "1"), "--alpha does not apply to relu"),
-    (("--activation", "elu", "--negative-slope", "0.1"), "--negative-slope does not apply to elu"),
-    (("--init", "he_normal", "--gain", "2"), "--gain does not apply to he_normal"),
+    (("--activation", "relu", "--alpha", "1"), "alpha does not apply to relu"),
+    (("--activation", "elu", "--negative-slope", "0.1"), "negative_slope does not apply to elu"),
+    (("--init", "he_normal", "--gain", "2"), "gain does not apply to he_normal"),
     (("--init", "xavier_normal", "--gain", "0"), "gain must be greater than 0"),
     (("--init", "normal", "--std", "-0.1"), "std must be at least 0"),
     (("--negative-slope", "x"), "'--negative-slope': 'x'"),
@@ -224,23 +231,24 @@ def test_weights_too_large_to_measure_are_one_line():
 
 
 def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
-    def full(out, result):
-        raise OSError(28, "No space left on device", str(out))
+    def full(*rows):
+        raise StoreError("the disk is full")
 
-    monkeypatch.setattr(study, "_append", full)
-    refused(call("decay", "-a", "relu", "-d", "2", "--out", str(tmp_path), *TINY), "No space left on device")
+    monkeypatch.setattr(Store, "add", full)
+    refused(call("decay", "-a", "relu", "-d", "2", "--out", str(tmp_path), *TINY), "the disk is full")
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, monkeypatch):
-    real, seen = study.measure_cell, []
+    """The signal reaches the thread that waits for the batches."""
+    real, seen = batches.wait, []
 
-    def interrupted(cell):
-        seen.append(cell)
-        if len(seen) == 3:
+    def interrupted(*arguments, **options):
+        seen.append(real(*arguments, **options))
+        if len(seen) == 1:
             raise KeyboardInterrupt
-        return real(cell)
+        return seen[-1]
 
-    monkeypatch.setattr(study, "measure_cell", interrupted)
+    monkeypatch.setattr(batches, "wait", interrupted)
     arguments = (
         "decay",
         "-a",
@@ -256,15 +264,15 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, monkeypat
     assert result.exit_code == 130
     assert result.stdout == ""
     assert "the same command goes on from there" in result.stderr
-    kept = len((tmp_path / "cells.jsonl").read_text().splitlines())
-    assert kept >= 2
+    before = kept(tmp_path)
+    assert before >= 1
     result = call(*arguments)
     assert result.exit_code == 0
-    assert f"{kept} of 4 networks were measured before" in result.stderr
+    assert f"{before} of 4 networks were measured before" in result.stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_real_interrupt_leaves_whole_lines(tmp_path):
+def test_a_real_interrupt_leaves_whole_rows(tmp_path):
     """SIGINT to the real process, in the middle of a study that would take much longer."""
     command = [
         sys.executable,
@@ -280,13 +288,20 @@ def test_a_real_interrupt_leaves_whole_lines(tmp_path):
     ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    cells = tmp_path / "cells.jsonl"
     deadline = time.monotonic() + 40
-    while not (cells.exists() and cells.stat().st_size) and time.monotonic() < deadline:
+    while time.monotonic() < deadline and not some_are_kept(tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=40)
     assert (process.returncode, stdout) == (130, ""), stderr
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
-    assert all(json.loads(line)["verdict"] for line in cells.read_text().splitlines())
+    with Store(tmp_path / sweeps.STORE_FILE) as file:
+        assert all(result.verdict for result in file.results())
+
+
+def some_are_kept(folder):
+    try:
+        return kept(folder) > 0
+    except StoreError:  # not made yet
+        return False

@@ -45,6 +45,44 @@ def test_parameters():
     assert run(-1.0) == (fastgrad.elu(-1.0, 0.5), fastgrad.elu(-1.0, 2.0), fastgrad.leaky_relu(-1.0, 0.3))
 
 
+@pytest.mark.parametrize("name", fastgrad.ACTIVATIONS)
+def test_value_and_derivative_in_one_pass(name):
+    @numba.njit
+    def run(x):
+        return fastgrad.value_and_derivative(name, x)
+
+    z = np.linspace(-12, 12, 96).reshape(8, 12).astype(np.float32)[::2]
+    face = kernels.get("numba")
+    true = face.value_and_derivative(name, z, fastgrad.activation(name).parameter)
+    for got, wanted in zip(run(z), true, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    assert run(z[0, 0]) == (true[0][0, 0], true[1][0, 0])
+
+
+def test_value_and_derivative_takes_parameters_and_refuses_the_rest():
+    @numba.njit
+    def run(x):
+        one = fastgrad.value_and_derivative("elu", x, alpha=0.5)
+        return one[1], fastgrad.value_and_derivative("leaky_relu", x, negative_slope=0.3)[1]
+
+    assert run(-1.0) == (fastgrad.elu_derivative(-1.0, 0.5), 0.3)
+    wrong = {
+        "did you mean 'tanh'": lambda x: fastgrad.value_and_derivative("tahn", x),
+        "takes no out=": lambda x: fastgrad.value_and_derivative("tanh", x, (x, x)),
+    }
+    for says, function in wrong.items():
+        with pytest.raises(numba.TypingError, match=says):
+            numba.njit(function)(np.ones(3))
+    with pytest.raises(numba.TypingError, match="takes a literal name"):
+        numba.njit(lambda name, x: fastgrad.value_and_derivative(name, x))("tanh", 1.0)
+
+
+def test_a_read_only_array():
+    z = np.linspace(-2, 2, 9)
+    z.flags.writeable = False
+    np.testing.assert_array_equal(numba.njit(lambda x: fastgrad.relu(x))(z), fastgrad.relu(z))
+
+
 def test_other_types_are_refused():
     @numba.njit
     def run(x):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import palette, plots, study
+from fastgrad import palette, plots, study, sweeps
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def results():
         ["sigmoid", "relu", "elu"], ["xavier_normal", "he_normal"], [3, 12],
         width=16, batch=8, seeds=(0, 1), data="normal",
     )  # fmt: skip
-    return list(study.run_study(cells))
+    return list(sweeps.run_study(cells))
 
 
 def test_bins_are_in_order_and_cover_everything():
@@ -98,7 +98,7 @@ def test_pictures_are_png_and_svg_and_repeat(results):
 
 def test_lost_delta_is_drawn_without_warnings():
     cells = study.grid(["relu"], [fastgrad.initializer("normal", std=0.0)], [1, 4], width=8, batch=4, seeds=(0,))
-    results = list(study.run_study(cells))
+    results = list(sweeps.run_study(cells))
     plots.picture(plots.delta_figure(results), "png")
     plots.picture(plots.heatmap_figure(results), "png")
 

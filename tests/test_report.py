@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import fastgrad
-from fastgrad import report, study
+from fastgrad import report, study, sweeps
 
 SPEED = [
     {
@@ -35,7 +35,7 @@ def found():
         ["sigmoid", "leaky_relu"], ["xavier_normal", "he_normal"], [3, 12],
         width=16, batch=8, seeds=(0, 1), data="normal",
     )  # fmt: skip
-    results = list(study.run_study(cells))
+    results = list(sweeps.run_study(cells))
     return report.Report(results, MACHINE, SPEED, COMMAND, study.remedies(results))
 
 

@@ -1,4 +1,4 @@
-"""The grid and its cells: definitions, measurements, theory, cells.jsonl and its accidents."""
+"""The grid and its cells: definitions, measurements, theory, and what a folder keeps of them."""
 
 import json
 import math
@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import fastgrad
-from fastgrad import datasets, decay, study, theory
+from fastgrad import datasets, decay, machine, study, sweeps, theory
 from fastgrad.activations import activation
 from fastgrad.initializers import initializer
+from fastgrad.store import Store
 
 SMALL = {"width": 16, "batch": 8, "seeds": (0, 1, 2), "data": "normal"}
 
@@ -94,7 +94,7 @@ def test_one_seed_has_no_interval_and_one_layer_no_slope():
 def test_a_network_without_gradient_still_has_a_result(init):
     """Weights of 0 make delta exactly 0 below the output: logarithms of -inf, strict JSON all the same."""
     cells = study.grid(["relu"], [initializer("normal", std=0.0)], [3], **SMALL)
-    (result,) = study.run_study(cells)
+    (result,) = sweeps.run_study(cells)
     assert result.verdict != "healthy"
     text = json.dumps(result.to_dict(), allow_nan=False)
     again = study.CellResult.from_dict(json.loads(text))
@@ -103,74 +103,56 @@ def test_a_network_without_gradient_still_has_a_result(init):
 
 
 def test_results_round_trip_through_json():
-    for result in study.run_study(small_grid()):
+    for result in sweeps.run_study(small_grid()):
         assert study.CellResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
 def test_the_numbers_do_not_depend_on_workers():
     cells = small_grid()
-    alone = {r.cell: replace(r, seconds=0.0) for r in study.run_study(cells)}
-    together = {r.cell: replace(r, seconds=0.0) for r in study.run_study(cells, workers=3)}
+    alone = {r.cell: replace(r, seconds=0.0) for r in sweeps.run_study(cells)}
+    together = {r.cell: replace(r, seconds=0.0) for r in sweeps.run_study(cells, workers=3)}
     assert alone == together
 
 
 def test_finished_cells_are_on_disk_at_once_and_not_measured_again(tmp_path, monkeypatch):
     cells = small_grid()
-    stream = study.run_study(cells, tmp_path)
+    stream = sweeps.run_study(cells, tmp_path)
     first = next(stream)
     stream.close()
-    line, *_ = (tmp_path / "cells.jsonl").read_text().splitlines()
-    assert study.CellResult.from_dict(json.loads(line)) == first
+    with Store(tmp_path / "cells.db") as file:
+        assert file.get(first.cell) == first
 
     measured = []
     real = study.measure_cell
     monkeypatch.setattr(study, "measure_cell", lambda cell: measured.append(cell) or real(cell))
     seen = []
-    results = list(study.run_study(cells, tmp_path, progress=lambda result, reused: seen.append(reused)))
+    results = list(sweeps.run_study(cells, tmp_path, progress=lambda result, reused: seen.append(reused)))
     assert first.cell not in measured
     assert {result.cell for result in results} == set(cells)
     assert sum(seen) == len(cells) - len(measured)
     assert first in results
 
 
-def test_a_half_written_line_is_dropped_and_the_file_stays_whole(tmp_path):
-    cells = small_grid()
-    list(study.run_study(cells, tmp_path))
-    path = tmp_path / "cells.jsonl"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-40])
-    results = list(study.run_study(cells, tmp_path))
-    assert len(results) == len(cells)
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    assert len(rows) == len(cells)
-    assert path.read_bytes().endswith(b"\n")
-
-
-def test_lines_that_are_something_else_are_measured_again(tmp_path):
-    path = tmp_path / "cells.jsonl"
-    path.write_text('{"cell": 3}\n[1, 2]\nnot json\n"text"\n')
-    (result,) = study.run_study(small_grid(("relu",), depths=(2,)), tmp_path)
-    assert result.cell.activation == "relu"
-    assert len(path.read_text().splitlines()) == 5
-
-
 @pytest.mark.parametrize("change", [{"depth": 3}, {"seeds": (0, 1)}, {"dtype": "float64"}, {"batch": 9}])
 def test_a_changed_definition_is_measured_again(tmp_path, change):
     (cell,) = small_grid(("relu",), depths=(2,))
-    list(study.run_study([cell], tmp_path))
+    list(sweeps.run_study([cell], tmp_path))
     reused = []
-    list(study.run_study([replace(cell, **change)], tmp_path, lambda result, was: reused.append(was)))
+    list(sweeps.run_study([replace(cell, **change)], tmp_path, lambda result, was: reused.append(was)))
     assert reused == [False]
 
 
-def test_another_version_is_measured_again(tmp_path, monkeypatch):
+def test_another_version_is_measured_again_and_the_old_store_set_aside(tmp_path, monkeypatch):
     cells = small_grid(("relu",), depths=(2,))
-    list(study.run_study(cells, tmp_path))
-    monkeypatch.setattr(fastgrad, "__version__", "999.0")
+    (old,) = sweeps.run_study(cells, tmp_path)
+    code = machine.code()
+    monkeypatch.setattr(machine, "code", lambda: "999.0+feed")
     reused = []
-    (result,) = study.run_study(cells, tmp_path, lambda result, was: reused.append(was))
+    (result,) = sweeps.run_study(cells, tmp_path, lambda result, was: reused.append(was))
     assert reused == [False]
     assert result.version == "999.0"
+    with Store(tmp_path / f"cells-{code}.db") as file:
+        assert list(file.results()) == [old]
 
 
 def test_bad_folders_fail_before_any_work(tmp_path, monkeypatch):
@@ -179,20 +161,20 @@ def test_bad_folders_fail_before_any_work(tmp_path, monkeypatch):
     file.write_text("mine")
     for out in (file, file / "below"):
         with pytest.raises(OSError, match="file"):
-            study.run_study(small_grid(), out)
+            sweeps.run_study(small_grid(), out)
     assert file.read_text() == "mine"
 
 
 def test_bad_batches_and_workers_fail_before_any_work(monkeypatch):
     monkeypatch.setattr(study, "measure_cell", lambda cell: pytest.fail("measured"))
     with pytest.raises(ValueError, match="batch must be at most the 2048 rows of 'normal', got 2049"):
-        study.run_study(small_grid(batch=2049))
+        sweeps.run_study(small_grid(batch=2049))
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
-        study.run_study(small_grid(), workers=0)
+        sweeps.run_study(small_grid(), workers=0)
 
 
 def test_deepest_and_headline():
-    results = list(study.run_study(small_grid(("sigmoid", "relu"), ("xavier_normal",), (3, 6))))
+    results = list(sweeps.run_study(small_grid(("sigmoid", "relu"), ("xavier_normal",), (3, 6))))
     assert [(r.cell.activation, r.cell.depth) for r in study.deepest(results)] == [
         ("sigmoid", 6),
         ("relu", 6),
@@ -206,10 +188,10 @@ def test_deepest_and_headline():
 
 def test_headline_of_growth_of_nothing_to_fit_and_of_all_lost():
     grown = small_grid(("relu",), [initializer("xavier_normal", gain=4)], (8,))
-    text = study.headline(list(study.run_study(grown)))
+    text = study.headline(list(sweeps.run_study(grown)))
     assert text.startswith("relu + xavier_normal(gain=4) gains 0.")
     assert text.endswith("Of 1 network: 1 exploding.")
-    shallow = list(study.run_study(small_grid(depths=(1,))))
+    shallow = list(sweeps.run_study(small_grid(depths=(1,))))
     assert study.headline(shallow) == "There is no slope of delta to fit. Of 2 networks: 2 healthy."
     lost = replace(shallow[0], decades_per_layer=math.inf)
     assert study.headline([lost]).startswith("tanh + xavier_normal loses all of gradient per layer")
@@ -221,7 +203,7 @@ def test_cells_of_numpy_integers_are_plain_and_are_stored(tmp_path):
     (cell,) = study.grid(["relu"], ["he_normal"], np.array([2]), **options)
     assert cell == study.Cell("relu", "he_normal", 2, 8, 4, "normal", seeds=(0, 1))
     assert {type(n) for n in (cell.depth, cell.width, cell.batch, *cell.seeds)} == {int}
-    assert [result.cell for result in study.run_study([cell], tmp_path)] == [cell]
+    assert [result.cell for result in sweeps.run_study([cell], tmp_path)] == [cell]
 
 
 def test_a_network_at_its_minimum_has_no_ratio_and_warns_of_nothing():

@@ -72,13 +72,13 @@ def need_matplotlib():
 
 
 @contextlib.contextmanager
-def one_line(*errors):
-    """Turn these errors into one line and exit code 2."""
+def one_line(*errors, written="--out"):
+    """Turn these errors into one line and exit code 2; ``written`` is what names the file that is written."""
     try:
         yield
     except errors as error:
         if isinstance(error, OSError) and error.filename is not None:
-            raise click.UsageError(f"--out: cannot write {error.filename}: {error.strerror}") from error
+            raise click.UsageError(f"{written}: cannot write {error.filename}: {error.strerror}") from error
         raise click.UsageError(str(error)) from error
 
 

@@ -3,10 +3,10 @@
 import click
 import rich.console
 
-from fastgrad.activations import ACTIVATIONS, activation
+from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import BAD_INPUT, INTERRUPTED, need_matplotlib, one_line, say, status, stdout_console
 from fastgrad.datasets import DATASETS
-from fastgrad.initializers import INITIALIZERS, initializer
+from fastgrad.initializers import INITIALIZERS
 from fastgrad.kernels import BACKENDS
 
 RUN_INITS = ("xavier_normal", "he_normal", "torch_linear")
@@ -37,7 +37,7 @@ def survey_options(command):
 def run(typed, out, quick, as_json, workers):
     """The whole survey on the digits: decay, verdicts, theory, speed, and a report folder.
 
-    An interrupted run goes on where it stopped: what was measured is read from cells.jsonl in the folder.
+    An interrupted run goes on where it stopped: what was measured is read from cells.db in the folder.
 
     \b
     Example:
@@ -87,15 +87,15 @@ def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend
     Example:
       fastgrad decay --activation tanh --activation elu --init xavier_normal --depth 10 --depth 30
     """
-    from fastgrad import study
+    from fastgrad import plan, study
 
     size = QUICK if quick else FULL
     with one_line(*BAD_INPUT):
         if out is not None:
             need_matplotlib()
         cells = study.grid(
-            _activations(names, alphas, slopes),
-            _initializers(inits, gains, stds),
+            plan.activations_with(names, alpha=alphas, negative_slope=slopes),
+            plan.initializers_with(inits, gain=gains, std=stds),
             depths or (20,),
             width=width or size["width"],
             batch=batch or size["batch"],
@@ -109,38 +109,15 @@ def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend
     return 0 if all(result.verdict == "healthy" for result in results) else 1
 
 
-def _activations(names, alphas, slopes):
-    options = {"alpha": alphas, "negative_slope": slopes}
-    return _with_options(activation, names, options, lambda phi: (phi.parameter_name,))
-
-
-def _initializers(names, gains, stds):
-    return _with_options(initializer, names, {"gain": gains, "std": stds}, lambda rule: rule.options)
-
-
-def _with_options(record, names, options, takes):
-    """These names' records, one for each value of the option they take; ValueError if none takes it."""
-    records, used = [], set()
-    for name in names:
-        mine = [option for option, values in options.items() if values and option in takes(record(name))]
-        used.update(mine)
-        variants = [{option: value} for option in mine for value in options[option]] or [{}]
-        records += [record(name, **variant) for variant in variants]
-    for option, values in options.items():
-        if values and option not in used:
-            raise ValueError(f"--{option.replace('_', '-')} does not apply to {', '.join(names)}")
-    return records
-
-
 def _measure(cells, out, workers):
     """The results in the order of the cells, with a progress bar on a terminal; Ctrl-C says how to go on."""
     from rich.progress import Progress
 
-    from fastgrad import study
+    from fastgrad import sweeps
 
     done, reused = {}, []
     with one_line(*BAD_INPUT):
-        stream = study.run_study(cells, out, lambda result, was_stored: reused.append(was_stored), workers)
+        stream = sweeps.run_study(cells, out, lambda result, was_stored: reused.append(was_stored), workers)
     console = rich.console.Console(stderr=True)
     try:
         bar = Progress(console=console, transient=True, disable=not console.is_terminal)
@@ -150,11 +127,11 @@ def _measure(cells, out, workers):
                 done[result.cell] = result
                 bar.update(task, advance=1, description=result.cell.label)
     except KeyboardInterrupt:
-        kept = f"kept in {out}; the same command goes on from there" if out else "lost, as there is no --out"
-        say(f"interrupted: {len(done)} of {len(cells)} networks were measured and are {kept}")
+        kept = f"is kept in {out}; the same command goes on from there" if out else "is lost, as there is no --out"
+        say(f"interrupted: what was measured {kept}")
         raise click.exceptions.Exit(INTERRUPTED) from None
     if any(reused):
-        say(f"{sum(reused)} of {len(cells)} networks were measured before; {out}/{study.CELLS_FILE} has them")
+        say(f"{sum(reused)} of {len(cells)} networks were measured before; {out}/{sweeps.STORE_FILE} has them")
     return [done[cell] for cell in cells]
 
 

@@ -8,6 +8,7 @@ import os
 
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ceil, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -101,7 +102,6 @@ cdef extern from "fastgrad/kernels.h" nogil:
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
         double (*multiply_add)(size_t, double) noexcept nogil
         size_t width
-    const size_t FG_PANEL, FG_PANEL_NUMBERS
     const int FG_DRAWN
     ctypedef struct fg_set:
         const char *name
@@ -109,6 +109,10 @@ cdef extern from "fastgrad/kernels.h" nogil:
         const fg_kernels_f64 *f64
     const fg_set fg_all_sets[8]
     int fg_runs(const fg_set *set)
+
+cdef extern from "fastgrad/fastgrad.h":
+    const void *fastgrad_open(const char *cpu)
+    size_t fg_lay_out(fg_network *net, char *start, size_t item, size_t width)
 
 cdef extern from "ufuncs.h":
     object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, double parameter,
@@ -207,31 +211,8 @@ cdef const fg_set *_set_of(cpu):
 
 cdef const fg_set *active = _set_of(CPU)
 
-
-cdef void value_f32(Activation phi, size_t n, const float *z, float parameter, float *y) noexcept nogil:
-    active.f32.value[<int>phi](n, z, parameter, y)
-
-
-cdef void value_f64(Activation phi, size_t n, const double *z, double parameter, double *y) noexcept nogil:
-    active.f64.value[<int>phi](n, z, parameter, y)
-
-
-cdef void derivative_f32(Activation phi, size_t n, const float *z, float parameter, float *d) noexcept nogil:
-    active.f32.derivative[<int>phi](n, z, parameter, d)
-
-
-cdef void derivative_f64(Activation phi, size_t n, const double *z, double parameter, double *d) noexcept nogil:
-    active.f64.derivative[<int>phi](n, z, parameter, d)
-
-
-cdef void value_and_derivative_f32(Activation phi, size_t n, const float *z, float parameter, float *y,
-                                   float *d) noexcept nogil:
-    active.f32.both[<int>phi](n, z, parameter, y, d)
-
-
-cdef void value_and_derivative_f64(Activation phi, size_t n, const double *z, double parameter, double *y,
-                                   double *d) noexcept nogil:
-    active.f64.both[<int>phi](n, z, parameter, y, d)
+# What C code of other projects gets, under the name that fastgrad_import() looks for: see include/fastgrad/capsule.h.
+C_API = PyCapsule_New(<void *>fastgrad_open(CPU.encode()), b"fastgrad._C_API", NULL)
 
 
 STATISTICS = (
@@ -314,9 +295,9 @@ cdef class NetworkPass:
         net.activation, net.parameter, net.threshold = _NUMBERS[name], parameter or 0.0, threshold
         net.cross_entropy = cross_entropy
         net.block = <size_t>ceil(sqrt(<double>layers)) if recompute else 0
-        self.nbytes = _lay_out(net, NULL, item, width)
+        self.nbytes = fg_lay_out(net, NULL, item, width)
         self.room = _room(self.nbytes)
-        _lay_out(net, (<cnp.ndarray>self.room).data, item, width)
+        fg_lay_out(net, (<cnp.ndarray>self.room).data, item, width)
         self.log_p = np.empty(2 * batch * net.sizes[layers])
         net.log_p = <double *>(<cnp.ndarray>self.log_p).data
 
@@ -394,41 +375,6 @@ cdef _view(cnp.ndarray flat, int dimensions, cnp.npy_intp *shape, char **at):
     cnp.set_array_base(view, flat)
     at[0] += cnp.PyArray_NBYTES(view)
     return view
-
-
-cdef size_t _lay_out(fg_network *net, char *start, size_t item, size_t width):
-    """Give every array of the pass its place from ``start`` on, each on a cache line; the bytes that takes."""
-    cdef size_t l, at = -<size_t>start % 64, ld = net.ld, widest = 0, panel, gram
-    for l in range(net.layers + 1):
-        widest = max(widest, net.sizes[l])
-    for l in range(net.layers):
-        if net.block and l % net.block and l >= net.block:  # every first layer of a block keeps its own
-            net.x[l] = net.x[l % net.block]
-            continue
-        net.x[l] = start + at
-        at += _lines((widest if net.block else net.sizes[l]) * ld * item)
-    for l in range(net.layers - 1):
-        if net.block and l >= net.block:
-            net.d[l] = net.d[l % net.block]
-            continue
-        net.d[l] = start + at
-        at += _lines((widest if net.block else net.sizes[l + 1]) * ld * item)
-    net.outputs = start + at
-    at += _lines(net.sizes[net.layers] * ld * item)
-    net.delta = start + at
-    at += _lines(widest * ld * item)
-    net.other = start + at
-    at += _lines(widest * ld * item)
-    net.scratch = start + at
-    widest = (widest + width - 1) // width * width
-    panel, gram = max(FG_PANEL * widest, FG_PANEL_NUMBERS), max(FG_PANEL * ld, FG_PANEL_NUMBERS)
-    at += _lines(max(2 * gram, net.batch * widest + panel) * item)
-    return at + 64
-
-
-cdef inline size_t _lines(size_t size):
-    """``size`` bytes rounded up to cache lines."""
-    return (size + 63) // 64 * 64
 
 
 # Above so many products of a layer NumPy's BLAS, which packs its operands, is faster than our blocks; at it they are

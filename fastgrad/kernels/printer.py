@@ -28,7 +28,7 @@ class _Printer:
     def expression(self, node):
         match node:
             case ast.Name(id=name) if name in self.constants:
-                return f"FG_SET1({self.constants[name].hex()})"
+                return f"FG_SET1({self.constants[name]!r})"
             case ast.Name(id=name):
                 return name
             case ast.Call(func=ast.Name(id=name), args=args):

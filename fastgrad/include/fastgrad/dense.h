@@ -33,11 +33,13 @@ static void FG(dense_forward)(const FG_TABLE_TYPE *kernels, const fg_dense *laye
                               FG_SCALAR *y, FG_SCALAR *d)
 {
     const size_t batch = layer->batch, fan_in = layer->fan_in, fan_out = layer->fan_out;
-    const FG_SCALAR *const x = layer->x, *const bias = layer->bias;
+    const FG_SCALAR *const x = (const FG_SCALAR *)layer->x, *const weight = (const FG_SCALAR *)layer->weight;
+    const FG_SCALAR *const bias = (const FG_SCALAR *)layer->bias;
+    FG_SCALAR *const scratch = (FG_SCALAR *)layer->scratch;
     for (size_t i = 0, m, rows = fg_panel(fan_out); i < batch; i += m) {
         m = batch - i < rows ? batch - i : rows;
         FG_SCALAR *const z = y + i * fan_out;
-        FG(product)(m, fan_out, fan_in, x + i * fan_in, fan_in, 1, layer->weight, fan_out, z, fan_out, layer->scratch);
+        FG(product)(m, fan_out, fan_in, x + i * fan_in, fan_in, 1, weight, fan_out, z, fan_out, scratch);
         for (size_t r = 0; r < m; r++)
             for (size_t o = 0; o < fan_out; o++)
                 z[r * fan_out + o] += bias[o];
@@ -50,22 +52,23 @@ static void FG(dense_backward)(const fg_dense *layer, const FG_SCALAR *dy, const
                                FG_SCALAR *dx, FG_SCALAR *dweight, FG_SCALAR *dbias)
 {
     const size_t batch = layer->batch, fan_in = layer->fan_in, fan_out = layer->fan_out;
-    FG_SCALAR *const scratch = layer->scratch;
+    const FG_SCALAR *const x = (const FG_SCALAR *)layer->x, *const weight = (const FG_SCALAR *)layer->weight;
+    FG_SCALAR *const scratch = (FG_SCALAR *)layer->scratch;
     for (size_t i = 0; i < batch * fan_out; i++)
         dz[i] = dy[i] * d[i];
     FG(sum_rows)(fan_out, batch, dz, fan_out, dbias);
-    FG(product)(fan_in, fan_out, batch, layer->x, 1, fan_in, dz, fan_out, dweight, fan_out, scratch);
+    FG(product)(fan_in, fan_out, batch, x, 1, fan_in, dz, fan_out, dweight, fan_out, scratch);
     if (batch < fan_in) { /* dx^T = W dz^T, with what is smaller than W transposed */
         const size_t ld = (batch + FG_WIDTH - 1) / FG_WIDTH * FG_WIDTH;
         FG_SCALAR *const columns = scratch, *const sums = scratch + fan_out * ld;
         fg_ahead nothing = {NULL, NULL};
         FG(transpose)(batch, fan_out, dz, fan_out, columns, ld);
-        FG(gemm)(&nothing, fan_in, ld / FG_WIDTH, fan_out, layer->weight, fan_out, 1, columns, ld, sums, ld);
+        FG(gemm)(&nothing, fan_in, ld / FG_WIDTH, fan_out, weight, fan_out, 1, columns, ld, sums, ld);
         FG(transpose)(fan_in, batch, sums, ld, dx, fan_in);
     } else { /* dx = dz W^T */
         const size_t ld = (fan_in + FG_WIDTH - 1) / FG_WIDTH * FG_WIDTH;
         FG_SCALAR *const turned = scratch, *const rest = scratch + fan_out * ld;
-        FG(transpose)(fan_in, fan_out, layer->weight, fan_out, turned, ld);
+        FG(transpose)(fan_in, fan_out, weight, fan_out, turned, ld);
         FG(product)(batch, fan_in, fan_out, dz, fan_out, 1, turned, ld, dx, fan_in, rest);
     }
 }

@@ -29,9 +29,9 @@ typedef struct {
     const char *at, *end;
 } fg_ahead;
 /* The window of magnitudes outside which exponents are carried, and the slopes that cannot underflow within it. */
-#define FG_SMALL 0x1p-24
-#define FG_LARGE 0x1p24
-#define FG_SMALLEST_SLOPE 0x1p-60
+#define FG_SMALL 5.9604644775390625e-08 /* 2^-24; C++11 has no hexadecimal ones */
+#define FG_LARGE 16777216.0
+#define FG_SMALLEST_SLOPE 8.673617379884035e-19 /* 2^-60 */
 #define FG_DEEP 128 /* terms of a product's sums that are added in one go */
 #define FG_SUMMED 256 /* squares that a lane adds before they go into a double */
 #define FG_HOP 32   /* bytes fetched ahead per term of a block */
@@ -225,14 +225,15 @@ static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size
 {
     const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
     const int hidden = l + 1 < net->layers;
-    const FG_SCALAR *const weight = net->weights[l], *const bias = net->biases[l];
-    FG_SCALAR *const y = hidden ? net->x[l + 1] : net->outputs, *const d = hidden ? net->d[l] : NULL;
+    const FG_SCALAR *const weight = (const FG_SCALAR *)net->weights[l], *const bias = (const FG_SCALAR *)net->biases[l];
+    FG_SCALAR *const y = (FG_SCALAR *)(hidden ? (FG_SCALAR *)net->x[l + 1] : (FG_SCALAR *)net->outputs);
+    FG_SCALAR *const d = hidden ? (FG_SCALAR *)net->d[l] : NULL;
     const size_t above = hidden ? net->sizes[l + 2] * fan_out * sizeof(FG_SCALAR) : 0;
-    fg_ahead ahead = {net->weights[l + hidden], (const char *)net->weights[l + hidden] + above};
+    fg_ahead ahead = {(const char *)net->weights[l + hidden], (const char *)net->weights[l + hidden] + above};
     double d_top = 0;
     for (size_t i = 0, m, rows = fg_panel(ld); i < fan_out; i += m) {
         m = fan_out - i < rows ? fan_out - i : rows;
-        FG(gemm)(&ahead, m, ld / FG_WIDTH, fan_in, weight + i, 1, fan_out, net->x[l], ld, y + i * ld,
+        FG(gemm)(&ahead, m, ld / FG_WIDTH, fan_in, weight + i, 1, fan_out, (FG_SCALAR *)net->x[l], ld, y + i * ld,
                  ld);
         FG(add_bias)(m, ld, net->batch, bias + i, y + i * ld);
         if (net->measured)
@@ -256,9 +257,9 @@ static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size
 static int64_t FG(cross_entropy)(fg_network *net)
 {
     const size_t batch = net->batch, classes = net->sizes[net->layers], ld = net->ld;
-    const FG_SCALAR *const outputs = net->outputs;
-    const int64_t *const labels = net->targets;
-    FG_SCALAR *const delta = net->delta;
+    const FG_SCALAR *const outputs = (FG_SCALAR *)net->outputs;
+    const int64_t *const labels = (const int64_t *)net->targets;
+    FG_SCALAR *const delta = (FG_SCALAR *)net->delta;
     double *const log_p = net->log_p, *const p = log_p + batch * classes;
     double largest = -INFINITY, loss = 0;
     for (size_t b = 0; b < batch; b++) {
@@ -306,8 +307,8 @@ static int64_t FG(mean_squared_error)(fg_network *net)
 {
     const size_t outputs = net->sizes[net->layers], ld = net->ld;
     const double count = (double)(outputs * net->batch);
-    const FG_SCALAR *const o = net->outputs, *const targets = net->targets;
-    FG_SCALAR *const delta = net->delta;
+    const FG_SCALAR *const o = (FG_SCALAR *)net->outputs, *const targets = (const FG_SCALAR *)net->targets;
+    FG_SCALAR *const delta = (FG_SCALAR *)net->delta;
     double loss = 0;
     for (size_t c = 0; c < outputs; c++)
         for (size_t b = 0; b < net->batch; b++) {
@@ -351,8 +352,8 @@ static double FG(dot)(size_t n, const FG_SCALAR *a, const FG_SCALAR *b)
 static double FG(gram_squares)(fg_network *net, size_t l)
 {
     const size_t batch = net->batch, ld = net->ld;
-    const FG_SCALAR *const x = net->x[l], *const delta = net->delta;
-    FG_SCALAR *const gram_x = net->scratch, *const gram_delta = gram_x + fg_panel(ld) * ld;
+    const FG_SCALAR *const x = (FG_SCALAR *)net->x[l], *const delta = (FG_SCALAR *)net->delta;
+    FG_SCALAR *const gram_x = (FG_SCALAR *)net->scratch, *const gram_delta = gram_x + fg_panel(ld) * ld;
     fg_ahead ahead = {NULL, NULL};
     double squares = 0;
     for (size_t i = 0, m, rows = fg_panel(ld); i < batch; i += m) {
@@ -382,14 +383,14 @@ static double FG(weight_gradient)(fg_network *net, size_t l)
 {
     const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
     const size_t wide = (fan_out + FG_WIDTH - 1) / FG_WIDTH * FG_WIDTH;
-    const FG_SCALAR *const x = net->x[l], *const delta = net->delta;
-    FG_SCALAR *const rows = net->scratch, *const panel = rows + net->batch * wide;
-    FG_SCALAR *const kept = net->dweights ? net->dweights[l] : NULL;
+    const FG_SCALAR *const x = (FG_SCALAR *)net->x[l], *const delta = (FG_SCALAR *)net->delta;
+    FG_SCALAR *const rows = (FG_SCALAR *)net->scratch, *const panel = rows + net->batch * wide;
+    FG_SCALAR *const kept = net->dweights ? (FG_SCALAR *)net->dweights[l] : NULL;
     fg_ahead ahead = {NULL, NULL};
     double squares = 0, top = 0;
     FG(transpose)(fan_out, net->batch, delta, ld, rows, wide);
     if (kept)
-        FG(sum_rows)(fan_out, net->batch, rows, wide, net->dbiases[l]);
+        FG(sum_rows)(fan_out, net->batch, rows, wide, (FG_SCALAR *)net->dbiases[l]);
     for (size_t i = 0, m, most = fg_panel(wide); i < fan_in; i += m) {
         m = fan_in - i < most ? fan_in - i : most;
         FG_SCALAR *const to = kept && wide == fan_out ? kept + i * fan_out : panel;
@@ -406,13 +407,13 @@ static double FG(weight_gradient)(fg_network *net, size_t l)
 static void FG(layer_backward)(fg_network *net, size_t l)
 {
     const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
-    const FG_SCALAR *const d = net->d[l - 1], *const weight = net->weights[l];
-    FG_SCALAR *const below = net->other;
-    const char *const next = net->weights[l - 1];
+    const FG_SCALAR *const d = (FG_SCALAR *)net->d[l - 1], *const weight = (const FG_SCALAR *)net->weights[l];
+    FG_SCALAR *const below = (FG_SCALAR *)net->other;
+    const char *const next = (const char *)net->weights[l - 1];
     fg_ahead ahead = {next, next + net->sizes[l - 1] * fan_in * sizeof(FG_SCALAR)};
     for (size_t i = 0, m, rows = fg_panel(ld); i < fan_in; i += m) {
         m = fan_in - i < rows ? fan_in - i : rows;
-        FG(gemm)(&ahead, m, ld / FG_WIDTH, fan_out, weight + i * fan_out, fan_out, 1, net->delta,
+        FG(gemm)(&ahead, m, ld / FG_WIDTH, fan_out, weight + i * fan_out, fan_out, 1, (FG_SCALAR *)net->delta,
                  ld, below + i * ld, ld);
         for (size_t j = i * ld; j < (i + m) * ld; j += FG_WIDTH)
             FG_STORE(below + j, FG_LOAD(below + j) * FG_LOAD(d + j));
@@ -431,9 +432,9 @@ static int64_t FG(rescale)(fg_network *net, size_t l)
     if (*top == 0 || (*top >= FG_SMALL && *top <= FG_LARGE))
         return 0;
     const int taken = (int)floor(log2(*top));
-    FG(shift)(count, -taken, net->delta);
+    FG(shift)(count, -taken, (FG_SCALAR *)net->delta);
     *top = *squares = 0;
-    FG(measure)(count, net->delta, squares, top);
+    FG(measure)(count, (FG_SCALAR *)net->delta, squares, top);
     return taken;
 }
 
@@ -452,16 +453,17 @@ static void FG(block_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, siz
 static int FG(network)(const FG_TABLE_TYPE *kernels, fg_network *net)
 {
     const size_t last = net->layers - 1, outputs = net->sizes[net->layers] * net->ld;
-    FG(transpose)(net->batch, net->sizes[0], net->inputs, net->sizes[0], net->x[0], net->ld);
+    FG(transpose)(net->batch, net->sizes[0], (const FG_SCALAR *)net->inputs, net->sizes[0], (FG_SCALAR *)net->x[0],
+                  net->ld);
     for (size_t l = 0; l < net->layers; l++)
         if (FG(layer_forward)(kernels, net, l))
             return 1;
-    memset(net->delta, 0, outputs * sizeof(FG_SCALAR)); /* the columns beyond the batch */
+    memset((FG_SCALAR *)net->delta, 0, outputs * sizeof(FG_SCALAR)); /* the columns beyond the batch */
     int64_t exponent = net->cross_entropy ? FG(cross_entropy)(net) : FG(mean_squared_error)(net);
     if (net->measured)
-        FG(measure)(outputs, net->delta, &net->delta_squares[last], &net->delta_top[last]);
+        FG(measure)(outputs, (FG_SCALAR *)net->delta, &net->delta_squares[last], &net->delta_top[last]);
     else if (exponent)
-        FG(shift)(outputs, (int)(exponent < -5000 ? -5000 : exponent), net->delta);
+        FG(shift)(outputs, (int)(exponent < -5000 ? -5000 : exponent), (FG_SCALAR *)net->delta);
     for (size_t l = net->layers; l-- > 0;) {
         if (net->measured) {
             exponent += FG(rescale)(net, l);

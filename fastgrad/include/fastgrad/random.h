@@ -46,7 +46,8 @@ FG_INLINE FG_SCALAR FG(minus_two_log)(uint32_t w)
 {
     const int32_t k = (int32_t)(w >> 1);
 #if FG_BITS == 32
-    const float u = ((float)k + 0.5f) * 0x1p-31f, rest = ((float)(INT32_MAX - k) + 0.5f) * 0x1p-31f; /* 1 - u, exactly */
+    const float u = ((float)k + 0.5f) * 4.656613e-10f;                   /* 2^-31 */
+    const float rest = ((float)(INT32_MAX - k) + 0.5f) * 4.656613e-10f; /* 1 - u, exactly */
     uint32_t bits;
     float m;
     memcpy(&bits, &u, sizeof bits);
@@ -55,17 +56,17 @@ FG_INLINE FG_SCALAR FG(minus_two_log)(uint32_t w)
     bits = (bits & 0x7fffff) + 0x3f3504f3;
     memcpy(&m, &bits, sizeof m);
     const float f = e == 0 ? -rest : m - 1.0f, f2 = f * f;
-    float p = -0x1.38590ep-4f;
-    p = p * f + 0x1.054864p-3f;
-    p = p * f - 0x1.0d8b8p-3f;
-    p = p * f + 0x1.22dc34p-3f;
-    p = p * f - 0x1.5471f4p-3f;
-    p = p * f + 0x1.99a004p-3f;
-    p = p * f - 0x1.000228p-2f;
-    p = p * f + 0x1.555554p-2f;
-    return -2.0f * ((float)e * 0x1.62e43p-1f + (f - f2 * (0.5f - f * p)));
+    float p = -0.076256804f;
+    p = p * f + 0.12757948f;
+    p = p * f - 0.13161373f;
+    p = p * f + 0.14202157f;
+    p = p * f - 0.16623297f;
+    p = p * f + 0.20001224f;
+    p = p * f - 0.25000823f;
+    p = p * f + 0.3333333f;
+    return -2.0f * ((float)e * 0.6931472f + (f - f2 * (0.5f - f * p)));
 #else
-    const double u = ((double)k + 0.5) * 0x1p-31;
+    const double u = ((double)k + 0.5) * 4.656612873077393e-10;
     uint64_t bits;
     double m;
     memcpy(&bits, &u, sizeof bits);
@@ -74,14 +75,14 @@ FG_INLINE FG_SCALAR FG(minus_two_log)(uint32_t w)
     bits = (bits & 0xfffffffffffff) + 0x3fe6a09e667f3bcd;
     memcpy(&m, &bits, sizeof m);
     const double f = m - 1.0, s = f / (2.0 + f), t = s * s;
-    double p = 0x1.2f00d13056f11p-3;
-    p = p * t + 0x1.39a230d153afep-3;
-    p = p * t + 0x1.74663a4364823p-3;
-    p = p * t + 0x1.c71c52203e6b5p-3;
-    p = p * t + 0x1.24924941d4ea9p-2;
-    p = p * t + 0x1.999999997ffafp-2;
-    p = p * t + 0x1.5555555555592p-1;
-    return -2.0 * ((double)e * 0x1.62e42fefa39efp-1 + (2.0 * s + s * t * p));
+    double p = 0.14795077732821274;
+    p = p * t + 0.15314138544859895;
+    p = p * t + 0.18183560865560464;
+    p = p * t + 0.2222219863977465;
+    p = p * t + 0.2857142874174579;
+    p = p * t + 0.39999999999417474;
+    p = p * t + 0.6666666666666734;
+    return -2.0 * ((double)e * 0.6931471805599453 + (2.0 * s + s * t * p));
 #endif
 }
 
@@ -90,20 +91,20 @@ FG_INLINE void FG(sin_cos)(FG_SCALAR r, FG_SCALAR *sine, FG_SCALAR *cosine)
 {
     const FG_SCALAR t = r * r;
 #if FG_BITS == 32
-    const float s = (-0x1.995408p-13f * t + 0x1.110778p-7f) * t - 0x1.555546p-3f;
-    const float c = (0x1.99e914p-16f * t - 0x1.6c0c2ap-10f) * t + 0x1.55554ap-5f;
+    const float s = (-0.00019518292f * t + 0.008332189f) * t - 0.16666655f;
+    const float c = (2.4432567e-05f * t - 0.0013887311f) * t + 0.041666646f;
 #else
-    double s = 0x1.5d8e3f139dd6dp-33, c = -0x1.8fa6b57f77fe6p-37;
-    s = s * t - 0x1.ae5e5484a4594p-26;
-    c = c * t + 0x1.1ee9dc2a8832ap-29;
-    s = s * t + 0x1.71de355f082fp-19;
-    c = c * t - 0x1.27e4f7f20eb85p-22;
-    s = s * t - 0x1.a01a019bf20f7p-13;
-    c = c * t + 0x1.a01a019c8fb9fp-16;
-    s = s * t + 0x1.111111110f75cp-7;
-    c = c * t - 0x1.6c16c16c15019p-10;
-    s = s * t - 0x1.5555555555548p-3;
-    c = c * t + 0x1.555555555554bp-5;
+    double s = 1.5895950581259466e-10, c = -1.1358770477117685e-11;
+    s = s * t - 2.505074238546424e-08;
+    c = c * t + 2.08757057930561e-09;
+    s = s * t + 2.755731358231358e-06;
+    c = c * t - 2.755731421975882e-07;
+    s = s * t - 0.00019841269829457667;
+    c = c * t + 2.480158728901014e-05;
+    s = s * t + 0.008333333333321917;
+    c = c * t - 0.001388888888887335;
+    s = s * t - 0.1666666666666663;
+    c = c * t + 0.041666666666666595;
 #endif
     *sine = r + r * t * s;
     *cosine = (FG_SCALAR)1 - (t * (FG_SCALAR)0.5 - t * t * c);
@@ -118,7 +119,7 @@ static void FG(normals)(const uint32_t *FG_RESTRICT w, const uint32_t *FG_RESTRI
         const int32_t rest = (int32_t)(v[j] - (quarter << 30));
         const FG_SCALAR r = scale * (FG_SCALAR)sqrt(FG(minus_two_log)(w[j]));
         FG_SCALAR s, c;
-        FG(sin_cos)((FG_SCALAR)rest * (FG_SCALAR)0x1.921fb54442d18p-30, &s, &c);
+        FG(sin_cos)((FG_SCALAR)rest * (FG_SCALAR)1.4629180792671596e-09, &s, &c);
         const FG_SCALAR along = quarter & 1 ? s : c, across = quarter & 1 ? c : s;
         x[j] = r * (quarter == 1 || quarter == 2 ? -along : along);
         y[j] = r * (quarter >= 2 ? -across : across);
@@ -133,7 +134,7 @@ static void FG(draw)(const uint32_t *key, uint32_t stream, uint32_t attempt, int
     FG_PASTE(threefry, u32, FG_SET)(key, stream, attempt, first / 4, words);
     if (distribution == FG_UNIFORM)
         for (int i = 0; i < FG_DRAWN; i++)
-            out[i] = ((FG_SCALAR)(int32_t)words[i] + (FG_SCALAR)0.5) * (FG_SCALAR)0x1p-31 * scale;
+            out[i] = ((FG_SCALAR)(int32_t)words[i] + (FG_SCALAR)0.5) * (FG_SCALAR)4.656612873077393e-10 * scale;
     else
         for (int pair = 0; pair < FG_DRAWN; pair += 2 * FG_LANES)
             FG(normals)(words + pair, words + pair + FG_LANES, scale, out + pair, out + pair + FG_LANES);

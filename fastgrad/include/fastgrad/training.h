@@ -34,7 +34,8 @@ static void FG(step)(fg_training *run)
 {
     static void (*const steps[])(size_t, FG_SCALAR *, const FG_SCALAR *, FG_SCALAR *, FG_SCALAR *, const double *,
                                  double) = {FG(sgd_steps), FG(momentum_steps), FG(nesterov_steps), FG(adam_steps)};
-    FG_SCALAR *const w = run->w, *const g = run->g, *const m = run->kept[0], *const v = run->kept[1];
+    FG_SCALAR *const w = (FG_SCALAR *)run->w, *const g = (FG_SCALAR *)run->g;
+    FG_SCALAR *const m = (FG_SCALAR *)run->kept[0], *const v = (FG_SCALAR *)run->kept[1];
     const size_t first = run->decaying, rest = run->parameters - first;
     double coefficients[5] = {run->rate, run->options[0], 0, 0, 0}; /* Optimizer.coefficients of optimizers.py */
     run->step++;
@@ -53,8 +54,8 @@ static void FG(step)(fg_training *run)
 /* Samples whose largest output, the first of equals, is at their label. */
 static int64_t FG(correct)(const fg_network *net)
 {
-    const FG_SCALAR *const outputs = net->outputs;
-    const int64_t *const labels = net->targets;
+    const FG_SCALAR *const outputs = (const FG_SCALAR *)net->outputs;
+    const int64_t *const labels = (const int64_t *)net->targets;
     int64_t right = 0;
     for (size_t b = 0; b < net->batch; b++) {
         size_t top = 0;

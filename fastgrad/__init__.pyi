@@ -1,0 +1,45 @@
+# ruff: noqa: I001 - one name a line would be a long page
+
+"""The public names, as type checkers see them: what ``__init__.py`` loads when it is first used."""
+
+from fastgrad import (
+    datasets as datasets,
+    decay as decay,
+    dense as dense,
+    diagnosis as diagnosis,
+    ffi as ffi,
+    initializers as initializers,
+    losses as losses,
+    measurement as measurement,
+    network as network,
+    plots as plots,
+    study as study,
+    sweeps as sweeps,
+    theory as theory,
+)
+from fastgrad.activations import ACTIVATIONS as ACTIVATIONS, Activation as Activation, activation as activation
+from fastgrad.decay import GradientProfile as GradientProfile
+from fastgrad.dense import dense_backward as dense_backward, dense_forward as dense_forward
+from fastgrad.diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
+from fastgrad.ffi import get_include as get_include
+from fastgrad.frames import load as load
+from fastgrad.functions import (
+    elu as elu,
+    elu_derivative as elu_derivative,
+    leaky_relu as leaky_relu,
+    leaky_relu_derivative as leaky_relu_derivative,
+    relu as relu,
+    relu_derivative as relu_derivative,
+    sigmoid as sigmoid,
+    sigmoid_derivative as sigmoid_derivative,
+    tanh as tanh,
+    tanh_derivative as tanh_derivative,
+    value_and_derivative as value_and_derivative,
+)
+from fastgrad.initializers import INITIALIZERS as INITIALIZERS, Initializer as Initializer, initializer as initializer
+from fastgrad.machine import show_runtime as show_runtime
+from fastgrad.measurement import DecayMeasurement as DecayMeasurement, measure as measure
+from fastgrad.network import MLP as MLP
+from fastgrad.sweeps import sweep as sweep
+
+__version__: str

@@ -1,0 +1,1 @@
+"""For Cython: see ``cykernels.pxd``. There is nothing to call from Python."""

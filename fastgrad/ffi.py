@@ -1,0 +1,163 @@
+"""Doors for other people's projects: where the headers are, and the table of C functions for ctypes, cffi and SciPy.
+
+C, C++ and Cython need nothing of this at run time: see ``include/fastgrad/abi.h`` and ``cykernels.pxd``.
+"""
+
+# Design: - There is one table of C functions, laid out in include/fastgrad/abi.h. What ctypes and cffi need to know of
+#           it is read from that file, so there is no second description that could differ from the first.
+#         - Nothing here is on the way of a call: ctypes and cffi call the kernels themselves, without the GIL.
+
+import ctypes
+import re
+from functools import cache
+from pathlib import Path
+
+from fastgrad import kernels
+from fastgrad._errors import known
+from fastgrad.activations import ACTIVATIONS, Activation, activation
+
+_PACKAGE = Path(__file__).resolve().parent
+# What gives the bits and the speed of the Python package (with -O3), in GCC and Clang.
+CFLAGS = ("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off")
+
+
+def get_include() -> str:
+    """The directory to give to a C compiler with ``-I``: the headers are ``fastgrad/*.h`` in it."""
+    return str(_PACKAGE / "include")
+
+
+def get_cmake_dir() -> str:
+    """The directory of the CMake package: ``cmake -Dfastgrad_DIR=...`` makes ``find_package(fastgrad)`` find it."""
+    return str(_PACKAGE / "share" / "cmake" / "fastgrad")
+
+
+def get_pkgconfig_dir() -> str:
+    """The directory of ``fastgrad.pc``, for ``PKG_CONFIG_PATH``."""
+    return str(_PACKAGE / "share" / "pkgconfig")
+
+
+def table_address() -> int:
+    """Where the table of C functions is in memory: a ``const fastgrad_table *``, valid as long as the process lives."""
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+    return pointer(kernels.get("compiled").C_API, b"fastgrad._C_API")
+
+
+@cache
+def declarations() -> str:
+    """The table's C declarations without comments and macros, as ``cffi.FFI().cdef`` takes them.
+
+    Examples
+    --------
+    >>> print(declarations().splitlines()[0][:47])
+    enum fastgrad_activation { FASTGRAD_SIGMOID, FA
+    """
+    text = (_PACKAGE / "include" / "fastgrad" / "abi.h").read_text()
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    lines = (line.rstrip() for line in text.splitlines() if not line.startswith("#"))
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+_TYPES = {
+    "int": ctypes.c_int,
+    "size_t": ctypes.c_size_t,
+    "float": ctypes.c_float,
+    "double": ctypes.c_double,
+    "uint32_t": ctypes.c_uint32,
+    "uint64_t": ctypes.c_uint64,
+    "int64_t": ctypes.c_int64,
+    "char *": ctypes.c_char_p,
+    "fastgrad_gemm_f32": ctypes.c_void_p,
+    "fastgrad_gemm_f64": ctypes.c_void_p,
+}
+_STRUCT = r"typedef struct {} \{{(.*?)\}} {};"
+_FIELD = re.compile(r"\s*([\w ]+?[ *]+)(?:(\w+)|\(\*(\w+)\)\(([^;]*)\));")  # type, name or function, arguments
+
+
+def _ctype(declared):
+    """The ctypes type of a C type: pointers to numbers are addresses."""
+    plain = " ".join(declared.split()).removeprefix("const ")
+    return ctypes.c_void_p if plain.endswith("*") and plain not in _TYPES else _TYPES[plain]
+
+
+def _argument(declared):
+    """The ctypes type of ``const float *z``."""
+    return _ctype(re.match(r"(.*?)\w+$", declared.strip(), re.DOTALL)[1])
+
+
+def _fields(struct):
+    """(name, ctypes type) of every field of a struct in ``declarations()``."""
+    body = re.search(_STRUCT.format(struct, struct), declarations(), re.DOTALL)[1]
+    for result, name, function, arguments in _FIELD.findall(body):
+        if name:
+            yield name, _ctype(result)
+        else:
+            yield function, ctypes.CFUNCTYPE(_ctype(result), *map(_argument, arguments.split(",")))
+
+
+@cache
+def table() -> ctypes.Structure:
+    """The table for ctypes: a structure whose fields are callable and release the GIL.
+
+    Pointers are addresses: ``array.ctypes.data`` of a contiguous NumPy array of the type that the function's name says.
+    Neither type nor length is checked. Functions that return an int return 0, or a negative number for an error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> z = np.linspace(-3, 3, 5)
+    >>> y = np.empty_like(z)
+    >>> table().value_f64(ACTIVATION_NUMBERS["tanh"], z.size, z.ctypes.data, 0.0, y.ctypes.data)
+    0
+    >>> print(y[-1])
+    0.9950547536867305
+    """
+    layout = type("fastgrad_table", (ctypes.Structure,), {"_fields_": list(_fields("fastgrad_table"))})
+    return layout.from_address(table_address())
+
+
+ACTIVATION_NUMBERS = {name: number for number, name in enumerate(ACTIVATIONS)}
+_KINDS = ("value", "derivative")
+
+
+def number_and_parameter(phi: Activation) -> tuple[int, float]:
+    """An activation as the C functions take it."""
+    return ACTIVATION_NUMBERS[phi.name], phi.parameter or 0.0
+
+
+def low_level_callable(name: str | Activation, kind: str = "value", **parameter: float):
+    """phi or phi' of one number for SciPy's integrators and solvers, which call it without going through Python.
+
+    Parameters
+    ----------
+    name : str or Activation
+    kind : {"value", "derivative"}
+    **parameter
+        ``alpha`` or ``negative_slope``.
+
+    Returns
+    -------
+    scipy.LowLevelCallable
+        Of signature ``double (double, void *)``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown name or kind, a parameter out of range or one that the activation does not take.
+
+    Examples
+    --------
+    >>> from scipy.integrate import quad
+    >>> round(quad(low_level_callable("tanh", "derivative"), -1, 1)[0], 6)
+    1.523188
+    """
+    from scipy import LowLevelCallable
+
+    from fastgrad import cykernels
+
+    number, value = number_and_parameter(activation(name, **parameter))
+    derivative = known("kind", kind, _KINDS) == "derivative"
+    layout = type("fastgrad_choice", (ctypes.Structure,), {"_fields_": list(_fields("fastgrad_choice"))})
+    choice = layout(number, derivative, value)
+    data = ctypes.cast(ctypes.pointer(choice), ctypes.c_void_p)  # keeps `choice` alive
+    return LowLevelCallable.from_cython(cykernels, "scalar", data)

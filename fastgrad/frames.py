@@ -1,0 +1,220 @@
+"""A store as tables for other tools: pandas and xarray in memory, Parquet, CSV and netCDF on disk."""
+
+# Design: - Parquet and CSV are written row by row as the store is read, so memory stays flat; the xarray
+#           Dataset holds everything, 11 numbers for every layer.
+#         - Layers are counted from the input, and shallower networks are padded with NaN.
+
+import csv
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fastgrad._errors import known
+from fastgrad.store import ARRAYS, DEFINITION, SCALARS, Store
+from fastgrad.study import CellResult
+
+FORMATS = ("parquet", "csv", "netcdf")
+SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".nc": "netcdf"}
+ROWS_AT_ONCE = 2000
+ENVIRONMENT = {  # columns, and what store and machine call them
+    "code": "code", "kernels": "kernels", "cpu_features": "CPU features", "blas": "BLAS",
+    "blas_kernels": "BLAS kernels", "flush_to_zero": "flush to zero",
+}  # fmt: skip
+# The derived columns are what reports and plots group by.
+DERIVED = ("activation_label", "init_label", "weight_variance", "bias_variance")
+_EXTRA = "pip install 'fastgrad[sweep]'"
+
+
+class Sweep:
+    """What one store or several hold; get it with :func:`load`.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        A row for each cell: its definition, ``weight_variance`` and ``bias_variance`` (sigma_w^2 and sigma_b^2),
+        what was measured and predicted for it as a whole, and what it was measured on.
+    dataset : xarray.Dataset
+        The same as variables of the dimension ``cell``, and the profiles as variables of ``cell`` and ``layer``
+        (1 is the first hidden layer), NaN where a network has fewer layers.
+    """
+
+    def __init__(self, paths: Sequence[str | os.PathLike]):
+        self._paths = paths
+
+    @cached_property
+    def frame(self):
+        """The cells as a pandas DataFrame."""
+        pandas = _needed("pandas")
+        return pandas.DataFrame.from_records(list(_records(self._paths)), columns=_columns())
+
+    @cached_property
+    def dataset(self):
+        """The cells and their layers as an xarray Dataset."""
+        xarray = _needed("xarray")
+        found = [result for path in self._paths for result in results(path)]
+        depth = max((len(result.log10_delta) for result in found), default=0)
+        layers = np.full((len(ARRAYS), len(found), depth), np.nan)
+        for i, result in enumerate(found):
+            for values, name in zip(layers, ARRAYS, strict=True):
+                array = getattr(result, name)
+                values[i, : len(array)] = array
+        variables = {name: ("cell", self.frame[name].to_numpy()) for name in self.frame}
+        variables |= {name: (("cell", "layer"), values) for name, values in zip(ARRAYS, layers, strict=True)}
+        return xarray.Dataset(variables, coords={"layer": np.arange(1, depth + 1)}).set_coords(
+            [*DEFINITION, *DERIVED, "environment", *ENVIRONMENT]
+        )
+
+
+def load(*paths: str | os.PathLike) -> Sweep:
+    """What one store holds, or several: ``load("a.db").frame`` and ``.dataset``.
+
+    Raises
+    ------
+    StoreError
+        If one is no store, is damaged, or holds another code's numbers than the first.
+    TypeError
+        If no path is given.
+    ImportError
+        When ``frame`` or ``dataset`` is asked for and pandas or xarray is not installed.
+    """
+    if not paths:
+        raise TypeError("load needs the path of a store")
+    codes = {}
+    for path in paths:
+        with Store(path) as store:
+            codes[str(path)] = store.code
+    if len(set(codes.values())) > 1:
+        raise ValueError(f"the stores were measured by different code: {codes}")
+    return Sweep(paths)
+
+
+def export(paths: Sequence[str | os.PathLike], out: str | os.PathLike, form: str | None = None) -> int:
+    """Write what stores hold into one file, and return the number of cells.
+
+    Parameters
+    ----------
+    paths : sequence of path
+    out : path
+        Replaced if it is there, once the new one is whole.
+    form : {"parquet", "csv", "netcdf"}, optional
+        By default what the ending of ``out`` says: .parquet, .csv or .nc. CSV has no profiles of layers.
+
+    Raises
+    ------
+    ValueError
+        If the form is unknown.
+    ImportError
+        If a package for it is not installed.
+    OSError
+        If a store cannot be read or the file not be written.
+    """
+    out = Path(out)
+    if form is None:
+        if out.suffix not in SUFFIXES:
+            raise ValueError(f"the file must end in {', '.join(SUFFIXES)}, or say the format, got {out.name!r}")
+        form = SUFFIXES[out.suffix]
+    write = _WRITERS[known("format", form, FORMATS)]
+    sweep = load(*paths)
+    partial = out.with_name(out.name + ".partial")
+    try:
+        count = write(sweep, paths, partial)
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def _write_csv(sweep, paths, out):
+    count = 0
+    with open(out, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_columns())
+        for record in _records(paths):
+            writer.writerow(record)
+            count += 1
+    return count
+
+
+def _write_parquet(sweep, paths, out):
+    pyarrow, parquet = _needed("pyarrow"), _needed("pyarrow.parquet")
+    arrays = [pyarrow.field(name, pyarrow.list_(pyarrow.float64())) for name in ARRAYS]
+    schema = pyarrow.schema([*(pyarrow.field(n, _arrow_type(pyarrow, n)) for n in _columns()), *arrays])
+    count, pairs = 0, _pairs(paths)
+    with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
+        while some := list(itertools.islice(pairs, ROWS_AT_ONCE)):
+            records = [(*record, *(getattr(result, name) for name in ARRAYS)) for result, record in some]
+            columns = [pyarrow.array(values, field.type) for values, field in zip(zip(*records), schema)]  # noqa: B905
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
+            count += len(some)
+    return count
+
+
+def _write_netcdf(sweep, paths, out):
+    dataset = sweep.dataset
+    for name, variable in dataset.variables.items():
+        if variable.dtype.kind not in "fiu":  # netCDF has no None: "" is none
+            dataset[name] = (variable.dims, np.array(["" if v is None else str(v) for v in variable.values]))
+    dataset.to_netcdf(out)
+    return dataset.sizes["cell"]
+
+
+_WRITERS = {"parquet": _write_parquet, "csv": _write_csv, "netcdf": _write_netcdf}
+
+
+def _columns():
+    return [*DEFINITION, *DERIVED, *SCALARS, "seconds", "environment", *ENVIRONMENT]
+
+
+def _arrow_type(pyarrow, name):
+    if name in _TEXT:
+        return pyarrow.string()
+    return pyarrow.int64() if name in _WHOLE else pyarrow.float64()
+
+
+_WHOLE = ("depth", "width", "batch", "float32_zero_layer", "float64_zero_layer", "verdict_seeds", "environment")
+_TEXT = (
+    *("activation", "init", "data", "dtype", "backend", "seeds", "init_options", "activation_label", "init_label"),
+    *("verdict", "evidence", *ENVIRONMENT),
+)
+
+
+def results(path: str | os.PathLike) -> Iterator[CellResult]:
+    """The results of a store, one by one."""
+    with Store(path) as store:
+        yield from store.results()
+
+
+def _records(paths):
+    return (record for _, record in _pairs(paths))
+
+
+def _pairs(paths):
+    """Every result, and its row as plain values: seeds and options are text."""
+    for path in paths:
+        with Store(path) as store:
+            environments = store.environments()
+            for result, number in store.rows():
+                cell, facts = result.cell, environments[number]
+                definition = [getattr(cell, name) for name in DEFINITION]
+                definition[DEFINITION.index("seeds")] = " ".join(map(str, cell.seeds))
+                options = ", ".join(f"{name}={value}" for name, value in cell.init_options)
+                definition[DEFINITION.index("init_options")] = options
+                derived = (getattr(cell, name) for name in DERIVED)
+                scalars = (getattr(result, name) for name in (*SCALARS, "seconds"))
+                yield (
+                    result,
+                    (*definition, *derived, *scalars, number, *(facts.get(name) for name in ENVIRONMENT.values())),
+                )
+
+
+def _needed(name):
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ImportError(f"this needs {name.partition('.')[0]}: {_EXTRA}") from None

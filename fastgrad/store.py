@@ -1,0 +1,346 @@
+"""Cells and their results in one SQLite file: what is there, what is missing, and what each row takes to repeat."""
+
+# Design: - One process writes, and holds a lock on FILE-lock, an empty SQLite file, while it does: the system
+#           gives it back however the process ends. Anybody may read meanwhile (WAL).
+#         - One transaction for a batch of rows. Killing the process loses the batch at most; a power cut
+#           may lose the last transactions (synchronous=NORMAL), which are then measured again.
+#         - A row's key is a digest of the cell's definition, so a sweep asks which keys are there and never
+#           holds them all: memory does not grow with the store.
+#         - Rows are encoded where they are measured. The one process that writes then spends 60 us on a cell, all told.
+#         - A store holds the numbers of one code and of one plan; opening it with others says so. SQLite
+#           notices a broken page only where it breaks its own structure, hence a checksum for each row.
+#         - The layers' numbers are one blob of float64, (arrays, L), little-endian. In JSON they would be
+#           three times as long, and as columns of their own eleven.
+
+import hashlib
+import json
+import math
+import os
+import sqlite3
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from fastgrad import machine
+from fastgrad.study import Cell, CellResult
+
+APPLICATION = 0x66677364  # "fgsd", in the file's header
+SCHEMA = 1
+KEYS_AT_ONCE = 500
+PAGE = 16384  # a row is 1 to 5 kB: in pages of 4 kB a third of the file would be empty
+
+ARRAYS = tuple(field.name for field in fields(CellResult) if field.type == tuple[float, ...])
+SCALARS = tuple(field.name for field in fields(CellResult) if field.name not in (*ARRAYS, "cell", "version", "seconds"))
+DEFINITION = tuple(field.name for field in fields(Cell))
+_JSON = ("seeds", "init_options")
+_TYPES = {str: "TEXT", int: "INTEGER", float: "REAL", int | None: "INTEGER", float | None: "REAL"}
+_COLUMNS = (*DEFINITION, *SCALARS, "seconds", "layers", "checksum")
+
+
+class StoreError(OSError):
+    """The store cannot be used, in one sentence; nothing in it was changed."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that could not be measured, and why."""
+
+    cell: Cell
+    error: str
+
+
+def _schema():
+    types = {f.name: "TEXT" if f.name in _JSON else _TYPES[f.type] for f in fields(Cell)}
+    types |= {f.name: _TYPES[f.type] for f in fields(CellResult) if f.name in SCALARS}
+    types |= {"seconds": "REAL", "layers": "BLOB", "checksum": "INTEGER"}
+    columns = ", ".join(f"{name} {types[name]}" for name in _COLUMNS)
+    return f"""
+        CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+        CREATE TABLE environments (id INTEGER PRIMARY KEY, facts TEXT NOT NULL UNIQUE);
+        CREATE TABLE cells (key BLOB PRIMARY KEY, {columns}, environment INTEGER REFERENCES environments);
+        CREATE TABLE failures (key BLOB PRIMARY KEY, cell TEXT, error TEXT,
+            environment INTEGER REFERENCES environments);
+        PRAGMA application_id = {APPLICATION};
+        PRAGMA user_version = {SCHEMA};
+    """
+
+
+def key(cell: Cell) -> bytes:
+    """A digest of the cell's definition, 16 bytes."""
+    return hashlib.blake2b(_definition(cell).encode(), digest_size=16).digest()
+
+
+def _definition(cell):
+    return json.dumps([getattr(cell, name) for name in DEFINITION], separators=(",", ":"))
+
+
+def encode(result: CellResult) -> tuple:
+    """A result as a row of ``cells`` without its environment."""
+    cell = result.cell
+    layers = len(result.log10_delta)
+    array = np.full((len(ARRAYS), layers), np.nan)
+    for row, name in zip(array, ARRAYS, strict=True):
+        values = getattr(result, name)
+        row[: len(values)] = values
+    blob = array.astype("<f8", copy=False).tobytes()
+    definition = [getattr(cell, name) for name in DEFINITION]
+    for name in _JSON:
+        definition[DEFINITION.index(name)] = json.dumps(getattr(cell, name), separators=(",", ":"))
+    values = (*definition, *(getattr(result, name) for name in SCALARS), result.seconds)
+    return (key(cell), *values, blob, _checksum(values, blob))
+
+
+def decode(row: Sequence, version: str) -> CellResult:
+    """The result that :func:`encode` made ``row`` of; StoreError if the row is damaged."""
+    _, *values, blob, checksum = row
+    values = [math.nan if v is None and t is float else v for v, t in zip(values, _VALUE_TYPES, strict=True)]
+    if _checksum(values, blob) != checksum:
+        raise StoreError(f"the row of {values[0]}, {values[DEFINITION.index('init')]} is damaged")
+    named = dict(zip((*DEFINITION, *SCALARS, "seconds"), values, strict=True))
+    definition = {name: named.pop(name) for name in DEFINITION}
+    definition["seeds"] = tuple(json.loads(definition["seeds"]))
+    definition["init_options"] = tuple(map(tuple, json.loads(definition["init_options"])))
+    array = np.frombuffer(blob, "<f8").reshape(len(ARRAYS), -1).tolist()
+    arrays = dict(zip(ARRAYS, map(tuple, array), strict=True))
+    for name in ("saturated_fraction", "dead_fraction"):  # of the hidden layers alone
+        arrays[name] = arrays[name][:-1]
+    return CellResult(cell=Cell(**definition), version=version, **named, **arrays)
+
+
+_VALUE_TYPES = [f.type for f in fields(Cell)] + [f.type for f in fields(CellResult) if f.name in SCALARS] + [float]
+
+
+def _checksum(values, blob):
+    """CRC-32 of the row; floats by their bits, as NaN has no equal and its text no sign."""
+    text = repr([struct.pack("<d", v) if isinstance(v, float) else v for v in values])
+    return zlib.crc32(blob, zlib.crc32(text.encode()))
+
+
+class Store:
+    """An open store.
+
+    Parameters
+    ----------
+    path : path
+        Made if it is not there, folders too, unless it is only to be read.
+    writable : bool
+        Whether rows will be added: then no other process may do so, and the file is checked as a whole.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be opened or written, is damaged, is no store, is one of another schema, or is being
+        written by another process.
+    """
+
+    def __init__(self, path: str | os.PathLike, writable: bool = False):
+        self.path = Path(path)
+        self._lock = self._db = None
+        with self._clear_errors():
+            if writable:
+                self._lock = self._locked()
+            elif not self.path.is_file():
+                raise StoreError(f"there is no store {self.path}")
+            try:
+                self._db = self._connect("mode=rwc" if writable else "mode=rw")
+                try:
+                    self._check(writable)
+                except sqlite3.OperationalError:  # a folder that cannot be written: as it is, unless it changes
+                    if writable:
+                        raise
+                    self._db.close()
+                    self._db = self._connect("mode=ro&immutable=1")
+                    self._check(writable)
+            except BaseException:
+                self.close()
+                raise
+
+    def _connect(self, mode):
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+
+    def _locked(self):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the folder of {self.path}: {error.strerror}") from error
+        lock = sqlite3.connect(f"{self.path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            lock.close()
+            if "locked" not in str(error):
+                raise
+            raise StoreError(f"{self.path} is being written by another process") from None
+        return lock
+
+    def _check(self, writable):
+        application, schema = (self._one(f"PRAGMA {name}") for name in ("application_id", "user_version"))
+        if writable and not self._one("SELECT count(*) FROM sqlite_master") and not application:
+            self._db.execute(f"PRAGMA page_size = {PAGE}")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(f"BEGIN;{_schema()}COMMIT;")
+        elif application != APPLICATION:
+            raise StoreError(f"{self.path} is no store of fastgrad")
+        elif schema != SCHEMA:
+            raise StoreError(f"{self.path} has schema {schema}, and this fastgrad reads {SCHEMA}: open it with its own")
+        elif writable and (found := self._one("PRAGMA quick_check(1)")) != "ok":
+            raise sqlite3.DatabaseError(found)
+        self._db.execute("PRAGMA synchronous = NORMAL" if writable else "PRAGMA query_only = ON")
+
+    def close(self) -> None:
+        """Close the file; whatever was added is in it."""
+        for connection in (self._db, self._lock):
+            if connection is not None:
+                connection.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    # What the whole store is of.
+
+    def claim(self, plan, extend: bool = False) -> None:
+        """Make this the store of a plan and of the running code, or say what it is a store of.
+
+        ``plan`` is what JSON can hold, or None to leave the plan alone. ``extend`` adds it to the plans here.
+        StoreError if the rows are another code's, or another plan's.
+        """
+        with self._clear_errors(), self._transaction():
+            facts = dict(self._db.execute("SELECT name, value FROM facts"))
+            if facts.setdefault("code", machine.code()) != machine.code():
+                raise StoreError(
+                    f"{self.path} was measured by fastgrad {facts['code']}, and this is {machine.code()}: "
+                    "their numbers may differ; choose another file"
+                )
+            plans = json.loads(facts.get("plans", "[]"))
+            fresh = not plans and not self._one("SELECT count(*) FROM cells")
+            if plan is not None and plan not in plans:
+                if not (fresh or extend):
+                    raise StoreError(f"{self.path} holds another sweep; choose another file, or extend this one")
+                facts["plans"] = json.dumps([*plans, plan])
+            self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+
+    @property
+    def code(self) -> str:
+        """The version and digest of the code that measured the rows."""
+        with self._clear_errors():
+            return self._one("SELECT value FROM facts WHERE name = 'code'") or machine.code()
+
+    # Rows.
+
+    def add(self, rows: Sequence[tuple], failures: Sequence[Failure], environment: dict[str, str]) -> None:
+        """Add encoded results and failures of one environment, in one transaction."""
+        marks = ", ".join("?" * (len(_COLUMNS) + 1))
+        with self._clear_errors(), self._transaction():
+            facts = json.dumps(environment, sort_keys=True)
+            self._db.execute("INSERT OR IGNORE INTO environments (facts) VALUES (?)", (facts,))
+            where = self._one("SELECT id FROM environments WHERE facts = ?", facts)
+            self._db.executemany(f"INSERT OR REPLACE INTO cells VALUES ({marks}, {where})", rows)
+            self._db.executemany("DELETE FROM failures WHERE key = ?", ((row[0],) for row in rows))
+            self._db.executemany(
+                f"INSERT OR REPLACE INTO failures VALUES (?, ?, ?, {where})",
+                ((key(failure.cell), _definition(failure.cell), failure.error) for failure in failures),
+            )
+
+    def present(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Those of the keys whose cells have results."""
+        return self._found("cells", keys)
+
+    def failed(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Those of the keys whose cells have failed, and have no results."""
+        return self._found("failures", keys)
+
+    def _found(self, table, keys):
+        found = set()
+        with self._clear_errors():
+            for start in range(0, len(keys), KEYS_AT_ONCE):
+                some = keys[start : start + KEYS_AT_ONCE]
+                query = f"SELECT key FROM {table} WHERE key IN ({', '.join('?' * len(some))})"
+                found.update(row[0] for row in self._db.execute(query, some))
+        return found
+
+    def get(self, cell: Cell) -> CellResult | None:
+        """The result of a cell; None if it is not here."""
+        with self._clear_errors():
+            query = f"SELECT key, {', '.join(_COLUMNS)} FROM cells WHERE key = ?"
+            row = self._db.execute(query, (key(cell),)).fetchone()
+            return row and decode(row, self.code.partition("+")[0])
+
+    def results(self) -> Iterator[CellResult]:
+        """Every result, in order of its definition, read as it is asked for."""
+        for result, _ in self.rows():
+            yield result
+
+    def rows(self) -> Iterator[tuple[CellResult, int]]:
+        """Every result with the number of its environment, in order of its definition."""
+        with self._clear_errors():
+            version = self.code.partition("+")[0]
+            query = f"SELECT key, {', '.join(_COLUMNS)}, environment FROM cells WHERE rowid = ?"
+            # Sorting whole rows would copy the store to a temporary file.
+            for number in self._db.execute(f"SELECT rowid FROM cells ORDER BY {', '.join(DEFINITION)}"):
+                *row, environment = self._db.execute(query, number).fetchone()
+                yield decode(row, version), environment
+
+    def failures(self) -> Iterator[Failure]:
+        """Every cell that failed, in order of its definition."""
+        with self._clear_errors():
+            for definition, error in self._db.execute("SELECT cell, error FROM failures ORDER BY cell"):
+                values = dict(zip(DEFINITION, json.loads(definition), strict=True))
+                values["init_options"] = tuple(map(tuple, values["init_options"]))
+                yield Failure(Cell(**values), error)
+
+    def failed_count(self) -> int:
+        """How many cells failed."""
+        with self._clear_errors():
+            return self._one("SELECT count(*) FROM failures")
+
+    def environments(self) -> dict[int, dict[str, str]]:
+        """What the rows were measured on, by number."""
+        with self._clear_errors():
+            found = self._db.execute("SELECT id, facts FROM environments").fetchall()
+        return {number: json.loads(facts) for number, facts in found}
+
+    def __len__(self) -> int:
+        with self._clear_errors():
+            return self._one("SELECT count(*) FROM cells")
+
+    def _one(self, query, *values):
+        row = self._db.execute(query, values).fetchone()
+        return row and row[0]
+
+    @contextmanager
+    def _transaction(self):
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _clear_errors(self):
+        """SQLite's errors as one sentence that says what to do."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(_sentence(self.path, error)) from error
+
+
+def _sentence(path, error):
+    text = str(error)
+    if "unable to open" in text or "readonly" in text:
+        return f"cannot open or write {path} or its folder"
+    if "full" in text:
+        return f"the disk is full: {path} keeps what it has; make room and run the same command again"
+    if "malformed" in text or "not a database" in text or not isinstance(error, sqlite3.OperationalError):
+        return f"{path} is damaged or no SQLite file ({text}); `sqlite3 {path} .recover` gets out what is whole"
+    return f"{path}: {text}"

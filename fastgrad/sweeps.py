@@ -1,0 +1,207 @@
+"""Whole sweeps, and the few cells of a study: measured by any executor, and kept in a store."""
+
+# Design: - Both are one loop, ``batches.steps``: a sweep counts what comes by, a study decodes it.
+#         - A sweep's store is of one plan and one code, and says so. A study's folder is the user's working
+#           place: whatever cells it has are used, and a store of other code is set aside, not refused.
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from fastgrad import batches, machine, plan, study
+from fastgrad._validation import listed, positive_int
+from fastgrad.store import Store, decode
+from fastgrad.study import Cell, CellResult
+
+STORE_FILE = "cells.db"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a sweep did.
+
+    ``cells`` of the plan; ``reused`` were in the store, ``measured`` are new, ``failed`` have no result;
+    ``seconds`` of wall time; ``busy`` seconds summed over the ``workers``; ``bytes`` of the store; ``memory`` that
+    this process took at the most since it began, in MB, NaN where the system does not say; ``cpu`` seconds of
+    processor time that it used meanwhile: what coordinating costs, where the workers are other processes.
+    """
+
+    cells: int
+    reused: int
+    measured: int
+    failed: int
+    seconds: float
+    busy: float
+    workers: int
+    bytes: int
+    memory: float
+    cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Cells measured in a second."""
+        return self.measured / self.seconds if self.seconds else 0.0
+
+    @property
+    def scheduling(self) -> float:
+        """The share of the workers' time in which they had nothing to measure, start and end included."""
+        return 1.0 - self.busy / (self.workers * self.seconds) if self.seconds else 0.0
+
+
+def sweep(
+    store: str | os.PathLike,
+    cells=None,
+    *,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    retry_failed: bool = False,
+    extend: bool = False,
+    progress: Callable[[int, int, int], None] = lambda done, failed, total: None,
+    **axes,
+) -> Summary:
+    """Measure every cell of a plan that the store does not have yet.
+
+    Parameters
+    ----------
+    store : path
+        An SQLite file, made if it is not there. Each batch is in it as soon as it is finished; the same call
+        again goes on where the last one stopped, however that ended.
+    cells : path, mapping, or sequence of mappings
+        The plan: see :func:`fastgrad.plan.read`. A path is that of a TOML file.
+    executor : concurrent.futures.Executor, optional
+        What runs the batches: a process pool, ``mpi4py.futures.MPIPoolExecutor()``, Dask's
+        ``client.get_executor()``. Without one, ``workers`` threads of this process. It is not shut down.
+    workers : int, optional
+        Number of threads, or of the executor's workers where it does not say; the processors by default.
+    retry_failed : bool
+        Whether to measure cells again that failed before.
+    extend : bool
+        Whether the store may be one of another plan: its cells then stay beside the new ones.
+    progress : callable
+        Called with the numbers of cells done, of these failed, and in all.
+    **axes
+        In place of ``cells``: the axes of one grid, see :func:`fastgrad.plan.grid`.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError
+        If the plan is wrong, before anything is measured.
+    StoreError
+        If the store cannot be used, or is one of another plan or of another version of the code.
+    WorkerError
+        If the workers died, or run another version of the code.
+
+    Examples
+    --------
+    >>> fastgrad.sweep("tanh.db", activation="tanh", gain=[1, 1.5, 2], depth=[10, 50], seeds=5)  # doctest: +SKIP
+    """
+    if (cells is None) == (not axes):
+        raise TypeError("give a plan or the axes of a grid, one of the two")
+    if workers is not None:
+        positive_int("workers", workers)
+    grids = plan.read(axes if cells is None else cells)
+    total = sum(map(len, grids))
+    start, cpu = time.perf_counter(), time.process_time()
+    busy, reused, measured, failed = 0.0, 0, 0, 0
+    with ExitStack() as stack:
+        file = stack.enter_context(Store(store, writable=True))
+        file.claim([grid.to_dict() for grid in grids], extend)
+        if executor is None:
+            workers = workers or os.cpu_count()
+            executor = stack.enter_context(ThreadPoolExecutor(workers))
+        count = batches.workers_of(executor, workers)
+        expected = sum(grid.seconds() for grid in grids)
+        for step in batches.steps(chain.from_iterable(grids), file, executor, count, expected, retry_failed):
+            busy += step.seconds
+            reused += len(step.reused)
+            measured += len(step.rows)
+            failed += len(step.raised) + step.failed_before
+            progress(reused + measured + failed, failed, total)
+    elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu
+    memory, size = _peak_memory(), os.path.getsize(store)
+    return Summary(total, reused, measured, failed, elapsed, busy, count, size, memory, cpu)
+
+
+def run_study(
+    cells: Iterable[Cell],
+    out: str | Path | None = None,
+    progress: Callable[[CellResult, bool], None] = lambda result, reused: None,
+    workers: int = 1,
+) -> Iterator[CellResult]:
+    """Measure the cells, and yield each result as it is finished.
+
+    Parameters
+    ----------
+    cells : iterable of Cell
+    out : path, optional
+        A folder, made if it is not there. Finished cells are kept in its store ``cells.db``, and the cells
+        there are not measured again. A store of another version of the code is set aside under its name.
+    progress : callable
+        Called with each result and whether it was in the store.
+    workers : int
+        Threads that measure cells side by side; the numbers do not depend on it.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to, before anything is measured.
+    ValueError, TypeError, ImportError
+        As :func:`study.check`, likewise; and the error of a cell that cannot be measured.
+    """
+    cells = listed("cells", cells)
+    positive_int("workers", workers)
+    study.check(cells)
+    return _results(cells, None if out is None else _folder_store(Path(out)), progress, workers)
+
+
+def _results(cells, store, progress, workers):
+    version = machine.code().partition("+")[0]
+    with ExitStack() as stack:
+        if store is not None:
+            stack.enter_context(store)
+        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        expected = sum(map(plan.seconds, cells))
+        steps = batches.steps(iter(cells), store, pool, workers, expected, retry_failed=True)
+        for step in stack.enter_context(closing(steps)):
+            for cell in step.reused:
+                result = store.get(cell)
+                progress(result, True)
+                yield result
+            for row in step.rows:
+                result = decode(row, version)
+                progress(result, False)
+                yield result
+            for _, error in step.raised:
+                raise error
+
+
+def _folder_store(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / STORE_FILE
+    store = Store(path, writable=True)
+    if (code := store.code) != machine.code():
+        store.close()
+        path.rename(folder / f"cells-{code}.db")
+        store = Store(path, writable=True)
+    store.claim(None)
+    return store
+
+
+def _peak_memory():
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.nan
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -1,0 +1,131 @@
+"""``torch.nn.Module`` forms of the activations, and a linear layer with its activation in one node."""
+
+import torch
+from torch import nn
+
+from fastgrad import activations, formulas
+from fastgrad.activations import Activation
+from fastgrad.ffi import number_and_parameter, table
+from fastgrad.torch.functional import apply, check_first_derivative
+
+_BOTH = {torch.float32: table().value_and_derivative_f32, torch.float64: table().value_and_derivative_f64}
+
+
+class ElementwiseModule(nn.Module):
+    """One activation; ``activation`` is its record, with the parameter."""
+
+    def __init__(self, name, **parameter):
+        super().__init__()
+        self.activation = activations.activation(name, **parameter)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return apply(input, self.activation)
+
+    def extra_repr(self) -> str:
+        name = self.activation.parameter_name
+        return f"{name}={self.activation.parameter:g}" if name else ""
+
+
+class Sigmoid(ElementwiseModule):
+    """As ``torch.nn.Sigmoid``, on the CPU; its gradient is right in the tails."""
+
+    def __init__(self) -> None:
+        super().__init__("sigmoid")
+
+
+class Tanh(ElementwiseModule):
+    """As ``torch.nn.Tanh``, on the CPU; its gradient is right in the tails."""
+
+    def __init__(self) -> None:
+        super().__init__("tanh")
+
+
+class ReLU(ElementwiseModule):
+    """``torch.nn.ReLU``, for completeness: its gradient is exact and nothing is gained by another."""
+
+    def __init__(self) -> None:
+        super().__init__("relu")
+
+
+class LeakyReLU(ElementwiseModule):
+    """``torch.nn.LeakyReLU``, for completeness; ValueError if the slope is not in [0, 2**100]."""
+
+    def __init__(self, negative_slope: float = formulas.PARAMETERS["leaky_relu"][1]) -> None:
+        super().__init__("leaky_relu", negative_slope=negative_slope)
+
+
+class ELU(ElementwiseModule):
+    """As ``torch.nn.ELU``, on the CPU; ValueError if alpha is not in [0, 2**100]."""
+
+    def __init__(self, alpha: float = formulas.PARAMETERS["elu"][1]) -> None:
+        super().__init__("elu", alpha=alpha)
+
+
+class _Fused(torch.autograd.Function):
+    """y = phi(x W^T + b): y takes the place of z, and phi'(z) is kept."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, number, parameter):
+        y = nn.functional.linear(x, weight, bias).contiguous()
+        d = torch.empty_like(y)
+        _BOTH[y.dtype](number, y.numel(), y.data_ptr(), parameter, y.data_ptr(), d.data_ptr())
+        ctx.save_for_backward(x, weight, d)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        check_first_derivative()
+        x, weight, d = ctx.saved_tensors
+        need_dx, need_dweight, need_dbias = ctx.needs_input_grad[:3]
+        dz = dy * d
+        rows = dz.reshape(-1, dz.shape[-1])
+        dx = dz @ weight if need_dx else None  # z = x @ weight.T + bias
+        dweight = rows.T @ x.reshape(-1, x.shape[-1]) if need_dweight else None
+        dbias = rows.sum(0) if need_dbias else None
+        return dx, dweight, dbias, None, None
+
+
+class Dense(nn.Linear):
+    """``torch.nn.Linear`` followed by an activation, in one node of the graph.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    activation : str or Activation
+        ``"elu"``, or ``fastgrad.activation("elu", alpha=0.5)``.
+    bias, device, dtype
+        As for ``torch.nn.Linear``, whose parameters and initialisation it has.
+
+    Raises
+    ------
+    ValueError
+        If the activation is unknown; in a call, if the input is on another device.
+    TypeError
+        In a call, if the dtype is none that ``fastgrad.torch`` takes.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        activation: str | Activation = "relu",
+        bias: bool = True,
+        device=None,
+        dtype=None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.activation = activations.activation(activation)
+        self.on_preactivation = None  # what watch() wants to see: a function of z, which the fused form does not keep
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        plain = input.dtype in _BOTH and input.is_cpu and input.dtype == self.weight.dtype
+        fused = plain and torch.is_grad_enabled() and self.on_preactivation is None
+        if not fused or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+            z = super().forward(input)
+            if self.on_preactivation:
+                self.on_preactivation(z)
+            return apply(z, self.activation)
+        return _Fused.apply(input, self.weight, self.bias, *number_and_parameter(self.activation))
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, activation={self.activation}"

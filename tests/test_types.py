@@ -1,0 +1,60 @@
+"""py.typed and the stubs: what a type checker sees is what is there."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastgrad
+from fastgrad.kernels import compiled
+
+PACKAGE = Path(fastgrad.__file__).parent
+
+USER = """
+import numpy as np
+import fastgrad
+
+net: fastgrad.MLP = fastgrad.MLP([4, 5, 3], activation=fastgrad.activation("elu", alpha=0.5))
+x = np.ones((2, 4), np.float32)
+fastgrad.tanh(x, out=x)
+cpu: str = fastgrad.kernels.compiled.CPU  # type: ignore[attr-defined]
+where: str = fastgrad.get_include()
+version: str = fastgrad.__version__
+wrong: int = fastgrad.get_include()
+fastgrad.MLP([4, 5, 3]).wieghts
+fastgrad.simgoid(x)
+"""
+
+
+def names(stub):
+    for node in ast.parse(stub.read_text()).body:
+        match node:
+            case ast.ImportFrom(module=module, names=aliases) if module.startswith("fastgrad"):
+                yield from (alias.asname for alias in aliases)
+            case ast.FunctionDef(name=name):
+                yield name
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                yield name
+
+
+def test_the_stub_of_the_package_has_the_public_names():
+    assert sorted(names(PACKAGE / "__init__.pyi")) == sorted([*fastgrad.__all__, "__version__"])
+
+
+def test_the_stub_of_the_kernels_has_names_that_exist():
+    for name in names(PACKAGE / "kernels" / "compiled.pyi"):
+        assert name == "__getattr__" or hasattr(compiled, name)
+
+
+def test_a_type_checker_finds_the_mistakes_of_a_user(tmp_path):
+    pytest.importorskip("mypy")
+    (tmp_path / "user.py").write_text(USER)
+    options = ["--follow-imports=silent", "--cache-dir", str(tmp_path), "--no-error-summary", "--hide-error-context"]
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "user.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    said = run.stdout.splitlines()
+    assert [line.split(":")[1] for line in said] == ["11", "12", "13"], run.stdout + run.stderr
+    assert 'has no attribute "simgoid"' in said[-1] or "maybe" in said[-1]
