@@ -19,7 +19,8 @@ GNU = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fv
 FLAGS = ["/O2", "/fp:precise"] if sys.platform == "win32" else GNU
 
 INCLUDE = [str(HEADERS), "fastgrad/kernels", numpy.get_include()]
-DEPENDS = [str(p) for p in [*HEADERS.glob("fastgrad/*.h"), *Path("fastgrad/kernels").glob("*.h")]]
+KERNELS = Path("fastgrad/kernels")
+DEPENDS = [str(p) for p in [*HEADERS.glob("fastgrad/*.h"), *KERNELS.glob("*.h"), *KERNELS.glob("*.pxi")]]
 
 
 def extension(name):

@@ -1,7 +1,8 @@
 """fastgrad measures how gradients vanish in deep networks, exactly and fast, on plain CPUs.
 
 The names below are in the order in which data flows: functions of the pre-activation z, layers and networks made
-of them, the decay of their gradients with depth, what theory predicts for it, and what to do about it.
+of them, the decay of their gradients with depth, what theory predicts for it, what to do about it, and how all that
+shows while a network learns.
 """
 
 from fastgrad.activations import ACTIVATIONS, Activation, activation
@@ -33,6 +34,11 @@ _LATER = {
     "measure": "measurement",
     "Diagnosis": "diagnosis",
     "diagnose": "diagnosis",
+    "Optimizer": "optimizers",
+    "optimizer": "optimizers",
+    "GradientMonitor": "monitor",
+    "TrainingHistory": "history",
+    "fit": "training",
     "show_runtime": "machine",
     "get_include": "ffi",
     "sweep": "sweeps",
@@ -49,8 +55,18 @@ _MODULES = (
     "diagnosis",
     "datasets",
     "study",
+    "optimizers",
+    "schedules",
+    "monitor",
+    "trends",
+    "history",
+    "training",
+    "repair",
+    "detectors",
+    "reproduction",
     "sweeps",
     "plots",
+    "curves",
     "ffi",
 )
 

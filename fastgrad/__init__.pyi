@@ -3,19 +3,29 @@
 """The public names, as type checkers see them: what ``__init__.py`` loads when it is first used."""
 
 from fastgrad import (
+    curves as curves,
     datasets as datasets,
     decay as decay,
     dense as dense,
+    detectors as detectors,
     diagnosis as diagnosis,
     ffi as ffi,
+    history as history,
     initializers as initializers,
     losses as losses,
     measurement as measurement,
+    monitor as monitor,
     network as network,
+    optimizers as optimizers,
     plots as plots,
+    repair as repair,
+    reproduction as reproduction,
+    schedules as schedules,
     study as study,
     sweeps as sweeps,
     theory as theory,
+    training as training,
+    trends as trends,
 )
 from fastgrad.activations import ACTIVATIONS as ACTIVATIONS, Activation as Activation, activation as activation
 from fastgrad.decay import GradientProfile as GradientProfile
@@ -36,10 +46,14 @@ from fastgrad.functions import (
     tanh_derivative as tanh_derivative,
     value_and_derivative as value_and_derivative,
 )
+from fastgrad.history import TrainingHistory as TrainingHistory
 from fastgrad.initializers import INITIALIZERS as INITIALIZERS, Initializer as Initializer, initializer as initializer
 from fastgrad.machine import show_runtime as show_runtime
 from fastgrad.measurement import DecayMeasurement as DecayMeasurement, measure as measure
+from fastgrad.monitor import GradientMonitor as GradientMonitor
 from fastgrad.network import MLP as MLP
+from fastgrad.optimizers import Optimizer as Optimizer, optimizer as optimizer
 from fastgrad.sweeps import sweep as sweep
+from fastgrad.training import fit as fit
 
 __version__: str

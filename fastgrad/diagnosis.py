@@ -103,6 +103,8 @@ class Diagnosis:
         would be healthy with its weights drawn anew, that is the only one.
     remedy : Counterfactual or None
         The best, changes of activation and initialisation together included; None if nothing cures.
+    cures : tuple of Counterfactual
+        Everything that cures, best first; the remedy is the first of them.
     """
 
     verdict: str
@@ -110,6 +112,7 @@ class Diagnosis:
     decades_lost: float
     causes: tuple[Counterfactual, ...] = ()
     remedy: Counterfactual | None = None
+    cures: tuple[Counterfactual, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: {self.evidence}."]
@@ -136,14 +139,19 @@ def diagnose(profile: GradientProfile) -> Diagnosis:
     if not isinstance(profile, GradientProfile):
         got = type(profile).__name__
         raise TypeError(f"profile must be a GradientProfile, as network.gradient_profile(X, y) gives it, got {got}")
-    if profile.log10_delta[-1] == -math.inf:
+    return judge(profile.log10_delta, profile.saturated_fraction, profile.dead_fraction, profile.float32_zero_layer)
+
+
+def judge(log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: int | None = None) -> Diagnosis:
+    """As :func:`diagnose`, from a profile's numbers: arrays of shape (L,), (L - 1,) and (L - 1,)."""
+    if log10_delta[-1] == -math.inf:
         return Diagnosis("healthy", "delta is 0 at the output already: the loss is at its minimum here", 0.0)
-    lost = _lost(profile.log10_delta)
+    lost = _lost(log10_delta)
     level = abs(lost) < DECADES
-    saturated = float(np.mean(profile.saturated_fraction))
-    worst = int(np.argmax(profile.dead_fraction))
-    dead = float(profile.dead_fraction[worst])
-    evidence = [_course(profile)]
+    saturated = float(np.mean(saturated_fraction))
+    worst = int(np.argmax(dead_fraction))
+    dead = float(dead_fraction[worst])
+    evidence = [_course(log10_delta, float32_zero_layer)]
     if saturated >= SATURATED:
         evidence.append(f"{saturated:.0%} of the units are saturated")
     if dead >= DEAD:
@@ -182,11 +190,24 @@ def diagnose_network(network: MLP, X, y, profile: GradientProfile | None = None)
         anew = "weights and biases drawn anew", network.activation, network.initializer, network.sizes
         redrawn = _try(network, X, y, before, "weights", *anew)
         if redrawn.cures:
-            return replace(found, causes=(redrawn,), remedy=redrawn)
+            return replace(found, causes=(redrawn,), remedy=redrawn, cures=(redrawn,))
     tried = [_try(network, X, y, before, *change) for change in _changes(network, before)]
     tried.sort(key=_worth)
     causes = tuple(c for c in tried if c.kind != "activation and init")
-    return replace(found, causes=causes, remedy=next((c for c in tried if c.cures), None))
+    cures = tuple(c for c in tried if c.cures)
+    return replace(found, causes=causes, remedy=cures[0] if cures else None, cures=cures)
+
+
+def changed(network: MLP, change: Counterfactual) -> MLP:
+    """The network with that change, drawn anew from its own seed.
+
+    ValueError if it is not one of the changes that :func:`diagnose_network` tries on such a network.
+    """
+    options = [("weights", change.change, network.activation, network.initializer, network.sizes)]
+    for kind, name, *description in (*options, *_changes(network, change.decades_lost_before)):
+        if (kind, name) == (change.kind, change.change):
+            return _like(network, *description, network.seed)
+    raise ValueError(f"{change.kind}: {change.change} is no change of {network!r}")
 
 
 def _worth(tried):
@@ -200,19 +221,19 @@ def _lost(log10_delta):
     return math.inf if log10_delta[-2] == -math.inf else decades_lost(log10_delta)
 
 
-def _course(profile):
+def _course(log10_delta, float32_zero_layer):
     """How delta runs from the last hidden layer to the first, in words and numbers."""
-    lost, depth = _lost(profile.log10_delta), len(profile.log10_delta) - 1
+    lost, depth = _lost(log10_delta), len(log10_delta) - 1
     if math.isinf(lost):
-        blocked = int(np.flatnonzero(profile.log10_delta == -math.inf)[-1]) + 1
+        blocked = int(np.flatnonzero(log10_delta == -math.inf)[-1]) + 1
         return f"delta is exactly 0 from hidden layer {blocked} down to the first"
     if depth == 1:
         return "there is one hidden layer only"
     verb = "falls" if lost >= 0 else "grows"
     text = f"delta {verb} by {abs(lost):.2f} decades from hidden layer {depth} to the first"
     text += f", {abs(lost) / (depth - 1):.3f} per layer"
-    if profile.float32_zero_layer:
-        text += f"; in float32 plain backpropagation gives 0 from layer {profile.float32_zero_layer} down"
+    if float32_zero_layer:
+        text += f"; in float32 plain backpropagation gives 0 from layer {float32_zero_layer} down"
     return text
 
 

@@ -157,7 +157,12 @@ class MLP:
         dweights, dbiases = gradients = self._gradient_arrays(out)
         if self.backend == "compiled":
             loss, *_ = self.compiled_pass(X, y, gradients=gradients)
-            return loss, list(zip(dweights, dbiases, strict=True))
+        else:
+            loss, _ = self.plain_pass(X, y, *gradients)
+        return loss, list(zip(dweights, dbiases, strict=True))
+
+    def plain_pass(self, X, y, dweights, dbiases):
+        """(loss, outputs) layer by layer with NumPy's products; the gradients go to the lists; nothing is checked."""
         hs, ds = [X], []  # layer inputs, (batch, fan_in); phi' of the hidden layers, (batch, fan_out)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             z = affine_forward(hs[-1], weight, bias)
@@ -174,7 +179,7 @@ class MLP:
             )
             if layer > 0:
                 delta = np.multiply(dh, ds[layer - 1], out=dh)  # h = phi(z), d = phi'(z)
-        return loss, list(zip(dweights, dbiases, strict=True))
+        return loss, outputs
 
     def _gradient_arrays(self, out):
         """What a list of (dweight, dbias) holds, as two lists; new arrays without one."""

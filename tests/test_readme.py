@@ -17,6 +17,12 @@ def test_python_examples():
     assert result.failed == 0
 
 
+def test_python_examples_of_the_docs():
+    result = doctest.testfile(str(ROOT / "docs" / "training.md"), module_relative=False)
+    assert result.attempted >= 7
+    assert result.failed == 0
+
+
 def test_ci_runs_the_command_that_readme_gives():
     pattern = re.search(r"grep -m1 '(.+)' README.md", (ROOT / ".ci" / "run").read_text())[1]
     assert f'python -m pip install -e ".[test]" && {pattern}' in TEXT

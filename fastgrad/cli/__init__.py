@@ -12,10 +12,13 @@ import click
 import fastgrad
 from fastgrad.cli.audit import audit
 from fastgrad.cli.config import config
+from fastgrad.cli.detectors import detectors
+from fastgrad.cli.reproduce import reproduce
 from fastgrad.cli.shared import INTERRUPTED, say
 from fastgrad.cli.speed import speed
 from fastgrad.cli.survey import decay, run
 from fastgrad.cli.sweep import export, report, sweep
+from fastgrad.cli.train import train
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -50,5 +53,5 @@ def commands(context):
         click.echo(context.get_help())
 
 
-for command in (run, decay, sweep, export, report, audit, speed, config):
+for command in (run, decay, train, detectors, reproduce, sweep, export, report, audit, speed, config):
     commands.add_command(command)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fastgrad import kernels
+from fastgrad._errors import known
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     BAD_INPUT,
@@ -248,3 +249,42 @@ def _write_speed(folder, rows, data):
             figure = plots.speed_figure([row for row in rows if (row.operation, row.dtype) == (operation, dtype)])
             for format in ("png", "svg"):
                 (folder / f"{operation}-{dtype}.{format}").write_bytes(plots.picture(figure, format))
+
+
+@speed.command("training")
+@click.option("--network", "networks", multiple=True, metavar="DEPTH,WIDTH", help="(3,64 and 20,64)")
+@click.option("--peer", "peers", multiple=True, help="scikit-learn, torch (installed).")
+@click.option("--rounds", type=click.IntRange(min=1), default=10, show_default=True, help="Seeds.")
+@comparison_options
+@click.pass_obj
+def speed_training(typed, networks, peers, rounds, form):
+    """Twenty epochs on the digits against scikit-learn's MLPClassifier and a loop in PyTorch, with the accuracies.
+
+    \b
+    Example:
+      fastgrad speed training --network 3,64 --rounds 3
+    """
+    from threadpoolctl import threadpool_limits
+
+    from fastgrad.bench import peers as libraries
+    from fastgrad.bench import training
+
+    with one_line(*BAD_INPUT):
+        chosen = list(map(_pair, networks)) or training.FULL
+        peers = [known("peer", peer, training.PEERS) for peer in peers] or training.installed()
+    rows = []
+    with progress_bar() as progress, threadpool_limits(1), one_line(ImportError):
+        for depth, width in chosen:
+            rows += training.measure(depth, width, peers, rounds, progress)
+    shown = [training.table(rows)], training.verdict(rows), training.NOTE
+    versions = libraries.versions([peer for peer in peers if peer == "torch"])
+    show_comparison([asdict(row) for row in rows], shown, versions, typed, form)
+    return 0
+
+
+def _pair(text):
+    """DEPTH,WIDTH as integers."""
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
+        raise ValueError(f"--network must be DEPTH,WIDTH, such as 3,64, got {text!r}")
+    return tuple(map(int, parts))

@@ -54,6 +54,24 @@ cdef extern from "fastgrad/kernels.h" nogil:
         int64_t *delta_exponent
         void **dweights
         void **dbiases
+    ctypedef struct fg_training:
+        fg_network *net
+        const void *inputs
+        const void *targets
+        const int64_t *rows
+        size_t count
+        void *batch_inputs
+        void *batch_targets
+        int optimizer
+        double rate, weight_decay
+        double options[3]
+        void *w
+        void *g
+        void *kept[2]
+        size_t parameters, decaying
+        int64_t step
+        double loss
+        int64_t correct
     ctypedef struct fg_dense:
         size_t batch, fan_in, fan_out
         const void *x
@@ -65,6 +83,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         fg_one_f32 derivative[5]
         fg_two_f32 both[5]
         int (*network)(const fg_kernels_f32 *, fg_network *) noexcept nogil
+        size_t (*train)(const fg_kernels_f32 *, fg_training *) noexcept nogil
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, float *) noexcept nogil
         void (*dense_forward)(const fg_kernels_f32 *, const fg_dense *, int, double, float *, float *) noexcept nogil
         void (*dense_backward)(const fg_dense *, const float *, const float *, float *, float *, float *, float *) noexcept nogil
@@ -76,6 +95,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         fg_one_f64 derivative[5]
         fg_two_f64 both[5]
         int (*network)(const fg_kernels_f64 *, fg_network *) noexcept nogil
+        size_t (*train)(const fg_kernels_f64 *, fg_training *) noexcept nogil
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, double *) noexcept nogil
         void (*dense_forward)(const fg_kernels_f64 *, const fg_dense *, int, double, double *, double *) noexcept nogil
         void (*dense_backward)(const fg_dense *, const double *, const double *, double *, double *, double *, double *) noexcept nogil
@@ -523,3 +543,6 @@ def value_and_derivative(name, z, parameter=None, out=(None, None)):
     """phi(z) and phi'(z) in one pass."""
     ufunc = UFUNCS["value_and_derivative", name]
     return ufunc(z, out=out) if parameter is None else ufunc(z, parameter, out=out)
+
+
+include "training.pxi"

@@ -1,7 +1,7 @@
 """Print the formulas as C: ``python -m fastgrad.kernels.printer DIRECTORY`` writes formulas_f32.h and formulas_f64.h.
 
-In the subset of Python that ``formulas.py`` and ``elementary.py`` keep to, an expression is a C expression
-once names, comparisons and constants are spelled for the instruction set: the printed text is included
+In the subset of Python that ``formulas.py``, ``elementary.py`` and ``updates.py`` keep to, an expression is a C
+expression once names, comparisons and constants are spelled for the instruction set: the printed text is included
 once per instruction set and type (``include/fastgrad/kernels.h``).
 """
 
@@ -13,7 +13,8 @@ import runpy
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
-PRIMITIVES = {"fma", "mad", "fabs", "copysign", "minimum", "maximum", "where", "ldexp"}
+SOURCES = ("elementary.py", "formulas.py", "updates.py")
+PRIMITIVES = {"fma", "mad", "fabs", "copysign", "minimum", "maximum", "where", "ldexp", "sqrt"}
 COMPARISONS = {ast.Lt: "FG_LT", ast.Gt: "FG_GT", ast.LtE: "FG_LE"}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
@@ -63,7 +64,7 @@ def header(dtype: str) -> str:
     constants = elementary["CONSTANTS"][dtype]
     printer = _Printer(constants)
     heads, bodies = [], []
-    for file in ("elementary.py", "formulas.py"):
+    for file in SOURCES:
         for node in ast.parse((PACKAGE / file).read_text()).body:
             if isinstance(node, ast.FunctionDef):
                 name, _, suffix = node.name.partition("_f")
@@ -72,7 +73,7 @@ def header(dtype: str) -> str:
                 head, body = printer.function(node, name if suffix in ("32", "64") else node.name)
                 heads.append(head + ";")
                 bodies.append(body)
-    intro = f"/* {dtype}: printed from elementary.py and formulas.py by kernels/printer.py, not to be edited. */"
+    intro = f"/* {dtype}: printed from {', '.join(SOURCES)} by kernels/printer.py, not to be edited. */"
     return "\n".join([intro, *heads, "", "\n\n".join(bodies), ""])
 
 

@@ -47,6 +47,23 @@ typedef struct {
     void **dweights, **dbiases;            /* dweights NULL: not wanted */
 } fg_network;
 
+/* Part of an epoch (training.h). Pointers to void are to float or double; sizes are in numbers. */
+enum { FG_SGD, FG_MOMENTUM, FG_NESTEROV, FG_ADAM };
+typedef struct {
+    fg_network *net;                   /* its weights and gradients are in w and g; its batch is the largest */
+    const void *inputs, *targets;      /* all samples */
+    const int64_t *rows;               /* those to train on, in this order */
+    size_t count;
+    void *batch_inputs, *batch_targets; /* room for one batch */
+    int optimizer;
+    double rate, weight_decay, options[3]; /* momentum, or beta_1, beta_2, epsilon */
+    void *w, *g, *kept[2];             /* flat, of whole cache lines: parameters, gradient, what the optimiser keeps */
+    size_t parameters, decaying;       /* numbers; of these the first that decay */
+    int64_t step;                      /* steps made so far, counted on */
+    double loss;                       /* sums over the samples, added to */
+    int64_t correct;
+} fg_training;
+
 /* One dense layer (dense.h): x (batch, fan_in), weight (fan_in, fan_out), bias (fan_out). */
 typedef struct {
     size_t batch, fan_in, fan_out;
@@ -63,6 +80,7 @@ typedef struct {
         fg_two_##TYPE both[FG_ACTIVATIONS]; /* value, derivative */                                 \
         fg_one_##TYPE exponential;          /* exp of arguments at most 0: the roof of the others */ \
         int (*network)(const struct fg_kernels_##TYPE *, fg_network *); /* network.h */             \
+        size_t (*train)(const struct fg_kernels_##TYPE *, fg_training *); /* training.h */          \
         /* numbers of a key, stream, distribution and scale: random.h */                            \
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, SCALAR *);          \
         /* layer, activation, parameter, y, d; layer, dy, d, dz, dx, dweight, dbias; numbers of scratch: dense.h */ \

@@ -4,6 +4,7 @@
 #if FG_BITS == 32
 #define FG_REAL __m256
 #define FG_SET1(c) _mm256_set1_ps((float)(c))
+#define FG_SQRT(a) _mm256_sqrt_ps(a)
 #define FG_LOAD(p) _mm256_loadu_ps(p)
 #define FG_STORE(p, a) _mm256_storeu_ps(p, a)
 #define FG_LT(a, b) _mm256_cmp_ps(a, b, _CMP_LT_OQ)
@@ -19,6 +20,7 @@
 #else
 #define FG_REAL __m256d
 #define FG_SET1(c) _mm256_set1_pd(c)
+#define FG_SQRT(a) _mm256_sqrt_pd(a)
 #define FG_LOAD(p) _mm256_loadu_pd(p)
 #define FG_STORE(p, a) _mm256_storeu_pd(p, a)
 #define FG_LT(a, b) _mm256_cmp_pd(a, b, _CMP_LT_OQ)

@@ -6,6 +6,7 @@
 #if FG_BITS == 32
 #define FG_REAL __m512
 #define FG_SET1(c) _mm512_set1_ps((float)(c))
+#define FG_SQRT(a) _mm512_sqrt_ps(a)
 #define FG_LOAD(p) _mm512_loadu_ps(p)
 #define FG_STORE(p, a) _mm512_storeu_ps(p, a)
 #define FG_LOAD_PART(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
@@ -23,6 +24,7 @@
 #else
 #define FG_REAL __m512d
 #define FG_SET1(c) _mm512_set1_pd(c)
+#define FG_SQRT(a) _mm512_sqrt_pd(a)
 #define FG_LOAD(p) _mm512_loadu_pd(p)
 #define FG_STORE(p, a) _mm512_storeu_pd(p, a)
 #define FG_LOAD_PART(p, n) _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)

@@ -4,6 +4,7 @@
 #if FG_BITS == 32
 #define FG_REAL float32x4_t
 #define FG_SET1(c) vdupq_n_f32((float)(c))
+#define FG_SQRT(a) vsqrtq_f32(a)
 #define FG_LOAD(p) vld1q_f32(p)
 #define FG_STORE(p, a) vst1q_f32(p, a)
 #define FG_LT(a, b) vcltq_f32(a, b)
@@ -19,6 +20,7 @@
 #else
 #define FG_REAL float64x2_t
 #define FG_SET1(c) vdupq_n_f64(c)
+#define FG_SQRT(a) vsqrtq_f64(a)
 #define FG_LOAD(p) vld1q_f64(p)
 #define FG_STORE(p, a) vst1q_f64(p, a)
 #define FG_LT(a, b) vcltq_f64(a, b)

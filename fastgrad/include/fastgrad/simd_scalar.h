@@ -6,12 +6,14 @@
 #define FG_REAL float
 #define FG_FMA(a, b, c) fmaf(a, b, c)
 #define FG_FABS(a) fabsf(a)
+#define FG_SQRT(a) sqrtf(a)
 #define FG_COPYSIGN(a, b) copysignf(a, b)
 #define FG_LDEXP(a, n) fg_ldexp_scalar_f32(a, n)
 #else
 #define FG_REAL double
 #define FG_FMA(a, b, c) fma(a, b, c)
 #define FG_FABS(a) fabs(a)
+#define FG_SQRT(a) sqrt(a)
 #define FG_COPYSIGN(a, b) copysign(a, b)
 #define FG_LDEXP(a, n) fg_ldexp_scalar_f64(a, n)
 #endif

@@ -4,6 +4,7 @@
 #if FG_BITS == 32
 #define FG_REAL __m128
 #define FG_SET1(c) _mm_set1_ps((float)(c))
+#define FG_SQRT(a) _mm_sqrt_ps(a)
 #define FG_LOAD(p) _mm_loadu_ps(p)
 #define FG_STORE(p, a) _mm_storeu_ps(p, a)
 #define FG_LT(a, b) _mm_cmplt_ps(a, b)
@@ -19,6 +20,7 @@
 #else
 #define FG_REAL __m128d
 #define FG_SET1(c) _mm_set1_pd(c)
+#define FG_SQRT(a) _mm_sqrt_pd(a)
 #define FG_LOAD(p) _mm_loadu_pd(p)
 #define FG_STORE(p, a) _mm_storeu_pd(p, a)
 #define FG_LT(a, b) _mm_cmplt_pd(a, b)

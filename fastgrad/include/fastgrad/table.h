@@ -5,6 +5,7 @@ static const FG_TABLE_TYPE FG(table) = {
     {FG(sigmoid_both), FG(tanh_both), FG(relu_both), FG(leaky_relu_both), FG(elu_both)},
     FG(exponential),
     FG(network),
+    FG(train),
     FG(fill),
     FG(dense_forward),
     FG(dense_backward),

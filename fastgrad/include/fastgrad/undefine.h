@@ -22,3 +22,4 @@
 #undef FG_FABS
 #undef FG_COPYSIGN
 #undef FG_LDEXP
+#undef FG_SQRT

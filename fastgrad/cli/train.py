@@ -1,0 +1,158 @@
+"""``fastgrad train``."""
+
+import contextlib
+from pathlib import Path
+
+import click
+import rich.console
+
+from fastgrad.activations import ACTIVATIONS, activation
+from fastgrad.cli.shared import (
+    BAD_INPUT,
+    INTERRUPTED,
+    comparison_options,
+    need_matplotlib,
+    one_line,
+    say,
+    show_comparison,
+    status,
+)
+from fastgrad.datasets import DATASETS
+from fastgrad.initializers import INITIALIZERS, initializer
+from fastgrad.kernels import BACKENDS
+
+TEST = 0.2  # the share of the rows that is held out
+
+
+@click.command()
+@click.option("--data", default="digits", show_default=True, help=", ".join(DATASETS))
+@click.option("--activation", "-a", default="relu", show_default=True, help=", ".join(ACTIVATIONS))
+@click.option("--init", "-i", default="he_normal", show_default=True, help=", ".join(INITIALIZERS))
+@click.option("--depth", "-d", type=click.IntRange(min=1), default=3, show_default=True, help="Hidden layers.")
+@click.option("--width", type=click.IntRange(min=1), default=64, show_default=True, help="Units in each.")
+@click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Rows per step.")
+@click.option("--optimizer", default="adam", show_default=True, help="sgd, momentum, nesterov, adam.")
+@click.option("--learning-rate", type=float, help="(0.1, 0.01, 0.01, 0.001 for the four)")
+@click.option("--schedule", default="constant", show_default=True, help="constant, inverse_sqrt, step, cosine.")
+@click.option("--weight-decay", type=float, default=0.0, show_default=True)
+@click.option("--validation", type=float, help="Share of the rows to validate on after every epoch.")
+@click.option("--patience", type=click.IntRange(min=1), help="Stop after so many epochs without a better loss.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of weights, order and split.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option("--backend", default="compiled", show_default=True, help=", ".join(BACKENDS))
+@click.option("--checkpoint", type=click.Path(dir_okay=False), help="A file to keep the run in, and to go on from.")
+@click.option("--repair", "repairing", is_flag=True, help="If the verdict is bad, change what is wrong and try again.")
+@click.option("--out", help="A folder for training.json, and charts of the curves and the gradients.")
+@comparison_options
+@click.pass_obj
+def train(typed, data, activation, init, depth, width, epochs, batch, optimizer, learning_rate, schedule, weight_decay,
+          validation, patience, seed, dtype, backend, checkpoint, repairing, out, form):  # fmt: skip
+    """Train a network on real data, watch its gradients, and say what is wrong with them.
+
+    A fifth of the rows is held out for the test accuracy. Exit code 1 if the last verdict is bad. With --checkpoint an
+    interrupted run goes on where it stopped, with the same numbers.
+
+    \b
+    Example:
+      fastgrad train --data mnist5000 --activation sigmoid --init xavier_normal --depth 30 --repair
+    """
+    from fastgrad import datasets, repair
+
+    with one_line(*BAD_INPUT):
+        if out is not None:
+            need_matplotlib()
+            Path(out).mkdir(parents=True, exist_ok=True)
+        if repairing and checkpoint:
+            raise ValueError("--checkpoint keeps one run, but --repair trains several")
+        if checkpoint and not Path(checkpoint).parent.is_dir():
+            raise ValueError(f"--checkpoint: there is no folder {Path(checkpoint).parent}")
+        net, X, y = _network(datasets.load(data), activation, init, depth, width, seed, dtype, backend)
+    options = {
+        "epochs": epochs, "batch_size": batch, "optimizer": optimizer, "learning_rate": learning_rate,
+        "schedule": schedule, "weight_decay": weight_decay, "validation": validation, "test": TEST,
+        "patience": patience, "seed": seed,
+    }  # fmt: skip
+    with one_line(*BAD_INPUT):
+        with live_view(epochs) as callback:
+            before = repair.attempt(net, X, y, checkpoint=checkpoint, callback=callback, **options)
+        found = repair.Repair((before,), interrupted=before.history.stopped == "interrupted")
+        if repairing and not found.interrupted:
+            with live_view(epochs) as callback:
+                found = repair.repair(net, X, y, before=before, callback=callback, **options)
+    _show(found, typed, out, form)
+    if found.interrupted:
+        kept = f"; {checkpoint} goes on from there" if checkpoint else ""
+        say(f"interrupted: the last network is as it was after epoch {found.final.history.epochs}{kept}")
+        return INTERRUPTED
+    return 0 if found.final.verdict == "healthy" else 1
+
+
+def _network(rows, phi, init, depth, width, seed, dtype, backend):
+    from fastgrad.network import MLP
+
+    X, y = rows
+    sizes = [X.shape[1], *[width] * depth, int(y.max()) + 1]
+    return MLP(sizes, activation(phi), initializer(init), seed, dtype, backend=backend), X, y
+
+
+def _show(found, typed, out, form):
+    from fastgrad import training_report
+
+    shown = training_report.tables(found), training_report.verdicts(found), training_report.NOTE
+    rows = [{"network": repr(run.network), "verdict": run.verdict, "chi": run.chi} | run.history.to_dict()
+            for run in found.attempts]  # fmt: skip
+    text = show_comparison(rows, shown, {}, typed, form)
+    if out is not None:
+        from fastgrad import curves, plots
+
+        with status("drawing"), one_line(OSError):
+            Path(out, "training.json").write_text(text, encoding="utf-8")
+            runs = dict(zip(training_report.names(found), (run.history for run in found.attempts), strict=True))
+            readings = {name: history.readings for name, history in runs.items()}
+            pictures = {"curves": curves.training_figure(runs), "gradients": curves.readings_figure(readings)}
+            for name, figure in pictures.items():
+                Path(out, f"{name}.png").write_bytes(plots.picture(figure, "png"))
+                Path(out, f"{name}.svg").write_bytes(plots.picture(figure, "svg"))
+
+
+@contextlib.contextmanager
+def live_view(epochs):
+    """A callback for ``fit`` that shows its progress on stderr: bar, loss, accuracy, gradients; None off a terminal."""
+    console = rich.console.Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.live import Live
+    from rich.progress import Progress
+
+    bar = Progress(console=console)
+    task = bar.add_task("", total=epochs)
+    with Live(bar, console=console, transient=True) as live:
+
+        def callback(history):
+            bar.update(task, completed=history.epochs, description=f"epoch {history.epochs}")
+            live.update(view(bar, history))
+
+        yield callback
+
+
+def view(bar, history):
+    """The bar, the latest loss and accuracy, and a strip of the layers' gradients."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from fastgrad.curves import decades_below_last
+    from fastgrad.training_report import strip
+
+    facts = f"loss {history.loss[-1]:.4f}"
+    for name in ("accuracy", "validation_accuracy"):
+        if getattr(history, name):
+            facts += f"   {name.replace('_', ' ')} {getattr(history, name)[-1]:.1%}"
+    lines = [bar, Text(facts)]
+    if history.readings:
+        latest = history.readings[-1]
+        lines.append(
+            Text.assemble("delta, first to last layer ", *strip(decades_below_last(latest)), f"  {latest.verdict}")
+        )
+    return Group(*lines)

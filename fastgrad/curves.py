@@ -1,0 +1,102 @@
+"""Pictures of training: loss and accuracy over the epochs, and delta of every layer over the steps."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from fastgrad.history import TrainingHistory
+from fastgrad.monitor import Reading
+from fastgrad.palette import BINS, decade_bin
+from fastgrad.plots import _STYLE, LIGHT, MARKERS, Theme, _colour_axes
+
+
+def training_figure(runs: Mapping[str, TrainingHistory], theme: Theme = LIGHT) -> Figure:
+    """Training loss and accuracy of runs, by name, against the epoch; validation dashed."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(9.0, 3.6), layout="constrained", facecolor=theme.paper)
+        axes = figure.subplots(1, 2)
+        for ax, name, scale in zip(axes, ("loss", "accuracy"), ("log", "linear"), strict=True):
+            for index, (label, history) in enumerate(runs.items()):
+                _curve(ax, history, name, index, label, theme)
+            ax.set(xlabel="epoch", ylabel=name, yscale=scale)
+            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            _colour_axes(ax, theme)
+        if any(runs):
+            axes[0].legend(frameon=False, labelcolor=theme.ink)
+    return figure
+
+
+def _curve(ax, history, name, index, label, theme):
+    colour = theme.lines[index % len(theme.lines)]
+    for values, line in ((getattr(history, name), "-"), (getattr(history, f"validation_{name}"), "--")):
+        if values:
+            ax.plot(
+                range(1, len(values) + 1), values, line, color=colour, marker=MARKERS[index % len(MARKERS)],
+                markersize=3, label=label if line == "-" else None,
+            )  # fmt: skip
+
+
+def readings_figure(runs: Mapping[str, Sequence[Reading]], theme: Theme = LIGHT) -> Figure:
+    """How far the delta of each hidden layer lies below the last one's: a panel per run, a column per reading."""
+    runs = {name: readings for name, readings in runs.items() if readings}
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(1.5 + 3.5 * len(runs), 4.6), layout="constrained", facecolor=theme.paper)
+        axes = figure.subplots(1, max(1, len(runs)), squeeze=False)[0]
+        for ax, (name, readings) in zip(axes, runs.items(), strict=False):
+            _panel(ax, readings, theme)
+            ax.set_title(name, loc="left", color=theme.ink, fontweight="bold")
+        keys = [Patch(facecolor=back, edgecolor=theme.faint, label=meaning) for _, meaning, back, _ in BINS]
+        figure.legend(handles=keys, loc="outside lower left", frameon=False, labelcolor=theme.ink, fontsize=8)
+    return figure
+
+
+def _panel(ax, readings, theme):
+    bins = np.array([[decade_bin(lost) for lost in decades_below_last(reading)] for reading in readings]).T
+    colours = ListedColormap([back for *_, back, _ in BINS])
+    ax.pcolormesh(
+        np.arange(len(readings) + 1),
+        np.arange(len(bins) + 1) + 0.5,
+        bins,
+        cmap=colours,
+        vmin=-0.5,
+        vmax=len(BINS) - 0.5,
+    )
+    shown = range(0, len(readings), max(1, len(readings) // 4))
+    ax.set_xticks([i + 0.5 for i in shown], [str(readings[i].step) for i in shown])
+    ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.set(xlabel="step", ylabel="hidden layer")
+    _colour_axes(ax, theme)
+
+
+def decades_below_last(reading: Reading) -> np.ndarray:
+    """Per hidden layer: decades by which its delta lies below the last hidden layer's; inf where it is 0."""
+    hidden = reading.log10_delta[:-1]
+    with np.errstate(invalid="ignore"):
+        lost = hidden[-1] - hidden
+    return np.where(np.isnan(lost), np.inf, lost)
+
+
+def reproduction_figure(found, theme: Theme = LIGHT) -> Figure:
+    """The curves of a :class:`fastgrad.reproduction.Reproduction`; those without a name belong to the one before."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(7.5, 4.2), layout="constrained", facecolor=theme.paper)
+        ax = figure.subplots()
+        index = -1
+        for curve in found.curves:
+            index += bool(curve.label)
+            ax.plot(
+                curve.x, curve.y, "--" if curve.dashed else "-", color=theme.lines[index % len(theme.lines)],
+                label=curve.label or None, linewidth=1.2 if curve.dashed else 2.0,
+                marker=None if curve.dashed else MARKERS[index % len(MARKERS)], markersize=4,
+                markevery=max(1, len(curve.x) // 12),
+            )  # fmt: skip
+        ax.set(xlabel=found.axes[0], ylabel=found.axes[1])
+        ax.set_title(found.title, loc="left", color=theme.ink, fontweight="bold")
+        ax.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
+        _colour_axes(ax, theme)
+    return figure

@@ -1,0 +1,203 @@
+"""From verdict to remedy to proof: what training says is wrong is changed, and the network is trained again."""
+
+# Design: - One change at a time, at most ROUNDS of them: gradients first, then a learning rate that proves wrong.
+#         - What ``diagnose_network`` found to cure the gradients, by counterfactual, is tried for a few epochs, and
+#           what learns best is trained in full: level gradients are needed, but a sigmoid network at its critical
+#           gain has them and learns slowly. What theory promised of it is kept beside what then happened.
+#         - Everything else stays as it was: data, split, seed, optimiser, epochs.
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastgrad import theory
+from fastgrad.diagnosis import Diagnosis, changed, diagnose_network
+from fastgrad.history import Cost, TrainingHistory, cost_of_vanishing
+from fastgrad.monitor import GradientMonitor
+from fastgrad.network import MLP
+from fastgrad.optimizers import LEARNING_RATES, optimizer
+from fastgrad.training import fit
+from fastgrad.trends import Trend
+
+TRIAL_EPOCHS = 2
+ROUNDS = 3
+RATE_CHANGE = 10.0  # what a learning rate that is too high is divided by, or multiplied if too low
+BAD = ("vanishing", "exploding", "saturated", "dead", "learning rate too low", "learning rate too high")
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """One network and its training.
+
+    Attributes
+    ----------
+    network : MLP
+        As it was drawn; ``trained`` has the weights of the end.
+    trained : MLP
+    rate : float
+        The learning rate, before its schedule.
+    history : TrainingHistory
+    chi : float
+        What theory says one layer leaves of \\|delta\\|^2, the geometric mean over the hidden layers.
+    decades_lost : float
+        As measured at the start.
+    """
+
+    network: MLP
+    trained: MLP
+    rate: float
+    history: TrainingHistory
+    chi: float
+    decades_lost: float
+
+    @property
+    def trend(self) -> Trend:
+        """That of the training loss, with its cause."""
+        return self.history.trend
+
+    @property
+    def verdict(self) -> str:
+        """What is wrong, or "healthy": the monitor's latest word, else what the loss stands still for."""
+        latest = self.history.readings[-1].verdict if self.history.readings else None
+        if latest not in (None, "healthy"):
+            return latest
+        return self.trend.cause if self.trend.cause in BAD else "healthy"
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What was changed between two attempts, why, and what was promised.
+
+    Attributes
+    ----------
+    what : str
+    diagnosis : Diagnosis or None
+        Of the network as drawn, with causes and cures; None where the learning rate was changed.
+    predicted_decades : float or None
+        That the changed network loses, by theory.
+    trials : dict of str to float
+        The loss after ``TRIAL_EPOCHS`` epochs with each change that cures the gradients; inf where it diverged.
+    """
+
+    what: str
+    diagnosis: Diagnosis | None = None
+    predicted_decades: float | None = None
+    trials: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Repair:
+    """What was wrong, what was changed, what was promised, and what came of it.
+
+    Attributes
+    ----------
+    attempts : tuple of Attempt
+        The network as it was, and after each change.
+    changes : tuple of Change
+        One between every two attempts.
+    hopeless : Diagnosis or None
+        That of the last attempt, if it is bad and nothing that was tried cures it.
+    interrupted : bool
+        Whether Ctrl-C ended it; what had been done is here.
+    """
+
+    attempts: tuple[Attempt, ...]
+    changes: tuple[Change, ...] = ()
+    hopeless: Diagnosis | None = None
+    interrupted: bool = False
+
+    @property
+    def final(self) -> Attempt:
+        """The last attempt."""
+        return self.attempts[-1]
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the fault costs, the last attempt being the healthy twin; None if nothing was changed or finished."""
+        first, last = self.attempts[0].history, self.final.history
+        return cost_of_vanishing(first, last) if self.changes and first.epochs and last.epochs else None
+
+
+def attempt(net: MLP, X, y, *, learning_rate: float | None = None, **options) -> Attempt:
+    """Train a copy of the network, as :func:`fastgrad.fit` does with these options; errors as there.
+
+    Without a monitor, one measures about once per epoch.
+    """
+    trained = twin(net)
+    options.setdefault("monitor", GradientMonitor(every=max(1, len(X) // options.get("batch_size", 32))))
+    rate = learning_rate or LEARNING_RATES[optimizer(options.get("optimizer", "adam")).name]
+    history = fit(trained, X, y, learning_rate=rate if learning_rate is None else learning_rate, **options)
+    predicted = theory.predict_network(net, np.asarray(X, np.float64))
+    chi = 10.0 ** (-2 * predicted.decades_lost / max(net.depth - 1, 1))
+    lost = history.readings[0].diagnosis.decades_lost if history.readings else float("nan")
+    return Attempt(net, trained, rate, history, chi, lost)
+
+
+def repair(net: MLP, X, y, *, learning_rate: float | None = None, before: Attempt | None = None, **options) -> Repair:
+    """Train a network; while the verdict on that is bad, change what the diagnosis says and train again.
+
+    Parameters
+    ----------
+    net : MLP
+        As drawn; it is not changed.
+    X, y, learning_rate, **options
+        As for :func:`fastgrad.fit`; not a checkpoint. The monitor must not be switched off.
+    before : Attempt, optional
+        The first training, if it has been done with these options.
+
+    Returns
+    -------
+    Repair
+        Of at most ``ROUNDS`` changes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`fastgrad.fit`; also if there is a checkpoint, which could be of one of the runs only.
+    """
+    if options.get("checkpoint") is not None:
+        raise ValueError("repair trains several networks: checkpoint must be None")
+    attempts = [before or attempt(net, X, y, learning_rate=learning_rate, **options)]
+    changes = []
+    while attempts[-1].verdict != "healthy" and len(changes) < ROUNDS and attempts[-1].history.stopped != "interrupted":
+        last = attempts[-1]
+        if last.verdict.startswith("learning rate"):
+            rate = last.rate / RATE_CHANGE if last.verdict.endswith("high") else last.rate * RATE_CHANGE
+            change, network = Change(f"learning rate {rate:g}"), last.network
+        else:
+            rate = last.rate
+            try:
+                diagnosis = diagnose_network(last.network, X, y)
+                if not diagnosis.cures:
+                    return Repair(tuple(attempts), tuple(changes), diagnosis)
+                change, network = _best(last, diagnosis, X, y, options)
+            except KeyboardInterrupt:
+                return Repair(tuple(attempts), tuple(changes), interrupted=True)
+        changes.append(change)
+        attempts.append(attempt(network, X, y, learning_rate=rate, **options))
+    return Repair(tuple(attempts), tuple(changes), interrupted=attempts[-1].history.stopped == "interrupted")
+
+
+def _best(last, diagnosis, X, y, options):
+    """The cure that learns best in a trial, and its network; of equals the first, the most nearly level."""
+    networks = {cure: changed(last.network, cure) for cure in diagnosis.cures}
+    trials = {cure: _trial(twin(net), X, y, learning_rate=last.rate, **options) for cure, net in networks.items()}
+    best = min(trials, key=trials.get)
+    losses = {cure.change: loss for cure, loss in trials.items()}
+    return Change(best.change, diagnosis, best.predicted_after, losses), networks[best]
+
+
+def _trial(net, X, y, **options):
+    """The loss after a few epochs."""
+    history = fit(net, X, y, **options | {"epochs": TRIAL_EPOCHS, "monitor": False, "callback": None})
+    if history.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return math.inf if history.stopped == "diverged" else history.loss[-1]
+
+
+def twin(net: MLP) -> MLP:
+    """A network of the same description and with copies of the same weights."""
+    other = MLP(net.sizes, net.activation, net.initializer, net.seed, net.dtype, net.loss, net.bias_std, net.backend)
+    other.weights, other.biases = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+    return other

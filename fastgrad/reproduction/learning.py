@@ -1,0 +1,115 @@
+"""What shows when networks are trained: who learns, who stalls, and who ends better."""
+
+import numpy as np
+
+from fastgrad.datasets import load
+from fastgrad.network import MLP
+from fastgrad.reproduction.at_start import _glorot_network
+from fastgrad.reproduction.findings import Curve, Finding, Reproduction, above
+from fastgrad.training import fit
+
+TEST = 0.2
+
+
+DEPTH_EPOCHS, DEPTH_SEEDS = 25, 3
+
+
+def depth_contrast() -> Reproduction:
+    """ReLU at 22 and 30 hidden layers: with Xavier's weights the one starts late, the other stalls; medians."""
+    X, y = load("mnist5000")
+    accuracies = {}
+    for depth in (22, 30):
+        for init in ("xavier_normal", "he_normal"):
+            runs = []
+            for seed in range(DEPTH_SEEDS):
+                net = MLP([784, *[64] * depth, 10], "relu", init, seed)
+                options = {"optimizer": "momentum", "learning_rate": 0.003, "seed": seed, "monitor": False}
+                runs.append(fit(net, X, y, epochs=DEPTH_EPOCHS, test=TEST, **options).accuracy)
+            accuracies[depth, init] = np.median(runs, axis=0)
+    end = {key: values[-1] for key, values in accuracies.items()}
+    half = {key: np.argmax(values >= 0.5) if values.max() >= 0.5 else np.inf for key, values in accuracies.items()}
+    findings = (
+        above("22 layers, He: training accuracy", end[22, "he_normal"], 0.85),
+        above("22 layers, Xavier: training accuracy", end[22, "xavier_normal"], 0.5),
+        above("22 layers: epochs by which He is at 50 % sooner", half[22, "xavier_normal"] - half[22, "he_normal"], 1),
+        above("30 layers, He: training accuracy", end[30, "he_normal"], 0.8),
+        Finding("30 layers, Xavier: training accuracy, stalled", None, float(end[30, "xavier_normal"]), 0.0, 0.2),
+    )
+    epochs = range(1, DEPTH_EPOCHS + 1)
+    curves = [Curve(f"{depth} layers, {init}", epochs, values.tolist()) for (depth, init), values in accuracies.items()]
+    return Reproduction(
+        "depth", "Xavier stalls at 30 layers where He learns", "He et al. 2015, section 2.2, figures 2 and 3",
+        findings, tuple(curves), ("epoch", "training accuracy"),
+    )  # fmt: skip
+
+
+def activation_order() -> Reproduction:
+    """Four hidden layers with PyTorch's default weights: sigmoid stays at chance, the others end close together."""
+    X, y = load("mnist5000")
+    runs = {}
+    for phi in ("sigmoid", "tanh", "relu", "leaky_relu", "elu"):
+        net = MLP([784, 512, 256, 256, 128, 10], phi, "torch_linear", seed=0)
+        runs[phi] = fit(
+            net, X, y, epochs=25, batch_size=64, optimizer="momentum", learning_rate=0.01, test=TEST, monitor=False
+        )
+    test = {phi: 100 * run.test_accuracy for phi, run in runs.items()}
+    sigmoid = test.pop("sigmoid")
+    findings = (
+        Finding("sigmoid, test accuracy, %", 10.0, sigmoid, 9.0, 13.0),
+        above("the worst of tanh, ReLU, Leaky ReLU, ELU, %", min(test.values()), 85.0, theirs=87.27),
+        Finding(
+            "between the best and the worst of these, points", 1.65, max(test.values()) - min(test.values()), 0.0, 3.0
+        ),
+    )
+    curves = [Curve(phi, range(1, 26), run.accuracy) for phi, run in runs.items()]
+    return Reproduction(
+        "activations", "Sigmoid does not learn, the others do", "Lippe, UvA deep learning tutorial 3 (on FashionMNIST)",
+        findings, tuple(curves), ("epoch", "training accuracy"),
+    )  # fmt: skip
+
+
+def error_order() -> Reproduction:
+    """Five hidden layers, test error of sigmoid, tanh, and tanh with normalised weights: mean of three seeds."""
+    X, y = load("mnist5000")
+    errors, curves = {}, []
+    for name in ("sigmoid", "tanh", "tanh normalised"):
+        errors[name] = []
+        for seed in range(3):
+            net = _glorot_network("normalised" if "normalised" in name else "standard", [784, *[100] * 5, 10], seed)
+            if name == "sigmoid":
+                net = _with_activation(net, "sigmoid")
+            run = fit(
+                net,
+                X,
+                y,
+                epochs=25,
+                batch_size=10,
+                optimizer="sgd",
+                learning_rate=0.01,
+                seed=seed,
+                test=TEST,
+                monitor=False,
+            )
+            errors[name].append(100 * (1 - run.test_accuracy))
+        curves.append(Curve(name, range(1, 26), run.loss))
+    mean = {name: float(np.mean(values)) for name, values in errors.items()}
+    findings = (
+        above("error of sigmoid less tanh's, points", mean["sigmoid"] - mean["tanh"], 0.45, theirs=2.21 - 1.76),
+        Finding(
+            "error of tanh less tanh normalised's, points",
+            1.76 - 1.64,
+            mean["tanh"] - mean["tanh normalised"],
+            -0.9,
+            1.1,
+        ),
+    )
+    return Reproduction(
+        "errors", "Sigmoid ends worst; normalised weights cost tanh nothing", "Glorot & Bengio 2010, table 1 (MNIST)",
+        findings, tuple(curves), ("epoch", "training loss"),
+    )  # fmt: skip
+
+
+def _with_activation(net, phi):
+    other = MLP(net.sizes, phi, net.initializer, net.seed)
+    other.weights, other.biases = net.weights, net.biases
+    return other

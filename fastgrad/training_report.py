@@ -1,0 +1,152 @@
+"""A training run, and what repairing it did, as tables of text; no arithmetic."""
+
+import math
+
+from fastgrad.bench.tables import Table
+from fastgrad.palette import BINS, decade_bin
+from fastgrad.repair import Attempt, Repair
+
+EPOCH_ROWS = 12  # of a longer run every so many epochs are shown, and the last
+STRIP = 60  # layers shown in a strip; of a deeper network every so many
+EPOCH_MEASURES = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+EPOCH_COLUMNS = ("epoch", "loss", "accuracy", "val. loss", "val. accuracy", "learning rate", "ms")
+LAYER_COLUMNS = ("layer", "delta", "dL/dW", "signal", "update/weight", "saturated", "dead")
+REPAIR_COLUMNS = ("network", "chi", "decades lost", "theory", "loss", "train acc.", "test acc.", "verdict")
+NOTE = (
+    "delta, dL/dW, signal and update/weight: log10 of root mean squares on a window of training rows, at the latest "
+    "reading. chi: what theory says one layer leaves of |delta|^2. Decades lost: at the start, last hidden layer to "
+    "the first."
+)
+
+
+def tables(found: Repair) -> list[Table]:
+    """The epochs of the last attempt, its layers as last measured, and all attempts below each other."""
+    last = found.final
+    shown = [epoch_table(last)]
+    if last.history.readings:
+        shown.append(layer_table(last))
+    if found.changes:
+        predictions = [None, *(change.predicted_decades for change in found.changes)]
+        rows = [(name, *_result(*pair)) for name, *pair in zip(names(found), found.attempts, predictions, strict=True)]
+        shown.append(Table("Before and after", REPAIR_COLUMNS, {"": rows}))
+    return shown
+
+
+def names(found: Repair) -> list[str]:
+    """What to call each attempt."""
+    return ["as it was", *(change.what for change in found.changes)]
+
+
+def epoch_table(attempt: Attempt) -> Table:
+    """Loss, accuracy and time by epoch."""
+    history = attempt.history
+    every = -(-history.epochs // EPOCH_ROWS)
+    shown = [e for e in range(history.epochs) if (e + 1) % every == 0 or e in (0, history.epochs - 1)]
+    rows = [
+        (
+            str(epoch + 1),
+            *(_number(_at(getattr(history, name), epoch)) for name in EPOCH_MEASURES),
+            f"{history.learning_rate[epoch]:.3g}",
+            f"{1000 * history.seconds[epoch]:.3g}",
+        )
+        for epoch in shown
+    ]  # fmt: skip
+    return Table(describe(attempt), EPOCH_COLUMNS, {"": rows})
+
+
+def layer_table(attempt: Attempt) -> Table:
+    """What the latest reading measured, layer by layer."""
+    reading = attempt.history.readings[-1]
+    layers = range(len(reading.log10_delta))
+    shown = layers[:: max(1, len(layers) // EPOCH_ROWS)]
+    rows = [
+        (
+            str(layer + 1),
+            *(_log(_at(values, layer)) for values in (
+                reading.log10_delta, reading.log10_weight_gradient, reading.log10_signal, reading.log10_update_ratio)),
+            *(_percent(_at(values, layer)) for values in (reading.saturated_fraction, reading.dead_fraction)),
+        )
+        for layer in shown
+    ]  # fmt: skip
+    return Table(f"Gradients at step {reading.step}", LAYER_COLUMNS, {"": rows})
+
+
+def verdicts(found: Repair) -> list[str]:
+    """What is wrong and why, what was changed, what was promised and what came of it: a line each."""
+    lines = [_verdict(found.attempts[0])]
+    for change, attempt in zip(found.changes, found.attempts[1:], strict=True):
+        if change.diagnosis is not None:
+            cures = "; ".join(f"{cure}, loss {_number(change.trials[cure.change])}" for cure in change.diagnosis.cures)
+            lines.append(f"Cures, with decades then lost (theory's) and the loss of a short trial: {cures}.")
+        lines.append(f"Changed to {change.what} and trained again: {_verdict(attempt)}")
+    if found.hopeless is not None:
+        lines.append(f"Nothing that was tried cures it. {found.hopeless}")
+    if found.cost is not None:
+        lines.append(_cost(found.cost))
+    return lines
+
+
+def describe(attempt: Attempt) -> str:
+    """The network in a line."""
+    net = attempt.network
+    width = ", ".join(map(str, dict.fromkeys(net.sizes[1:-1])))
+    return f"{net.activation} + {net.initializer}, {net.depth} hidden layers of {width}"
+
+
+def strip(decades) -> list[tuple[str, str]]:
+    """A character and a rich style per hidden layer, from the input: how far its delta lies below the last one's."""
+    every = -(-len(decades) // STRIP)
+    return [("■", f"{BINS[decade_bin(lost)][2]}") for lost in decades[::every]]
+
+
+def _verdict(attempt):
+    history, trend = attempt.history, attempt.history.trend
+    parts = [f"{attempt.verdict}"]
+    latest = history.readings[-1] if history.readings else None
+    if latest is not None and latest.diagnosis is not None:
+        parts.append(latest.diagnosis.evidence)
+    loss = {"falling": "falls", "slow": "falls slowly", "plateau": "stands still", "rising": "rises"}.get(trend.kind)
+    if loss:
+        parts.append(f"the loss {loss}" + (f": {trend.cause}" if trend.cause else ""))
+    if history.stopped != "epochs":
+        parts.append(f"{history.stopped}: {history.reason}")
+    if history.test_accuracy is not None:
+        parts.append(f"test accuracy {history.test_accuracy:.1%}")
+    return "; ".join(parts) + "."
+
+
+def _cost(cost):
+    reached = "never" if cost.epochs is None else f"after {cost.epochs} epochs"
+    theirs = "never" if cost.twin_epochs is None else f"after {cost.twin_epochs}"
+    lost = "" if cost.accuracy_lost is None else f"; it cost {100 * cost.accuracy_lost:.1f} points of accuracy"
+    return f"The network as it was reached {cost.target:.3g} {reached}, the changed one {theirs}{lost}."
+
+
+def _result(attempt, predicted):
+    history = attempt.history
+    return (
+        f"{attempt.chi:.3g}",
+        _number(attempt.decades_lost, 2),
+        _number(predicted, 2),
+        _number(_at(history.loss, -1)),
+        _number(_at(history.accuracy, -1)),
+        _number(history.test_accuracy),
+        attempt.verdict,
+    )
+
+
+def _at(values, index):
+    """The entry at an index, None where there is none."""
+    return None if values is None or not -len(values) <= index < len(values) else float(values[index])
+
+
+def _number(value, digits=4):
+    return "" if value is None or math.isnan(value) else f"{value:z.{digits}f}"
+
+
+def _log(value):
+    return "" if value is None or math.isnan(value) else f"{value:z.2f}"
+
+
+def _percent(value):
+    return "" if value is None else f"{value:.0%}"

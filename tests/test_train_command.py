@@ -1,0 +1,103 @@
+"""``fastgrad train``, ``detectors`` and ``reproduce`` as commands: exit codes, JSON, files, and going on."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from fastgrad.cli import commands
+from fastgrad.cli.train import view
+
+QUICK = ["train", "--epochs", "3", "--width", "16"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(commands, [str(argument) for argument in arguments])
+
+
+def test_a_healthy_network():
+    result = run(*QUICK)
+    assert result.exit_code == 0, result.stderr
+    assert "relu + he_normal, 3 hidden layers of 16" in result.stdout
+    assert "\nhealthy; " in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    assert result.stderr == ""
+
+
+def test_a_vanishing_one_and_its_repair(tmp_path):
+    bad = [*QUICK, "--depth", "12", "--activation", "sigmoid", "--init", "xavier_normal", "--json"]
+    result = run(*bad)
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)["rows"]
+    assert [row["verdict"] for row in found] == ["vanishing"]
+    result = run(*bad, "--repair", "--epochs", "6", "--out", tmp_path)
+    found = json.loads(result.stdout)["rows"]
+    assert len(found) >= 2
+    assert result.exit_code == (0 if found[-1]["verdict"] == "healthy" else 1)
+    assert found[-1]["test_accuracy"] > found[0]["test_accuracy"] + 0.3
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("training.json", "curves.png", "curves.svg", "gradients.png", "gradients.svg")
+    }
+    assert json.loads((tmp_path / "training.json").read_text()) == json.loads(result.stdout)
+
+
+def test_a_run_goes_on_from_its_checkpoint(tmp_path):
+    path = tmp_path / "run.npz"
+    assert run(*QUICK, "--checkpoint", path).exit_code == 0
+    on = json.loads(run(*QUICK, "--epochs", "5", "--checkpoint", path, "--json").stdout)["rows"][0]
+    whole = json.loads(run(*QUICK, "--epochs", "5", "--json").stdout)["rows"][0]
+    assert on["loss"] == whole["loss"]
+    assert on["seconds"][:3] != whole["seconds"][:3]
+
+
+def test_ctrl_c_says_what_is_kept(monkeypatch, tmp_path):
+    from fastgrad.trainer import Trainer
+
+    done, calls = Trainer.run, []
+
+    def interrupted(self, *arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return done(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "run", interrupted)
+    result = run(*QUICK, "--checkpoint", tmp_path / "run.npz")
+    assert result.exit_code == 130
+    assert "interrupted: the last network is as it was after epoch" in result.stderr
+    assert "goes on from there" in result.stderr
+
+
+def test_the_live_view_shows_loss_accuracy_and_every_layer():
+    from rich.console import Console
+    from rich.progress import Progress
+
+    import fastgrad
+    from fastgrad import datasets
+
+    X, y = datasets.load("digits")
+    history = fastgrad.fit(fastgrad.MLP([64, *[8] * 7, 10]), X, y, epochs=1, validation=0.1)
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(view(Progress(console=console), history))
+    text = capture.get()
+    assert f"loss {history.loss[0]:.4f}" in text
+    assert "validation accuracy" in text
+    assert text.count("■") == 7
+
+
+def test_reproduce(tmp_path):
+    pytest.importorskip("mlxtend")
+    result = run("reproduce", "speeds", "--json", "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    (found,) = json.loads(result.stdout)["rows"]
+    assert found["holds"] is True
+    assert len(found["findings"]) == 9
+    assert {path.name for path in tmp_path.iterdir()} == {"speeds.png", "speeds.svg", "reproduction.json"}
+
+
+@pytest.mark.sweep
+def test_detectors():
+    result = run("detectors", "--quick", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert len(json.loads(result.stdout)["rows"]) == 103
