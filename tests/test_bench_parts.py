@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from fastgrad.bench import network, parts, peers, tables
+from fastgrad.bench import decay, network, parts, peers, tables
 from fastgrad.cli import commands
 
 SMALL = {"dense": (5, 8, 6), "initializers": (200, 300)}
@@ -58,6 +58,7 @@ def test_command(part, shape):
         (["dense", "--shape", "0,2,3"], "batch must be at least 1, got 0"),
         (["dense", "--operation", "sideways"], "unknown operation 'sideways'"),
         (["initializers", "--rule", "he_norml"], "unknown operation 'he_norml'; did you mean 'he_normal'?"),
+        (["decay", "-a", "rleu"], "unknown activation 'rleu'; did you mean 'relu'?"),
         (["initializers", "--peer", "tourch"], "unknown peer 'tourch'; did you mean 'torch'?"),
     ],
 )
@@ -71,3 +72,17 @@ def test_memory_of_a_pass():
     kept = network.peak_megabytes(network.Case(40, 256, 256, "profile"), "fastgrad")
     activations = 2 * 40 * 256 * 256 * 4 / 1e6
     assert activations * 0.9 <= kept <= activations * 1.3
+
+
+def test_decay_in_torch_finds_our_slopes():
+    pytest.importorskip("torch")
+    for some in decay.cells(["tanh", "leaky_relu"], quick=True):
+        ours, theirs = decay.measure(some, ["torch"], rounds=1)
+        assert theirs.difference is None
+        assert (ours.ratio, ours.count) == (1, 6)
+
+
+def test_decay_command():
+    done = run("decay", "--quick", "-a", "relu", "--rounds", "1", "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["rows"][0]["operation"] == "relu"

@@ -187,18 +187,48 @@ def speed_initializers(typed, operations, shapes, contestants, rounds, quick, fo
     return _speed_of_part("initializers", parts.WEIGHTS, typed, operations, shapes, contestants, rounds, quick, form)
 
 
-def _speed_of_part(part, full, typed, operations, shapes, contestants, rounds, quick, form):
-    from threadpoolctl import threadpool_limits
+@speed.command("decay")
+@click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
+@click.option("--peer", "contestants", multiple=True, help="torch (installed).")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Samples of each.")
+@click.option("--quick", is_flag=True, help="Few, small networks.")
+@comparison_options
+@click.pass_obj
+def speed_decay(typed, names, contestants, rounds, quick, form):
+    """The cells of `fastgrad decay` against a plain PyTorch script that measures the same, if it is installed.
 
-    from fastgrad.bench import parts, peers, tables
+    Shapes are cells x depth x width x batch x seeds; "ns each" is for one network.
+
+    \b
+    Example:
+      fastgrad speed decay --activation tanh
+    """
+    from fastgrad.bench import decay, peers
+
+    with one_line(*BAD_INPUT):
+        cells = decay.cells([known("activation", name, ACTIVATIONS) for name in names], quick)
+        contestants = peers.check(contestants, ["torch"]) or [name for name in ["torch"] if not peers.missing(name)]
+    return _show_parts(cells, contestants, rounds, decay.measure, typed, form)
+
+
+def _speed_of_part(part, full, typed, operations, shapes, contestants, rounds, quick, form):
+    from fastgrad.bench import parts, peers
 
     with one_line(*BAD_INPUT):
         shapes = [_whole_numbers("--shape", text, full[0]) for text in shapes] or (full[:2] if quick else full)
         cases = parts.cases(part, shapes, operations or parts.OPERATIONS[part])
         known_ones = parts.PEERS[part]
         contestants = peers.check(contestants, known_ones) or [name for name in known_ones if not peers.missing(name)]
+    return _show_parts(cases, contestants, min(rounds, 5) if quick else rounds, parts.measure, typed, form)
+
+
+def _show_parts(cases, contestants, rounds, measure, typed, form):
+    from threadpoolctl import threadpool_limits
+
+    from fastgrad.bench import peers, tables
+
     with threadpool_limits(1, "blas"):
-        measured = _time(cases, contestants, min(rounds, 5) if quick else rounds, parts.measure)
+        measured = _time(cases, contestants, rounds, measure)
     if measured:
         rows = [row for case in measured for row in case]
         shown = tables.part_tables(rows), tables.part_verdict(rows), tables.PART_NOTE
