@@ -58,7 +58,9 @@ def in_torch(cell: study.Cell, X, y, networks=None) -> list[float]:
             h = activation(zs[-1])
         loss = nn.functional.cross_entropy(zs[-1], y)
         gradients = torch.autograd.grad(loss, [*zs, *(linear.weight for linear in layers)])
-        log10_size = [float(tensor.square().mean().sqrt().log10()) for tensor in (*gradients, *zs)]
+        log10_size = [
+            float(tensor.square().mean().sqrt().log10()) for tensor in (*gradients, *(z.detach() for z in zs))
+        ]
         slopes.append(float(np.polyfit(np.arange(cell.depth), log10_size[: cell.depth], 1)[0]))
     return slopes
 
