@@ -1,0 +1,69 @@
+"""The activations: time, error, and how far from the machine's limit."""
+
+import numpy as np
+
+import fastgrad
+
+from .common import ACTIVATIONS, DTYPES, SIZES, vector
+
+
+class Activations:
+    version = "1"
+    params = (ACTIVATIONS, DTYPES, SIZES)
+    param_names = ("activation", "dtype", "size")
+
+    def time_value(self, activation, dtype, size):
+        getattr(fastgrad, activation)(vector(size, dtype))
+
+    def time_value_and_derivative(self, activation, dtype, size):
+        fastgrad.value_and_derivative(activation, vector(size, dtype))
+
+
+class Backends:
+    version = "1"
+    params = (ACTIVATIONS, ("numba", "numpy"))
+    param_names = ("activation", "backend")
+    warmup_time = 1.0  # Numba compiles
+
+    def time_value_and_derivative(self, activation, backend):
+        fastgrad.activation(activation).value_and_derivative(vector(65_536, "float32"), backend=backend)
+
+
+class Accuracy:
+    """ULP against float64 with mpmath's help, over a fixed sample of the floats."""
+
+    version = "1"
+    unit = "ULP + 1"
+    timeout = 300
+    params = (ACTIVATIONS, ("value", "derivative"))
+    param_names = ("activation", "kind")
+
+    def track_max_ulp(self, activation, kind):
+        return 1 + max(row["max_ulp"] or 0.0 for row in self._rows(activation, kind))
+
+    def track_false_zeros(self, activation, kind):
+        return 1 + sum(row["false_zeros"] for row in self._rows(activation, kind))
+
+    track_false_zeros.unit = "false zeros + 1"
+
+    def _rows(self, activation, kind):
+        from fastgrad.bench.audit import Audit
+
+        audit = Audit(None, True, [activation], [kind], "ours", 1)
+        audit.run(lambda *progress: None)
+        return audit.rows()
+
+
+class Limit:
+    """Time over the machine's own limit, both measured now: a copy of as many bytes, or one exp per element."""
+
+    version = "1"
+    unit = "time / limit"
+    params = (ACTIVATIONS, ("value", "training"))
+    param_names = ("activation", "operation")
+
+    def track_time_over_limit(self, activation, operation):
+        from fastgrad.bench.activations import cases, measure
+
+        (case,) = cases([activation], [operation], ["float32"], [65_536])
+        return float(np.median([100 / measure(case, [], 10)[0].percent_of_limit for _ in range(3)]))

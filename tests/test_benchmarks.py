@@ -1,0 +1,46 @@
+"""The asv suite: every benchmark runs with its parameters, and what it tracks is positive and of order 1."""
+
+import inspect
+import itertools
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+pytest.importorskip("asv_runner")
+
+
+def suite():
+    """(function, parameters) of every benchmark, with its first and its last parameters."""
+    sys.path.insert(0, str(ROOT))
+    from benchmarks import bench_activations, bench_decay, bench_networks
+
+    for module in (bench_activations, bench_networks, bench_decay):
+        for name, kind in inspect.getmembers(module, inspect.isclass):
+            if kind.__module__ != module.__name__:
+                continue
+            combinations = list(itertools.product(*getattr(kind, "params", ())))
+            for method in dir(kind):
+                if method.startswith(("time_", "track_", "peakmem_")):
+                    for chosen in {combinations[0], combinations[-1]}:
+                        yield pytest.param(kind, method, chosen, id=f"{name}.{method}{chosen}")
+
+
+@pytest.mark.parametrize(("kind", "method", "chosen"), list(suite()))
+def test_benchmark(kind, method, chosen):
+    found = getattr(kind(), method)(*chosen)
+    assert not hasattr(kind, "setup")
+    assert kind.version == "1"
+    if method.startswith("track_"):
+        assert 0.5 <= found <= 1000
+        assert getattr(kind, method).__dict__.get("unit") or kind.unit
+
+
+def test_thresholds_are_disjoint():
+    text = re.sub(r"^\s*//.*$", "", (ROOT / "asv.conf.json").read_text(), flags=re.M)
+    patterns = json.loads(text)["regressions_thresholds"]
+    for name in ("bench.A.time_a", "bench.timeraw_import", "bench.A.peakmem_a", "bench.A.track_a"):
+        assert sum(bool(re.match(pattern, name)) for pattern in patterns) == 1
