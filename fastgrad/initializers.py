@@ -187,6 +187,8 @@ def draw(
     dtype = float_dtype(dtype)
     if 16 * std > float(np.finfo(dtype).max):  # beyond 16 deviations a normal has a mass of 1e-57
         raise ValueError(f"{what} have a standard deviation of {std:.3g}, which is too large for {dtype}")
+    if not isinstance(stream, int | np.integer) or not 0 <= stream < 2**32:
+        raise ValueError(f"stream must be an integer from 0 to 2**32 - 1, got {stream!r}")
     numbers, values = key(rng), np.empty(shape, dtype)
     flat, scale = values.reshape(-1), std * _UNIT[distribution]
 
@@ -203,7 +205,7 @@ def draw(
 
 def key(rng: Rng) -> np.ndarray:
     """The four numbers, uint32, that a seed, SeedSequence or Generator gives; what is such an array is returned."""
-    if isinstance(rng, np.ndarray):
+    if isinstance(rng, np.ndarray) and rng.dtype == np.uint32 and rng.shape == (4,):
         return rng
     if isinstance(rng, np.random.Generator):
         return rng.integers(2**32, size=4, dtype=np.uint32)

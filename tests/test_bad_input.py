@@ -142,6 +142,21 @@ CALLS = {
         ("initializers.he_normal((4, 5), dtype=int)", TypeError, "dtype must be float32 or float64, got <class 'int'>"),
         ('initializers.he_normal((4, 5), rng="0")', TypeError, "an integer, a numpy.random.SeedSequence or Generator"),
         ("initializers.he_normal((4, 5), rng=-1)", ValueError, "a seed must be at least 0, got -1"),
+        (
+            "initializers.he_normal((4, 5), rng=np.arange(4))",
+            TypeError,
+            "a seed must be an integer, a numpy.random.Seed",
+        ),
+        (
+            'fastgrad.initializer("he_normal").weight((4, 5), stream=-1)',
+            ValueError,
+            "stream must be an integer from 0 to",
+        ),
+        (
+            'fastgrad.initializer("he_normal").weight((4, 5), workers=0)',
+            ValueError,
+            "workers must be at least 1, got 0",
+        ),
     ],
     "dense": [
         ('fastgrad.dense_forward(X[0], W, B, "relu")', ValueError, "x must have shape (any, any), got (4,)"),
@@ -432,7 +447,7 @@ CALLS = {
             "years on one core; at most",
         ),
         ('fastgrad.sweep("a.db")', TypeError, "give a plan or the axes of a grid, one of the two"),
-        ('fastgrad.sweep("a.db", depth=3, workers=0)', ValueError, "workers must be at least 1, got 0"),
+        ('fastgrad.sweep("a.db", depth=3, workers=0)', ValueError, "workers must be at least 1, got"),
         ('fastgrad.sweep("/proc/fastgrad/a.db", depth=3)', OSError, "cannot make the folder of /proc/fastgrad/a.db"),
         ("fastgrad.load()", TypeError, "load needs the path of a store"),
         ('fastgrad.load("/none.db")', OSError, "there is no store /none.db"),
