@@ -1,5 +1,6 @@
 """The compiled dense layer, on every instruction set, against float64 NumPy within the error bound of a sum."""
 
+import emulated
 import numpy as np
 import pytest
 
@@ -124,3 +125,18 @@ def test_out_may_be_an_input():
     assert got[0] is x
     for mine, theirs in zip(got, expected, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-13)
+
+
+@pytest.mark.parametrize("cpu", emulated.available())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_other_processors_layers_and_random_numbers(cpu, dtype, shape):
+    x, weight, bias, dy, _ = made(shape, dtype)
+    *got, normals = emulated.dense(cpu, x, weight, bias, dy)
+    y, d = compiled.dense_forward(x, weight, bias, "tanh")
+    expected = y, d, *compiled.dense_backward(dy, d, x, weight)
+    for mine, theirs in zip(got, expected, strict=True):
+        assert np.linalg.norm(mine - theirs) <= bound(sum(shape), dtype) * np.linalg.norm(theirs)
+    drawn = np.empty_like(x)
+    compiled.fill(drawn, np.array([1, 2, 3, 4], np.uint32), 3, "normal", 1.0)
+    np.testing.assert_array_equal(normals, drawn)
