@@ -55,3 +55,18 @@ def dense(cpu, x, weight, bias, dy):
         found.append(rest[: like.size].reshape(like.shape))
         rest = rest[like.size :]
     return found
+
+
+def network(cpu, weights, biases, X, labels):
+    """Loss, log10 of delta and of dL/dW per layer, dweights and dbiases of a tanh network with cross-entropy."""
+    sizes = [X.shape[1], *(len(bias) for bias in biases)]
+    command = [MACHINES[cpu][1], str(_program(cpu, "network")), cpu, X.dtype.name, *map(str, (len(X), *sizes))]
+    parameters = [array for pair in zip(weights, biases, strict=True) for array in pair]
+    given = b"".join(array.tobytes() for array in (X, *parameters, labels.astype(np.int64)))
+    out = subprocess.run(command, input=given, capture_output=True, check=True).stdout
+    figures = np.frombuffer(out, np.float64, 1 + 2 * len(weights))
+    rest, gradients = np.frombuffer(out[figures.nbytes :], X.dtype), []
+    for like in parameters:
+        gradients.append(rest[: like.size].reshape(like.shape))
+        rest = rest[like.size :]
+    return figures[0], *np.split(figures[1:], 2), gradients[::2], gradients[1::2]

@@ -1,5 +1,6 @@
 """The compiled pass through a whole network, on every instruction set, against float64 NumPy."""
 
+import emulated
 import numpy as np
 import pytest
 
@@ -188,3 +189,20 @@ def test_threads_get_the_same_bits():
             assert got[0] == alone[0]
             for mine, theirs in zip(got[3], alone[3], strict=True):
                 np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("cpu", emulated.available())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("batch", "sizes"), SHAPES, ids=str)
+def test_other_processors(cpu, dtype, batch, sizes):
+    net, X, y = made(batch, sizes, dtype)
+    got_loss, log10_delta, log10_gradient, dweights, dbiases = emulated.network(cpu, net.weights, net.biases, X, y)
+    true_loss, true = in_float64(net).loss_and_gradients(X.astype(np.float64), y)
+    unit = np.finfo(dtype).eps * 8 * (max(*sizes, batch) + len(sizes))
+    assert abs(got_loss - true_loss) <= unit * abs(true_loss)
+    for layer, (dweight, dbias) in enumerate(true):
+        assert np.linalg.norm(dweights[layer] - dweight) <= unit * np.linalg.norm(dweight)
+        assert np.linalg.norm(dbiases[layer] - dbias) <= unit * np.linalg.norm(dbias)
+    profile = in_float64(net).gradient_profile(X.astype(np.float64), y)
+    assert np.max(np.abs(log10_delta - profile.log10_delta)) <= (1e-4 if dtype == "float32" else 1e-12)
+    assert np.max(np.abs(log10_gradient - profile.log10_weight_gradient)) <= (1e-4 if dtype == "float32" else 1e-12)
