@@ -42,5 +42,11 @@ def test_benchmark(kind, method, chosen):
 def test_thresholds_are_disjoint():
     text = re.sub(r"^\s*//.*$", "", (ROOT / "asv.conf.json").read_text(), flags=re.M)
     patterns = json.loads(text)["regressions_thresholds"]
-    for name in ("bench.A.time_a", "bench.timeraw_import", "bench.A.peakmem_a", "bench.A.track_a"):
+    for name in (
+        "bench.A.time_a",
+        "bench.timeraw_import",
+        "bench.A.peakmem_a",
+        "bench.A.track_a",
+        "bench.A.track_time_a",
+    ):
         assert sum(bool(re.match(pattern, name)) for pattern in patterns) == 1
