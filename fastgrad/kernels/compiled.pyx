@@ -86,7 +86,8 @@ cdef extern from "fastgrad/kernels.h" nogil:
         size_t (*train)(const fg_kernels_f32 *, fg_training *) noexcept nogil
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, float *) noexcept nogil
         void (*dense_forward)(const fg_kernels_f32 *, const fg_dense *, int, double, float *, float *) noexcept nogil
-        void (*dense_backward)(const fg_dense *, const float *, const float *, float *, float *, float *, float *) noexcept nogil
+        void (*dense_backward)(const fg_dense *, const float *, const float *, float *, float *, float *,
+                               float *) noexcept nogil
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
         double (*multiply_add)(size_t, float) noexcept nogil
         size_t width
@@ -98,7 +99,8 @@ cdef extern from "fastgrad/kernels.h" nogil:
         size_t (*train)(const fg_kernels_f64 *, fg_training *) noexcept nogil
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, double *) noexcept nogil
         void (*dense_forward)(const fg_kernels_f64 *, const fg_dense *, int, double, double *, double *) noexcept nogil
-        void (*dense_backward)(const fg_dense *, const double *, const double *, double *, double *, double *, double *) noexcept nogil
+        void (*dense_backward)(const fg_dense *, const double *, const double *, double *, double *, double *,
+                               double *) noexcept nogil
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
         double (*multiply_add)(size_t, double) noexcept nogil
         size_t width
@@ -421,7 +423,8 @@ cdef object _dense(fg_dense *layer, x, weight, const fg_set *chosen, int backwar
 def dense_forward(x, weight, bias, name, parameter=None, out=None, cpu=None):
     """y and d of one layer, as ``fastgrad.dense_forward``, or None for what is better left to BLAS and NumPy.
 
-    That is a layer of more than ``MOST_PRODUCTS``, or an array that is not as C code reads it. ``out`` is None or a pair of arrays; ``parameter`` the activation's default unless it is given.
+    That is a layer of more than ``MOST_PRODUCTS``, or an array that is not as C code reads it. ``out`` is None or a
+    pair of arrays, ``parameter`` the activation's default unless it is given.
     """
     cdef fg_dense layer
     cdef const fg_set *chosen = active if cpu is None else _set_of(cpu)
