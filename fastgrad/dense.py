@@ -6,6 +6,8 @@
 #         - With the compiled backend a layer is one call of C, whose look at the arrays costs a tenth of what the
 #           checks below cost; they are for whatever it does not take as it is.
 
+from itertools import combinations
+
 import numpy as np
 
 from fastgrad import activations, kernels
@@ -69,7 +71,8 @@ def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
     if bias.shape != weight.shape[1:]:
         raise ValueError(f"bias must have shape ({weight.shape[1]},), got {bias.shape}")
     dtype = np.result_type(x, weight, bias)
-    y, d = _outputs(out, (x.shape[0], weight.shape[1]), dtype)
+    shape = x.shape[0], weight.shape[1]
+    y, d = _outputs(out, {"y": shape, "d": shape}, dtype)
     if backend == "compiled":
         x, weight, bias = (np.ascontiguousarray(array, dtype) for array in (x, weight, bias))
         found = compiled.dense_forward(x, weight, bias, record.name, record.parameter, (y, d))
@@ -80,25 +83,29 @@ def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
     return record.value_and_derivative(y, out=(y, d), backend=backend)
 
 
-def _outputs(out, shape, dtype):
-    """``out`` as (y, d), new arrays if it is None; TypeError or ValueError if they do not fit."""
+def _outputs(out, shapes, dtype):
+    """``out`` as arrays of these shapes, name to shape; new ones if it is None; TypeError or ValueError if not so."""
     if out is None:
-        return np.empty(shape, dtype), np.empty(shape, dtype)
-    y_and_d = tuple(out) if np.iterable(out) else (out,)
-    if [isinstance(array, np.ndarray) for array in y_and_d] != [True, True]:
-        got = f"{len(y_and_d)} of type {type(y_and_d[0]).__name__}" if y_and_d else "none"
-        raise TypeError(f"out must be two arrays, (y, d), got {got}")
-    for name, array in zip(("y", "d"), y_and_d, strict=True):
+        return tuple(np.empty(shape, dtype) for shape in shapes.values())
+    given = tuple(out) if np.iterable(out) else (out,)
+    if [isinstance(array, np.ndarray) for array in given] != [True] * len(shapes):
+        got = f"{len(given)} of type {type(given[0]).__name__}" if given else "none"
+        count = {2: "two", 3: "three"}[len(shapes)]
+        raise TypeError(f"out must be {count} arrays, ({', '.join(shapes)}), got {got}")
+    for (name, shape), array in zip(shapes.items(), given, strict=True):
         if array.dtype != dtype:
             raise TypeError(f"out's {name} must have dtype {dtype}, got {array.dtype}")
         if array.shape != shape:
             raise ValueError(f"out's {name} must have shape {shape}, got {array.shape}")
-    if np.may_share_memory(*y_and_d):
-        raise ValueError("out's y and d must not overlap: each would be written over the other")
-    return y_and_d
+        if not array.flags.writeable:
+            raise ValueError(f"out's {name} is read-only")
+    for (one, first), (other, second) in combinations(zip(shapes, given, strict=True), 2):
+        if np.may_share_memory(first, second):
+            raise ValueError(f"out's {one} and {other} must not overlap: each would be written over the other")
+    return given
 
 
-def dense_backward(dy, d, x, weight, *, backend="compiled"):
+def dense_backward(dy, d, x, weight, *, backend="compiled", out=None):
     """The gradients of one dense layer.
 
     Parameters
@@ -111,6 +118,8 @@ def dense_backward(dy, d, x, weight, *, backend="compiled"):
     weight : array_like, shape (fan_in, fan_out)
     backend : {"compiled", "numba", "numpy"}
         What runs the layer: "numba" and "numpy" take NumPy's matrix products.
+    out : (ndarray, ndarray, ndarray), optional
+        Where to put dx, dweight and dbias, of the results' shapes and dtype.
 
     Returns
     -------
@@ -121,13 +130,13 @@ def dense_backward(dy, d, x, weight, *, backend="compiled"):
     Raises
     ------
     ValueError
-        If a shape does not fit, or the backend is unknown.
+        If a shape does not fit, two arrays of ``out`` overlap or one is read-only, or the backend is unknown.
     TypeError
-        If an array is not real.
+        If an array is not real, or ``out`` is not three arrays of the result's dtype.
     ImportError
         If the backend is not installed.
     """
-    found = compiled.dense_backward(dy, d, x, weight) if backend == "compiled" else None
+    found = compiled.dense_backward(dy, d, x, weight, out) if backend == "compiled" else None
     if found is not None:
         return found
     kernels.get(backend)
@@ -135,7 +144,14 @@ def dense_backward(dy, d, x, weight, *, backend="compiled"):
     weight = matrix("weight", weight, (x.shape[1], None))
     dy = matrix("dy", dy, (x.shape[0], weight.shape[1]))
     d = matrix("d", d, dy.shape)
+    dtype = np.result_type(x, weight, dy, d)
+    if out is not None:
+        out = _outputs(out, {"dx": x.shape, "dweight": weight.shape, "dbias": weight.shape[1:]}, dtype)
     if backend == "compiled":
-        dtype = np.result_type(x, weight, dy, d)
         found = compiled.dense_backward(*(np.ascontiguousarray(array, dtype) for array in (dy, d, x, weight)))
-    return found or affine_backward(dy * d, x, weight)  # y = phi(z), d = phi'(z)
+    found = found or affine_backward(dy * d, x, weight)  # y = phi(z), d = phi'(z)
+    if out is None:
+        return found
+    for array, result in zip(out, found, strict=True):
+        array[...] = result
+    return out

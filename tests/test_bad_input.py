@@ -166,6 +166,16 @@ CALLS = {
         ('fastgrad.dense_forward([[1, 2], [3]], W, B, "relu")', ValueError, "x must be an array, got rows of unequal"),
         ('fastgrad.dense_forward(X, W, B, "relu", out=np.ones((6, 5)))', TypeError, "out must be two arrays, (y, d)"),
         ('fastgrad.dense_forward(X, W, B, "relu", out=5)', TypeError, "out must be two arrays, (y, d), got 1 of type"),
+        (
+            "fastgrad.dense_backward(X @ W, X @ W, X, W, out=(W, B))",
+            TypeError,
+            "out must be three arrays, (dx, dweight, ",
+        ),
+        (
+            "fastgrad.dense_backward(X @ W, X @ W, X, W, out=(X, W, X))",
+            ValueError,
+            "out's dbias must have shape (5,), got",
+        ),
         ('fastgrad.dense_forward(X, W, B, "relu", out=2 * (np.ones((6, 5)),))', ValueError, "must not overlap"),
         ("fastgrad.dense_backward(X @ W, X, X, W)", ValueError, "d must have shape (6, 5), got (6, 4)"),
     ],

@@ -127,6 +127,24 @@ def test_out_may_be_an_input():
         np.testing.assert_allclose(mine, theirs, rtol=1e-13)
 
 
+@pytest.mark.parametrize("backend", ["compiled", "numpy"])
+@pytest.mark.parametrize("shape", [(9, 17, 17), (40, 300, 21)], ids=str)
+def test_backward_writes_to_out(backend, shape):
+    x, weight, _, dy, d = made(shape, "float32")
+    expected = fastgrad.dense_backward(dy, d, x, weight, backend=backend)
+    out = tuple(np.full_like(array, np.nan) for array in expected)
+    turned = np.asfortranarray(out[1])  # not as C writes it
+    for given in (out, (out[0], turned, out[2]), list(out)):
+        got = fastgrad.dense_backward(dy, d, x, weight, backend=backend, out=given)
+        for mine, theirs, asked in zip(got, expected, given, strict=True):
+            assert mine is asked
+            np.testing.assert_array_equal(mine, theirs)
+    over_inputs = x.copy(), weight.copy()
+    got = fastgrad.dense_backward(dy, d, *over_inputs, backend=backend, out=(*over_inputs, out[2]))
+    for mine, theirs in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 @pytest.mark.parametrize("cpu", emulated.available())
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -445,12 +445,10 @@ def dense_forward(x, weight, bias, name, parameter=None, out=None, cpu=None):
             return None
         y, d = out
         for array in out:
-            if not (_plain(array, 2, type) and cnp.PyArray_ISWRITEABLE(array)
-                    and cnp.PyArray_DIM(array, 0) == shape[0]
-                    and cnp.PyArray_DIM(array, 1) == shape[1]
-                    and not any([np.may_share_memory(array, given) for given in (x, weight, bias)])):
+            if not (_plain(array, 2, type) and cnp.PyArray_DIM(array, 0) == shape[0]
+                    and cnp.PyArray_DIM(array, 1) == shape[1]):
                 return None
-        if np.may_share_memory(y, d):
+        if not _apart(out, (x, weight, bias)):
             return None
     cdef void *to_y = (<cnp.ndarray>y).data
     cdef void *to_d = (<cnp.ndarray>d).data
@@ -463,7 +461,7 @@ def dense_forward(x, weight, bias, name, parameter=None, out=None, cpu=None):
     return y, d
 
 
-def dense_backward(dy, d, x, weight, cpu=None):
+def dense_backward(dy, d, x, weight, out=None, cpu=None):
     """dx, dweight and dbias of one layer, as ``fastgrad.dense_backward``, or None as ``dense_forward``."""
     cdef fg_dense layer
     cdef const fg_set *chosen = active if cpu is None else _set_of(cpu)
@@ -471,12 +469,21 @@ def dense_backward(dy, d, x, weight, cpu=None):
     if room is None:
         return None
     cdef int type = cnp.PyArray_TYPE(<cnp.ndarray>x)
+    cdef cnp.npy_intp fan_out = layer.fan_out
     for array in (dy, d):
         if not (_plain(array, 2, type) and <size_t>cnp.PyArray_DIM(array, 0) == layer.batch
-                and <size_t>cnp.PyArray_DIM(array, 1) == layer.fan_out):
+                and cnp.PyArray_DIM(array, 1) == fan_out):
             return None
-    dz, dx, dweight = np.empty_like(dy), np.empty_like(x), np.empty_like(weight)
-    dbias = np.empty(layer.fan_out, dy.dtype)
+    if out is None:
+        out = np.empty_like(x), np.empty_like(weight), cnp.PyArray_EMPTY(1, &fan_out, type, 0)
+    elif not isinstance(out, tuple) or len(out) != 3:
+        return None
+    dx, dweight, dbias = out
+    if not (_plain(dx, 2, type) and _plain(dweight, 2, type) and _plain(dbias, 1, type)
+            and cnp.PyArray_SAMESHAPE(dx, x) and cnp.PyArray_SAMESHAPE(dweight, weight)
+            and cnp.PyArray_DIM(dbias, 0) == fan_out and _apart(out, (dy, d, x, weight))):
+        return None
+    dz = _room(cnp.PyArray_NBYTES(dy))
     cdef void *of_dy = (<cnp.ndarray>dy).data
     cdef void *of_d = (<cnp.ndarray>d).data
     cdef void *of_dz = (<cnp.ndarray>dz).data
@@ -491,7 +498,19 @@ def dense_backward(dy, d, x, weight, cpu=None):
             chosen.f64.dense_backward(&layer, <double *>of_dy, <double *>of_d, <double *>of_dz, <double *>to_x,
                                       <double *>to_w, <double *>to_b)
     _give_back(room)
-    return dx, dweight, dbias
+    _give_back(dz)
+    return out
+
+
+cdef bint _apart(outputs, inputs):
+    """Whether every output may be written to, and none overlaps another or an input."""
+    for i, array in enumerate(outputs):
+        if not cnp.PyArray_ISWRITEABLE(array):
+            return False
+        for other in (*outputs[:i], *inputs):
+            if np.may_share_memory(array, other):
+                return False
+    return True
 
 
 DISTRIBUTIONS = ("uniform", "normal", "truncated")
