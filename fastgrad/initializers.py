@@ -84,6 +84,8 @@ _ALIASES = {
     "kaiming_uniform": "he_uniform",
 }
 INITIALIZERS = tuple(_RULES)
+# What surveys compare unless they are told otherwise, and what diagrams point at.
+SURVEYED = ("xavier_normal", "he_normal", "torch_linear")
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 import functools
 import hashlib
+import math
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +108,13 @@ def _kernels():
         return kernels.get("compiled").runtime()["cpu"]
     except ImportError:
         return "not built"
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has held since it began, in MB; NaN where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.nan
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

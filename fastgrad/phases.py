@@ -19,14 +19,13 @@ import numpy as np
 from fastgrad import decay, theory
 from fastgrad.activations import Activation
 from fastgrad.diagnosis import DECADES
-from fastgrad.initializers import initializer
+from fastgrad.initializers import SURVEYED, initializer
 from fastgrad.measurement import mean_interval
 from fastgrad.study import Cell, CellResult
 
 SETTLED = 0.25  # share of the hidden layers, from the input, that the slope leaves out
 LEAST_WEIGHTS, LEAST_BIASES = 3, 2  # a diagram has so many values of sigma_w^2 and of sigma_b^2
 LINE_POINTS = 40
-PRESETS = ("xavier_normal", "he_normal", "torch_linear")
 
 
 def settled_slope(result: CellResult) -> float:
@@ -198,7 +197,7 @@ class Diagram:
     def presets(self) -> list[tuple[str, float, float]]:
         """(name, sigma_w^2, sigma_b^2) of well-known initialisations at this width."""
         width, found = self.cell.width, []
-        for name in PRESETS:
+        for name in SURVEYED:
             rule = initializer(name)
             found.append((name, width * rule.weight_variance(width, width), rule.bias_variance(width, width)))
         gain = Activation(self.cell.activation, self.cell.parameter).gain

@@ -25,7 +25,7 @@ import numpy as np
 from fastgrad._errors import known
 from fastgrad._validation import positive_int
 from fastgrad.activations import ACTIVATIONS, activation
-from fastgrad.initializers import initializer
+from fastgrad.initializers import SURVEYED, initializer
 from fastgrad.study import Cell, check
 
 ACTIVATION_OPTIONS = ("alpha", "negative_slope")
@@ -33,7 +33,7 @@ INIT_OPTIONS = ("gain", "std")
 # From the outermost to the innermost; each with its default. Cell knows the rest.
 AXES = {
     "activation": ACTIVATIONS,
-    "init": ("xavier_normal", "he_normal", "torch_linear"),
+    "init": SURVEYED,
     "bias_std": (None,),
     "data": ("digits",),
     "dtype": ("float32",),

@@ -4,9 +4,7 @@
 #         - A sweep's store is of one plan and one code, and says so. A study's folder is the user's working
 #           place: whatever cells it has are used, and a store of other code is set aside, not refused.
 
-import math
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -129,7 +127,7 @@ def sweep(
             failed += len(step.raised) + step.failed_before
             progress(reused + measured + failed, failed, total)
     elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu
-    memory, size = _peak_memory(), os.path.getsize(store)
+    memory, size = machine.peak_megabytes(), os.path.getsize(store)
     return Summary(total, reused, measured, failed, elapsed, busy, count, size, memory, cpu)
 
 
@@ -196,12 +194,3 @@ def _folder_store(folder):
         store = Store(path, writable=True)
     store.claim(None)
     return store
-
-
-def _peak_memory():
-    try:
-        import resource
-    except ImportError:  # Windows
-        return math.nan
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

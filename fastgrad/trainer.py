@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad import initializers, kernels
+from fastgrad._memory import LINE, aligned
 from fastgrad.losses import correct
 from fastgrad.network import MLP
 from fastgrad.optimizers import OPTIMIZERS, Optimizer
 
-LINE = 64  # bytes
 ORDER, SPLIT = 1, 2  # what a stream of random numbers is for
 
 
@@ -63,7 +63,7 @@ class Trainer:
         ends = np.cumsum([_whole_lines(array.size, array.itemsize) for array in arrays])
         self.decaying = int(ends[network.depth])  # parameters before this are weights
         self.parameters, self.gradient, *self.kept = (
-            _aligned(ends[-1], network.dtype) for _ in range(2 + optimizer.kept)
+            aligned(ends[-1], network.dtype) for _ in range(2 + optimizer.kept)
         )
         self.views = _views(self.parameters, ends, arrays)
         self.gradient_views = _views(self.gradient, ends, arrays)
@@ -152,13 +152,6 @@ def _room(trainer):
 def _whole_lines(size, itemsize):
     numbers = LINE // itemsize
     return -(-size // numbers) * numbers
-
-
-def _aligned(size, dtype):
-    """Zeros that start on a cache line."""
-    room = np.zeros(int(size) * dtype.itemsize + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    return room[start : start + int(size) * dtype.itemsize].view(dtype)
 
 
 def _views(flat, ends, arrays):

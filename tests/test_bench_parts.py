@@ -69,7 +69,7 @@ def test_wrong_calls(arguments, message):
 
 
 def test_memory_of_a_pass():
-    kept = network.peak_megabytes(network.Case(40, 256, 256, "profile"), "fastgrad")
+    kept = network.pass_megabytes(network.Case(40, 256, 256, "profile"), "fastgrad")
     activations = 2 * 40 * 256 * 256 * 4 / 1e6
     assert activations * 0.9 <= kept <= activations * 1.3
 

@@ -17,6 +17,7 @@ FLOW = (
     *(
         "_errors",
         "_validation",
+        "_memory",
         "formulas",
         "elementary",
         "updates",

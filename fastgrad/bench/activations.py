@@ -14,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad._errors import known
+from fastgrad._memory import aligned
 from fastgrad._validation import float_dtype, positive_int
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench import peers
-from fastgrad.bench.timing import aligned, interleaved
+from fastgrad.bench.timing import interleaved
 from fastgrad.kernels import compiled
 
 FULL = {

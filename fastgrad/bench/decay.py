@@ -14,9 +14,9 @@ from fastgrad import study
 from fastgrad.bench.parts import PartRow
 from fastgrad.bench.timing import interleaved
 from fastgrad.datasets import load
+from fastgrad.initializers import SURVEYED
 from fastgrad.network import MLP
 
-INITS = ("xavier_normal", "he_normal", "torch_linear")
 FULL = {"depth": 20, "width": 128, "batch": 128, "seeds": 10}
 QUICK = {"depth": 10, "width": 32, "batch": 32, "seeds": 2}
 AGREE = 1e-3  # relative difference of a slope from ours, float32
@@ -26,7 +26,7 @@ def cells(activations: Iterable[str], quick: bool = False) -> list[list[study.Ce
     """The cells of each activation."""
     size = QUICK if quick else FULL
     options = {"width": size["width"], "batch": size["batch"], "seeds": tuple(range(size["seeds"]))}
-    return [study.grid([name], INITS, [size["depth"]], **options) for name in dict.fromkeys(activations)]
+    return [study.grid([name], SURVEYED, [size["depth"]], **options) for name in dict.fromkeys(activations)]
 
 
 def in_torch(cell: study.Cell, X, y, networks=None) -> list[float]:

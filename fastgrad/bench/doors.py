@@ -17,9 +17,10 @@ import numpy as np
 
 import fastgrad
 from fastgrad import cykernels, ffi
+from fastgrad._memory import aligned
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench.tables import Table
-from fastgrad.bench.timing import aligned, interleaved
+from fastgrad.bench.timing import interleaved
 
 CALLS = 8  # of the direct kernel per sample
 DOORS_NOTE = (

@@ -23,6 +23,7 @@ from fastgrad.bench import peers
 from fastgrad.bench.peers import jax_on_one_thread
 from fastgrad.bench.timing import interleaved
 from fastgrad.kernels import compiled
+from fastgrad.machine import peak_megabytes
 from fastgrad.network import MLP
 
 OPERATIONS = ("gradients", "profile")
@@ -232,7 +233,7 @@ def measure(case: Case, contestants: Iterable[str], rounds: int, memory: bool = 
             seconds=seconds[contestant],
             gflops=flops / seconds[contestant] / 1e9,
             percent_of_peak=100 * flops / seconds[contestant] / peak,
-            megabytes=peak_megabytes(case, contestant) if memory else None,
+            megabytes=pass_megabytes(case, contestant) if memory else None,
             ratio=seconds[contestant] / seconds["fastgrad"],
         )
         if contestant in equal
@@ -251,7 +252,7 @@ def _call(case, contestant):
     return {"fastgrad": fastgrad, **PEERS}[contestant](net, X, y, case.operation)
 
 
-def peak_megabytes(case: Case, contestant: str) -> float:
+def pass_megabytes(case: Case, contestant: str) -> float:
     """By how many MB the first pass of this contestant raises the most memory that a fresh process has held."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_memory_of, case, contestant).result()
@@ -260,17 +261,12 @@ def peak_megabytes(case: Case, contestant: str) -> float:
 def _memory_of(case, contestant):
     _call(case._replace(depth=2, width=8, batch=4), contestant)()  # load and start the library
     call = _call(case, contestant)
-    room = np.ones(_high_water() - _resident() + 2**20, np.uint8)  # what is free below the high-water mark
-    before = _high_water()
+    below = max(int(peak_megabytes() * 1e6) - _resident(), 0)
+    room = np.ones(below + 2**20, np.uint8)  # what is free below the high-water mark
+    before = peak_megabytes()
     call()
     del room
-    return max(_high_water() - before, 0) / 1e6
-
-
-def _high_water():
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return max(peak_megabytes() - before, 0)
 
 
 def _resident():

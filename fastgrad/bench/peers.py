@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgrad import formulas
 from fastgrad._errors import known
-from fastgrad.bench.timing import aligned
+from fastgrad._memory import aligned
 from fastgrad.kernels import compiled
 
 OPERATIONS = ("value", "backward", "training")

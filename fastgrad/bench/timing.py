@@ -9,23 +9,9 @@ import random
 import time
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
-LINE = 64  # bytes
 SAMPLE = 3e-4  # seconds
 SPEND = 0.5  # seconds of samples of the slowest contestant
 FEWEST = 5
-
-
-def aligned(size: int, dtype) -> np.ndarray:
-    """An empty array that starts on a cache line, as PyTorch's do and NumPy's only by chance.
-
-    Where an array starts changes the time of a cheap kernel by up to a third; all contestants get the same.
-    """
-    dtype = np.dtype(dtype)
-    room = np.empty(size * dtype.itemsize + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    return room[start : start + size * dtype.itemsize].view(dtype)
 
 
 def _once(function: Callable[[], object], repeats: int) -> float:

@@ -1,15 +1,22 @@
 """``fastgrad run`` and ``fastgrad decay``."""
 
 import click
-import rich.console
 
 from fastgrad.activations import ACTIVATIONS
-from fastgrad.cli.shared import BAD_INPUT, INTERRUPTED, need_matplotlib, one_line, say, status, stdout_console
+from fastgrad.cli.shared import (
+    BAD_INPUT,
+    INTERRUPTED,
+    need_matplotlib,
+    one_line,
+    progress_bar,
+    say,
+    status,
+    stdout_console,
+)
 from fastgrad.datasets import DATASETS
-from fastgrad.initializers import INITIALIZERS
+from fastgrad.initializers import INITIALIZERS, SURVEYED
 from fastgrad.kernels import BACKENDS
 
-RUN_INITS = ("xavier_normal", "he_normal", "torch_linear")
 FULL = {"depth": (5, 10, 20, 50), "width": 128, "batch": 128, "seeds": 10}
 QUICK = {"depth": (5, 20), "width": 64, "batch": 64, "seeds": 3}
 
@@ -49,7 +56,7 @@ def run(typed, out, quick, as_json, workers):
     with one_line(*BAD_INPUT):
         need_matplotlib()
         cells = study.grid(
-            ACTIVATIONS, RUN_INITS, size["depth"],
+            ACTIVATIONS, SURVEYED, size["depth"],
             width=size["width"], batch=size["batch"], seeds=tuple(range(size["seeds"])),
         )  # fmt: skip
     results = _measure(cells, out, workers)
@@ -62,7 +69,7 @@ def run(typed, out, quick, as_json, workers):
 
 @click.command()
 @click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
-@click.option("--init", "-i", "inits", multiple=True, default=RUN_INITS, help=", ".join(INITIALIZERS))
+@click.option("--init", "-i", "inits", multiple=True, default=SURVEYED, help=", ".join(INITIALIZERS))
 @click.option("--depth", "-d", "depths", multiple=True, type=click.IntRange(min=1), help="Hidden layers (20).")
 @click.option("--width", type=click.IntRange(min=1), help="Units per hidden layer (128).")
 @click.option("--seeds", type=click.IntRange(min=1), help="Networks of each kind, seeded 0, 1, ... (10).")
@@ -111,21 +118,17 @@ def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend
 
 def _measure(cells, out, workers):
     """The results in the order of the cells, with a progress bar on a terminal; Ctrl-C says how to go on."""
-    from rich.progress import Progress
-
     from fastgrad import sweeps
 
     done, reused = {}, []
     with one_line(*BAD_INPUT):
         stream = sweeps.run_study(cells, out, lambda result, was_stored: reused.append(was_stored), workers)
-    console = rich.console.Console(stderr=True)
     try:
-        bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        with one_line(ValueError, OSError), bar:
-            task = bar.add_task("", total=len(cells))
+        with one_line(ValueError, OSError), progress_bar() as show:
+            show(0, len(cells), "")
             for result in stream:
                 done[result.cell] = result
-                bar.update(task, advance=1, description=result.cell.label)
+                show(len(done), len(cells), result.cell.label)
     except KeyboardInterrupt:
         kept = f"is kept in {out}; the same command goes on from there" if out else "is lost, as there is no --out"
         say(f"interrupted: what was measured {kept}")

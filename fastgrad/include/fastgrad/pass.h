@@ -100,6 +100,18 @@ static inline int fastgrad_check_network(int activation, int loss, size_t layers
     return FASTGRAD_OK;
 }
 
+/* `net` with all that a caller says of it, or what is wrong with that. */
+static inline int fastgrad_describe(fg_network *net, int activation, double parameter, int loss, size_t layers,
+                                    const size_t *sizes, size_t batch, const void *const *weights,
+                                    const void *const *biases, const void *x, const void *targets)
+{
+    memset(net, 0, sizeof *net);
+    net->layers = layers, net->sizes = sizes, net->batch = batch, net->weights = weights, net->biases = biases;
+    net->activation = activation, net->parameter = parameter, net->cross_entropy = loss == FASTGRAD_CROSS_ENTROPY;
+    net->inputs = x, net->targets = targets;
+    return fastgrad_check_network(activation, loss, layers, sizes, batch, targets);
+}
+
 #define FASTGRAD_PASSES(SCALAR, TYPE)                                                                                  \
     static size_t fastgrad_network_room_##TYPE(size_t layers, const size_t *sizes, size_t batch)                       \
     {                                                                                                                  \
@@ -113,14 +125,12 @@ static inline int fastgrad_check_network(int activation, int loss, size_t layers
         const void *const *weights, const void *const *biases, const SCALAR *x, const void *targets, void *room,       \
         double *mean_loss, void *const *dweights, void *const *dbiases)                                                \
     {                                                                                                                  \
-        const int error = fastgrad_check_network(activation, loss, layers, sizes, batch, targets);                     \
         fg_network net;                                                                                                \
+        const int error = fastgrad_describe(&net, activation, parameter, loss, layers, sizes, batch, weights, biases,  \
+                                            x, targets);                                                               \
         if (error)                                                                                                     \
             return error;                                                                                              \
-        memset(&net, 0, sizeof net);                                                                                   \
-        net.layers = layers, net.sizes = sizes, net.batch = batch, net.weights = weights, net.biases = biases;         \
-        net.activation = activation, net.parameter = parameter, net.cross_entropy = loss == FASTGRAD_CROSS_ENTROPY;    \
-        net.inputs = x, net.targets = targets, net.dweights = (void **)dweights, net.dbiases = (void **)dbiases;       \
+        net.dweights = (void **)dweights, net.dbiases = (void **)dbiases;                                              \
         fastgrad_furnish(&net, (char *)room, sizeof(SCALAR), fastgrad_active->TYPE->width);                            \
         fastgrad_active->TYPE->network(fastgrad_active->TYPE, &net);                                                   \
         *mean_loss = net.loss;                                                                                         \
@@ -131,15 +141,13 @@ static inline int fastgrad_check_network(int activation, int loss, size_t layers
         const void *const *weights, const void *const *biases, const SCALAR *x, const void *targets, void *room,       \
         double *mean_loss, double *log10_delta, double *log10_dweight)                                                 \
     {                                                                                                                  \
-        const int error = fastgrad_check_network(activation, loss, layers, sizes, batch, targets);                     \
         const double log10_2 = 0.30102999566398119521;                                                                 \
         fg_network net;                                                                                                \
+        const int error = fastgrad_describe(&net, activation, parameter, loss, layers, sizes, batch, weights, biases,  \
+                                            x, targets);                                                               \
         if (error)                                                                                                     \
             return error;                                                                                              \
-        memset(&net, 0, sizeof net);                                                                                   \
-        net.layers = layers, net.sizes = sizes, net.batch = batch, net.weights = weights, net.biases = biases;         \
-        net.activation = activation, net.parameter = parameter, net.cross_entropy = loss == FASTGRAD_CROSS_ENTROPY;    \
-        net.inputs = x, net.targets = targets, net.measured = 1;                                                       \
+        net.measured = 1;                                                                                              \
         fastgrad_furnish(&net, (char *)room, sizeof(SCALAR), fastgrad_active->TYPE->width);                            \
         if (fastgrad_active->TYPE->network(fastgrad_active->TYPE, &net))                                               \
             return FASTGRAD_OUT_OF_RANGE;                                                                              \
