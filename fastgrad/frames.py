@@ -147,7 +147,8 @@ def _write_parquet(sweep, paths, out):
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         while some := list(itertools.islice(pairs, ROWS_AT_ONCE)):
             records = [(*record, *(getattr(result, name) for name in ARRAYS)) for result, record in some]
-            columns = [pyarrow.array(values, field.type) for values, field in zip(zip(*records), schema)]  # noqa: B905
+            by_column = zip(zip(*records, strict=True), schema, strict=True)
+            columns = [pyarrow.array(values, field.type) for values, field in by_column]
             writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
             count += len(some)
     return count
