@@ -1,9 +1,7 @@
 """The page of a sweep: whole, escaped, and in a browser: no errors, no requests, filters that filter."""
 
 import json
-import os
 import re
-import shutil
 
 import pytest
 from test_report import Outline
@@ -14,7 +12,6 @@ from fastgrad.store import Failure, Store, StoreError, encode
 from fastgrad.study import Cell
 
 HOSTILE = "ValueError: <img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -130,18 +127,6 @@ def test_numbers_that_are_not_finite_make_a_page(tmp_path):
     page = pages.write_folder([tmp_path / "a.db"], tmp_path / "out").read_text(encoding="utf-8")
     data = re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1)
     assert json.loads(data, parse_constant=pytest.fail)["profiles"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as api:
-        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        found = api.chromium.launch(executable_path=CHROMIUM, args=sandbox)
-        yield found
-        found.close()
 
 
 @pytest.fixture
