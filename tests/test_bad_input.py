@@ -513,6 +513,9 @@ COMMANDS = {
     "export a.db": "Missing argument 'STORE...'",
     "report none.db": "there is no store none.db",
     "report": "Missing argument 'STORE...'",
+    "publish --config none.json": "there is no configuration of asv at none.json; --config says where it is",
+    "publish --config /": "there is no configuration of asv at /; --config says where it is",
+    "publish main": "Got unexpected extra argument (main)",
     "rnu": "No such command 'rnu'",
 }
 

@@ -50,12 +50,14 @@ LIBRARIES = (
     Library("bootstrap.min.css", "bootstrap 3.1.1", f"{JSDELIVR}/bootstrap@3.1.1/dist/css/bootstrap.min.css"),
 )
 
+LIBRARY_OF = {library.url: library for library in LIBRARIES}
+
 ELSEWHERE = r"""\s*["']?((?:https?:)?//[^"'\s>)]+)"""
 TAG = re.compile(r"<(?!a\b)\w[^>]*>")  # a link to follow loads nothing
 LOADS = {
     ".html": re.compile(r"\b(?:src|href|data|srcset)\s*=" + ELSEWHERE),
     ".css": re.compile(r"(?:\burl\(|@import\b)" + ELSEWHERE),
-    ".js": re.compile(r"\b(?:from|import|import\(|importScripts\()" + ELSEWHERE),
+    ".js": re.compile(r"\b(?:from|import|import\(|importScripts\()(?=\s*[\"'])" + ELSEWHERE),
 }
 # A digest is of the file at the CDN, and the others are about asking another site.
 FOREIGN_ATTRIBUTES = re.compile(r"""\s(?:integrity|crossorigin|referrerpolicy)\s*=\s*(?:"[^"]*"|'[^']*')""")
@@ -183,9 +185,6 @@ def make_self_contained(folder: str | os.PathLike) -> None:
         (folder / LIBRARY_FOLDER / file.name).write_bytes(file.read_bytes())
     for path, text in replaced.items():
         path.write_text(text, encoding="utf-8")
-
-
-LIBRARY_OF = {library.url: library for library in LIBRARIES}
 
 
 def loads(text: str, suffix: str) -> list[str]:

@@ -19,7 +19,7 @@ def publish(config, out, as_json):
 
     \b
     Example:
-      asv run NEW && fastgrad publish && asv preview
+      asv run NEW && fastgrad publish --out page
     """
     from fastgrad.bench import asv_page
 
