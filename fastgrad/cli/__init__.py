@@ -13,6 +13,7 @@ import fastgrad
 from fastgrad.cli.audit import audit
 from fastgrad.cli.config import config
 from fastgrad.cli.detectors import detectors
+from fastgrad.cli.gate import gate
 from fastgrad.cli.publish import publish
 from fastgrad.cli.reproduce import reproduce
 from fastgrad.cli.shared import INTERRUPTED, say
@@ -54,5 +55,7 @@ def commands(context):
         click.echo(context.get_help())
 
 
-for command in (run, decay, train, detectors, reproduce, sweep, export, report, audit, speed, publish, config):
+for command in (
+    run, decay, train, detectors, reproduce, sweep, export, report, audit, speed, gate, publish, config,
+):  # fmt: skip
     commands.add_command(command)
