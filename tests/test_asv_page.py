@@ -96,6 +96,10 @@ def test_a_commit_without_results_before_the_step_makes_a_range(tmp_path):
     assert [(row["since"], row["commit"]) for row in found] == [(commits[7], commits[9])]
 
 
+def test_what_has_no_result_is_not_on_the_page(page):
+    assert set(json.loads((page / "index.json").read_text())["benchmarks"]) == {SPEED, DECAY}
+
+
 def test_results_of_another_branch_are_left_out_and_it_is_said(history, tmp_path):
     folder = Path(shutil.copytree(history[0], tmp_path / "a"))
     git(folder, "branch", "side")

@@ -78,7 +78,7 @@ def publish(config: str | os.PathLike = "asv.conf.json", out: str | os.PathLike 
     Returns
     -------
     dict
-        ``page``, the path of its index.html; ``benchmarks``, their number; ``regressions``, as `regressions` gives
+        ``page``, the path of its index.html; ``benchmarks``, how many it shows; ``regressions``, as `regressions` gives
         them; ``left_out``, the commits that have results but are on no branch of the configuration.
 
     Raises
@@ -103,15 +103,12 @@ def publish(config: str | os.PathLike = "asv.conf.json", out: str | os.PathLike 
         page = Path(scratch, "page")
         printed = _run_asv(config, page)
         left_out = sorted(set(NOT_ON_BRANCH.findall(printed)))
-        index = json.loads((page / "index.json").read_text(encoding="utf-8"))
-        if not index["graph_param_list"]:
-            branches = ", ".join(index["params"]["branch"])
-            raise ValueError(f"asv has results, but none of a commit on {branches}: nothing to publish")
+        benchmarks = _only_measured(page)
         make_self_contained(page)
         _replace(out, page, Path(scratch, "old"))
     return {
         "page": str(out / "index.html"),
-        "benchmarks": len(index["benchmarks"]),
+        "benchmarks": benchmarks,
         "regressions": regressions(out),
         "left_out": left_out,
     }
@@ -144,6 +141,25 @@ def _run_asv(config, page):
         # the last line of a traceback, the whole of a message
         raise ValueError(f"asv publish failed: {_one_line(said.splitlines()[-1] if 'Traceback' in said else said)}")
     return run.stdout
+
+
+def _only_measured(page):
+    """Take benchmarks without a result off the page, which would ask in vain for their graphs; how many are left."""
+    from asv.util import sanitize_filename
+
+    path = page / "index.json"
+    index = json.loads(path.read_text(encoding="utf-8"))
+    summaries = page / "graphs" / "summary"
+    found = {
+        name: benchmark
+        for name, benchmark in index["benchmarks"].items()
+        if (summaries / f"{sanitize_filename(name)}.json").is_file()
+    }
+    if not found:
+        branches = ", ".join(index["params"]["branch"])
+        raise ValueError(f"asv has results, but none of a commit on {branches}: nothing to publish")
+    path.write_text(json.dumps(index | {"benchmarks": found}, separators=(",", ":")), encoding="utf-8")
+    return len(found)
 
 
 def _one_line(text):
