@@ -85,7 +85,7 @@ def test_noise_and_improvements_are_no_regressions(seed, tmp_path):
     write_history(tmp_path / "a", faster, seed=seed)
     code, printed, _ = command("--config", tmp_path / "a" / "asv.conf.json")
     assert code == 0
-    assert "2 benchmarks, 0 regressions." in printed
+    assert "Regressions: 0, benchmarks: 2." in printed
 
 
 def test_a_commit_without_results_before_the_step_makes_a_range(tmp_path):

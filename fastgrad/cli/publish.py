@@ -39,6 +39,6 @@ def _show(found):
     for row in found["regressions"]:
         where = row["commit"][:8] if row["since"] is None else f"{row['since'][:8]}..{row['commit'][:8]}"
         click.echo(f"{where}  {row['factor']:.3g} times as much: {row['benchmark']}")
-    click.echo(f"{found['benchmarks']} benchmarks, {len(found['regressions'])} regressions. Page: {found['page']}")
+    click.echo(f"Regressions: {len(found['regressions'])}, benchmarks: {found['benchmarks']}. Page: {found['page']}")
     folder = shlex.quote(str(Path(found["page"]).parent))
     click.echo(f"To read it: python -m http.server --bind 127.0.0.1 --directory {folder}")
