@@ -40,8 +40,11 @@ class Journal:
 
     def add(self, record: dict) -> None:
         """Append a record; what was added before stays whatever happens."""
-        with open(self.path, "a") as file:
-            file.write(json.dumps(record) + "\n")
+        try:
+            with open(self.path, "a") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:  # a full disk names no file
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
         self.records.append(record)
 
 

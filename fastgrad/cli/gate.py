@@ -57,8 +57,8 @@ def gate(typed, base, head, out, allow, allow_dirty, strict, form):
         "json": comparison_json(found, **asdict(judged), verdict=found.verdicts, exit_code=code),
         "md": report.folded_markdown(found),
     }
+    show_as(form, found, *texts.values())
     with one_line(OSError):
         for ending, text in texts.items():
             Path(out, f"gate.{ending}").write_text(text, encoding="utf-8")
-    show_as(form, found, *texts.values())
     return code

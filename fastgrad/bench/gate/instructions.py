@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fastgrad.bench.gate.cases import CASES, COUNTS, MARK
-from fastgrad.bench.gate.sides import Side, last_line
+from fastgrad.bench.gate.sides import Side, error_line
 
 TOLERANCE = 0.01
 
@@ -68,7 +68,7 @@ def _start(side, out):
 def _counted(said, complained, out, units):
     """{label: instructions per unit} from callgrind's files, one for every piece between two marks."""
     if not said:
-        raise CannotCount(f"valgrind failed: {last_line(complained)}")
+        raise CannotCount(f"valgrind failed: {error_line(complained)}")
     answer = json.loads(said)
     if "error" in answer:
         raise CannotCount(answer["error"])

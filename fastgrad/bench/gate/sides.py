@@ -75,7 +75,9 @@ class Side:
             except BaseException:
                 running.kill()
                 raise
-            running.stdin.close()
+            finally:
+                with contextlib.suppress(BrokenPipeError):
+                    running.stdin.close()
 
 
 class Process:
@@ -91,11 +93,11 @@ class Process:
             self.running.stdin.flush()
         line = self.running.stdout.readline()
         if not line:
-            raise GateError(f"{self.label} cannot be measured: {last_line(self.running.stderr.read())}")
+            raise GateError(f"{self.label} cannot be measured: {error_line(self.running.stderr.read())}")
         return json.loads(line)
 
 
-def last_line(text: str) -> str:
+def error_line(text: str) -> str:
     """What a failed command said: the first line that speaks of an error of the compiler, or the last of all."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = [line for line in lines if re.search(r"\b(error|Error):|No space left", line) and "subprocess" not in line]
@@ -185,7 +187,7 @@ def _build(commits, out):
         for commit, (process, source, log) in running.items():
             if process.wait():
                 log.seek(0)
-                raise GateError(f"{commit[:12]} does not build: {last_line(log.read())} (all of it: {log.name})")
+                raise GateError(f"{commit[:12]} does not build: {error_line(log.read())} (all of it: {log.name})")
             target = out / "wheels" / commit
             target.parent.mkdir(exist_ok=True)
             (source / "wheel").rename(target)
@@ -201,7 +203,10 @@ def extract(commit: str, folder: Path) -> None:
     """The files of a commit of the working directory's repository."""
     top = _git("rev-parse", "--show-toplevel").stdout.strip()
     with tempfile.TemporaryFile(dir=folder.parent) as file:
-        subprocess.run(["git", "-C", top, "archive", "--format=tar", commit], stdout=file, check=True)
+        command = ["git", "-C", top, "archive", "--format=tar", commit]
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise GateError(f"{commit[:12]} cannot be read: {error_line(done.stderr)}")
         file.seek(0)
         with tarfile.open(fileobj=file) as tar:
             tar.extractall(folder, filter="data")
@@ -240,7 +245,7 @@ def _install(name, given, source, out):
         env=os.environ | FIXED, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise GateError(f"{label} cannot be installed: {last_line(done.stderr)}")
+        raise GateError(f"{label} cannot be installed: {error_line(done.stderr)}")
     if not (folder / "fastgrad").is_dir():
         raise GateError(f"{label} has no fastgrad in it")
     return Side(label, hashlib.sha256(wheel.read_bytes()).hexdigest()[:16], folder)
