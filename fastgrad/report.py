@@ -7,7 +7,7 @@ import json
 import math
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -31,6 +31,9 @@ TEXT_COLUMNS = (
     "other cures",
     "detector",
     "finding",
+    "case",
+    "speed",
+    "count",
 )
 TERMINAL_WIDTH = 100
 TERMINAL_ROWS = 24  # with more networks than this the terminal shows the deepest of each kind
@@ -206,8 +209,19 @@ def comparison_markdown(found: Comparison) -> str:
     for table in found.tables:
         parts += [f"**{table.title}**", markdown(table)]
     return (
-        "\n\n".join([*parts, "  \n".join(found.verdicts), found.note, f"Measured on {_facts(found.machine)}."]) + "\n"
+        "\n\n".join(
+            [*parts, *filter(None, ["  \n".join(found.verdicts)]), found.note, f"Measured on {_facts(found.machine)}."]
+        )
+        + "\n"
     )
+
+
+def folded_markdown(found: Comparison) -> str:
+    """The comparison for a comment: the verdicts, and the rest behind a click."""
+    head, *reasons = found.verdicts
+    lines = [f"**{head}**", "\n".join(f"- {reason}" for reason in reasons)]
+    rest = comparison_markdown(replace(found, verdicts=()))
+    return "\n\n".join([*filter(None, lines), f"<details><summary>All rows</summary>\n\n{rest}\n</details>"]) + "\n"
 
 
 def strict_json(data) -> str:

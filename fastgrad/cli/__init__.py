@@ -13,6 +13,7 @@ import fastgrad
 from fastgrad.cli.audit import audit
 from fastgrad.cli.config import config
 from fastgrad.cli.detectors import detectors
+from fastgrad.cli.gate import gate
 from fastgrad.cli.reproduce import reproduce
 from fastgrad.cli.shared import INTERRUPTED, say
 from fastgrad.cli.speed import speed
@@ -53,5 +54,5 @@ def commands(context):
         click.echo(context.get_help())
 
 
-for command in (run, decay, train, detectors, reproduce, sweep, export, report, audit, speed, config):
+for command in (run, decay, train, detectors, reproduce, sweep, export, report, audit, speed, gate, config):
     commands.add_command(command)

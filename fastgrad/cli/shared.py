@@ -25,16 +25,27 @@ def show_comparison(rows, shown, versions, typed, form):
     from fastgrad import report
     from fastgrad.machine import machine
 
-    facts = machine() | versions
-    text = report.strict_json({"fastgrad": fastgrad.__version__, "command": typed, "machine": facts, "rows": rows})
-    found = report.Comparison(*shown, facts, typed)
-    if form == "json":
-        click.echo(text, nl=False)
-    elif form == "markdown":
-        click.echo(report.comparison_markdown(found), nl=False)
-    else:
-        report.print_comparison(found, stdout_console())
+    found = report.Comparison(*shown, machine() | versions, typed)
+    text = comparison_json(found, rows=rows)
+    show_as(form, found, text, report.comparison_markdown(found))
     return text
+
+
+def comparison_json(found, **more):
+    """What stands in every JSON output, and more."""
+    from fastgrad.report import strict_json
+
+    return strict_json({"fastgrad": fastgrad.__version__, "command": found.command, "machine": found.machine, **more})
+
+
+def show_as(form, found, json, markdown):
+    """Print a comparison in one of its forms."""
+    from fastgrad.report import print_comparison
+
+    if form is None:
+        print_comparison(found, stdout_console())
+    else:
+        click.echo({"json": json, "markdown": markdown}[form], nl=False)
 
 
 @contextlib.contextmanager

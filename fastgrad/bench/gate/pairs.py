@@ -1,0 +1,149 @@
+"""Is the head slower? Pairs of fresh processes, both sides of a pair within the same tenth of a second."""
+
+# Design: - A pair is a fresh process of each side, on the same processor, taking turns ABBA at every case; pairs
+#           alternate who begins, and the processor. What the two compare is the median over turns of time over the
+#           clock's time (worker.py).
+#         - Quiet pairs: those in which both sides are within QUIET of that side's best. The interval is the bootstrap's
+#           of the median log ratio of the quiet pairs.
+#         - Worse: the whole interval is above the margin. Same: all of it is within. Neither: more pairs, up to MOST,
+#           and then inconclusive. Too few quiet pairs is inconclusive too.
+#         - A case that reads worse is measured a second time with new pairs, and is worse only if it reads so again.
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from fastgrad.bench.gate.sides import Side
+
+MARGIN = 0.02
+QUIET = 1.04
+FEWEST, MOST = 8, 32  # pairs
+FEWEST_QUIET = 6
+TURNS, SAMPLES = 4, 12  # ABBA four times, twelve samples a turn: 96 of each side
+CONFIDENCE = 0.99
+RESAMPLES = 4000
+SIDES = ("base", "head")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the pairs say of one case.
+
+    Attributes
+    ----------
+    base, head : float or None
+        The least seconds of a call.
+    ratio, low, high : float or None
+        Time of the head over time of the base, the median of the quiet pairs, and its 99 % interval.
+    quiet, pairs : int
+    verdict : str
+        ``worse``, ``same``, ``improved``, ``inconclusive``; ``new`` or ``gone`` if only one
+        side can run it, ``absent`` if none can.
+    """
+
+    base: float | None
+    head: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    quiet: int
+    pairs: int
+    verdict: str
+
+
+def measure_pair(sides: Mapping[str, Side], cases: Iterable[str], plants: Mapping[str, float], number: int) -> dict:
+    """One pair: {side: {case: [time over the clock's, least seconds] or the error in words}}.
+
+    ``plants`` has factors on the size at which the head runs a case.
+    """
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
+    cpu = cpus[number // 2 % len(cpus)]
+    order = SIDES if number % 2 == 0 else SIDES[::-1]
+    found = {side: {} for side in SIDES}
+    with sides["base"].process(cpu) as base, sides["head"].process(cpu) as head:
+        processes = {"base": base, "head": head}
+        for case in cases:
+            turns = {side: [] for side in SIDES}
+            for side in (*order, *order[::-1]) * TURNS:
+                plant = plants.get(case, 1) if side == "head" else 1
+                turns[side].append(processes[side].ask("seconds", name=case, samples=SAMPLES, plant=plant))
+            for side in SIDES:
+                found[side][case] = _of_turns(turns[side])
+    return found
+
+
+def _of_turns(answers):
+    for answer in answers:
+        if "error" in answer:
+            return answer["error"]
+    times = [answer["found"] for answer in answers]
+    return [median(seconds / clock for seconds, clock in times), min(seconds for seconds, _ in times)]
+
+
+def judge(pairs: Iterable[dict], case: str) -> Timing:
+    """The verdict on a case from the pairs that hold it."""
+    pairs = [{side: pair[side][case] for side in SIDES} for pair in pairs if case in pair["base"]]
+    lacking = {side for side in SIDES if any(isinstance(pair[side], str) for pair in pairs)}
+    if lacking:
+        best = {side: None if side in lacking else min(pair[side][1] for pair in pairs) for side in SIDES}
+        verdict = {"base": "new", "head": "gone"}[lacking.pop()] if len(lacking) == 1 else "absent"
+        return Timing(*best.values(), None, None, None, 0, len(pairs), verdict)
+    best = {side: min(pair[side][0] for pair in pairs) for side in SIDES}
+    quiet = [pair for pair in pairs if all(pair[side][0] <= QUIET * best[side] for side in SIDES)]
+    least = [min(pair[side][1] for pair in pairs) for side in SIDES]
+    if len(quiet) < FEWEST_QUIET:
+        return Timing(*least, None, None, None, len(quiet), len(pairs), "inconclusive")
+    logs = np.log([pair["head"][0] / pair["base"][0] for pair in quiet])
+    low, high = interval(logs)
+    ratios = map(math.exp, (np.median(logs), low, high))
+    return Timing(*least, *ratios, len(quiet), len(pairs), verdict_of(low, high, math.log1p(MARGIN)))
+
+
+def interval(logs: np.ndarray) -> tuple[float, float]:
+    """The bootstrap's CONFIDENCE interval of the median, by percentiles (Efron 1979)."""
+    draws = np.random.default_rng(0).choice(logs, (RESAMPLES, logs.size))
+    edge = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(np.median(draws, axis=1), (edge, 1 - edge))
+    return float(low), float(high)
+
+
+def verdict_of(low: float, high: float, margin: float) -> str:
+    """In words, for an interval of the log ratio."""
+    if low > margin:
+        return "worse"
+    if high < -margin:
+        return "improved"
+    return "same" if -margin < low and high < margin else "inconclusive"
+
+
+def measure(
+    take: Callable[[int, list[str]], dict],
+    cases: Iterable[str],
+    progress: Callable[[int, int], None],
+) -> dict[str, Timing]:
+    """Pairs until every case is decided, or MOST.
+
+    Parameters
+    ----------
+    take : callable
+        (number of the pair, cases) -> what :func:`measure_pair` returns.
+    cases : iterable of str
+    progress : callable
+        Called with the number of pairs and of those that are needed at least.
+
+    Returns
+    -------
+    dict of case to Timing
+    """
+    pairs, timings, open_cases = [], {}, list(cases)
+    while open_cases and len(pairs) < MOST:
+        pairs.append(take(len(pairs), open_cases))
+        progress(len(pairs), max(FEWEST, len(pairs)))
+        if len(pairs) >= FEWEST and len(pairs) % 2 == 0:
+            timings |= {case: judge(pairs, case) for case in open_cases}
+            open_cases = [case for case in open_cases if timings[case].verdict == "inconclusive"]
+    return timings
