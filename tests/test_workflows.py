@@ -182,6 +182,27 @@ def test_the_table_is_posted_and_then_updated(run, comment):
     assert how[1] == "POST"
 
 
+def test_the_rows_are_folded(run):
+    rows = "| a |\n</details> ``` @b <details><summary>All rows</summary>"
+    table = f"**No regression**\n\n<details><summary>All rows</summary>\n\n{rows}\n</details>\n"
+    _, [(*_, body)], _ = run(GitHub(archive(number="7", table=table)))
+    _, verdict, rest = body.split("\n\n", 2)
+    assert verdict == "```text\n**No regression**\n```"
+    opened, _, rest = rest.partition("\n\n")
+    assert opened == "<details><summary>All rows</summary>"
+    assert rest.startswith("````text\n| a |\n ``` @b <details>")
+    assert rest.endswith("\n````\n\n</details>\n")
+
+
+@BASH
+def test_what_gh_is_asked(comment, monkeypatch, tmp_path):
+    (tmp_path / "gh").write_text('#!/bin/sh\necho "$@"; cat\n')
+    (tmp_path / "gh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    asked = comment.gh("--method", "POST", "repos/me/it", body={"body": "a"})
+    assert asked == b'api --method POST repos/me/it --input -\n{"body": "a"}'
+
+
 @pytest.mark.parametrize(
     ("github", "said"),
     [
@@ -211,7 +232,7 @@ def test_an_artifact_that_is_not_ours_is_refused(run, github, said):
     assert printed.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [("9",), ("x", HEAD), ("9", "main"), ("9", HEAD, "more"), ("9", HEAD + "0")])
+@pytest.mark.parametrize("arguments", [("9",), ("x", HEAD), ("9", "main"), ("9", HEAD, "more"), (f"9 {HEAD}",)])
 def test_wrong_arguments_are_answered_with_the_usage(run, arguments):
     code, sent, printed = run(GitHub(b""), *arguments)
     assert (code, sent) == (2, [])
