@@ -1,0 +1,354 @@
+"""The workflows and the scripts that they call: what a pull request can reach, and what becomes of its artifact."""
+
+import importlib.util
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BASH = pytest.mark.skipif(sys.platform == "win32", reason="the scripts want bash")
+SETUP = {"sudo apt-get update", "sudo apt-get install --yes valgrind"}
+WRITES = {  # (workflow, job): what it may write
+    ("gate-comment", "comment"): {"pull-requests"},
+    ("history", "keep"): {"contents"},
+    ("history", "publish"): {"pages", "id-token"},
+}
+ACTION = r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
+HEAD = "0123456789abcdef" * 2 + "01234567"
+
+
+# ---- the workflows ---------------------------------------------------------------------------------------------------
+
+
+def load(path):
+    found = yaml.safe_load(path.read_text())
+    found["on"] = found.pop(True)  # YAML 1.1 reads `on` as a truth value
+    return found
+
+
+PATHS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+WORKFLOWS = {path.stem: load(path) for path in PATHS}
+JOBS = {(name, key): job for name, found in WORKFLOWS.items() for key, job in found["jobs"].items()}
+STEPS = [(*place, step) for place, job in JOBS.items() for step in job["steps"]]
+
+
+def faults(step):
+    """What is wrong with one ``run:`` step."""
+    command = step["run"].strip()
+    if "${{" in command:
+        yield "expands text into a script"
+    if command in SETUP:
+        return
+    script = shlex.split(command)[0]
+    if "\n" in command or not script.startswith(".ci/"):
+        yield "does not call one script in .ci"
+    elif not os.access(ROOT / script, os.X_OK):
+        yield f"calls {script}, which is no executable file"
+
+
+def test_there_are_the_four_workflows():
+    assert set(WORKFLOWS) == {"tests", "gate", "gate-comment", "history"}
+
+
+@pytest.mark.parametrize("step", [pytest.param(s, id=f"{w}-{s['run']}") for w, _, s in STEPS if "run" in s])
+def test_a_step_calls_one_script(step):
+    assert not list(faults(step))
+
+
+@pytest.mark.parametrize(
+    "command", ["pip install .", ".ci/none", ".ci/environment", '.ci/run "${{ github.head_ref }}"', ".ci/run\nrm x"]
+)
+def test_faulty_steps_are_seen(command):
+    assert list(faults({"run": command}))
+
+
+@pytest.mark.parametrize("place", JOBS, ids="-".join)
+def test_a_job_may_write_what_it_must_and_no_more(place):
+    allowed = WORKFLOWS[place[0]]["permissions"]
+    assert set(allowed.values()) <= {"read"}
+    granted = JOBS[place].get("permissions", allowed)
+    assert {name for name, access in granted.items() if access != "read"} == WRITES.get(place, set())
+    assert JOBS[place]["timeout-minutes"] <= 350
+    assert WORKFLOWS[place[0]]["concurrency"]["group"]
+
+
+def test_secrets_are_not_used_and_the_token_only_where_it_writes():
+    for path in PATHS:
+        assert not re.search(r"\bsecrets(\.|\[)[A-Za-z'\"]", path.read_text())
+    for workflow, job, step in STEPS:
+        if "github.token" in str(step):
+            assert (workflow, job) in WRITES
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_actions_are_pinned_and_checkouts_leave_no_token(path):
+    uses = re.findall(r"uses: (.*)", path.read_text())
+    assert uses
+    assert all(re.fullmatch(ACTION, use) for use in uses)
+    for workflow, _, step in STEPS:
+        if workflow == path.stem and step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_the_comment_does_not_check_out_the_pull_request():
+    assert WORKFLOWS["gate-comment"]["on"] == {"workflow_run": {"workflows": ["gate"], "types": ["completed"]}}
+    for workflow, _, step in STEPS:
+        if workflow == "gate-comment" and "uses" in step:
+            assert step["uses"].startswith("actions/checkout@")
+            assert not {"ref", "repository"} & set(step["with"])
+    assert all("pull_request_target" not in found["on"] for found in WORKFLOWS.values())
+
+
+# ---- .ci/comment -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def comment():
+    loader = SourceFileLoader("comment", str(ROOT / ".ci" / "comment"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("comment", loader))
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    loader.exec_module(module)
+    sys.dont_write_bytecode = written
+    return module
+
+
+def archive(**members):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in members.items():
+            file.writestr({"number": "pull-request", "table": "gate.md"}[name], text)
+    return data.getvalue()
+
+
+class GitHub:
+    """The answers of GitHub's API to .ci/comment, in place of ``gh``; what is sent is kept."""
+
+    def __init__(self, data, head=HEAD, comments=(), size=None, artifacts=1):
+        self.sent = []
+        listed = {"id": 5, "size_in_bytes": len(data) if size is None else size}
+        self.answers = {
+            "repos/me/it/actions/runs/9/artifacts?name=gate&per_page=2": {
+                "total_count": artifacts,
+                "artifacts": [listed] * artifacts,
+            },
+            "repos/me/it/actions/artifacts/5/zip": data,
+            "repos/me/it/pulls/7": {"number": 7, "head": {"sha": head}},
+            "repos/me/it/issues/7/comments?per_page=100": [list(comments)],
+        }
+
+    def __call__(self, *arguments, body=None):
+        if body is not None:
+            self.sent.append((*arguments, body["body"]))
+            return b"{}"
+        answer = self.answers[arguments[0]]
+        return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+
+
+@pytest.fixture
+def run(comment, monkeypatch, capsys):
+    def run(github, *arguments):
+        monkeypatch.setattr(comment, "gh", github)
+        monkeypatch.setenv("GITHUB_REPOSITORY", "me/it")
+        code = comment.main(list(arguments or ("9", HEAD)))
+        return code, github.sent, capsys.readouterr()
+
+    return run
+
+
+def test_the_table_is_posted_and_then_updated(run, comment):
+    github = GitHub(archive(number="7\n", table="| a | b |\n"))
+    code, [(*how, body)], printed = run(github)
+    assert (code, how) == (0, ["--method", "POST", "repos/me/it/issues/7/comments"])
+    assert "posted" in printed.out
+    assert body.startswith(comment.MARK)
+    assert body.endswith("\n\n```text\n| a | b |\n```\n")
+
+    others = [{"id": 1, "user": {"login": "someone"}, "body": body}, {"id": 2, "user": {"login": comment.AUTHOR}}]
+    others[1]["body"] = "Something else"
+    ours = {"id": 3, "user": {"login": comment.AUTHOR}, "body": body}
+    code, [(*how, _)], printed = run(GitHub(archive(number="7\n", table="| a | c |"), comments=[*others, ours]))
+    assert (code, how) == (0, ["--method", "PATCH", "repos/me/it/issues/comments/3"])
+    _, [(*how, _)], _ = run(GitHub(archive(number="7\n", table="| a | c |"), comments=others))
+    assert how[1] == "POST"
+
+
+def test_the_rows_are_folded(run):
+    rows = "| a |\n</details> ``` @b <details><summary>All rows</summary>"
+    table = f"**No regression**\n\n<details><summary>All rows</summary>\n\n{rows}\n</details>\n"
+    _, [(*_, body)], _ = run(GitHub(archive(number="7", table=table)))
+    _, verdict, rest = body.split("\n\n", 2)
+    assert verdict == "```text\n**No regression**\n```"
+    opened, _, rest = rest.partition("\n\n")
+    assert opened == "<details><summary>All rows</summary>"
+    assert rest.startswith("````text\n| a |\n ``` @b <details>")
+    assert rest.endswith("\n````\n\n</details>\n")
+
+
+@BASH
+def test_what_gh_is_asked(comment, monkeypatch, tmp_path):
+    (tmp_path / "gh").write_text('#!/bin/sh\necho "$@"; cat\n')
+    (tmp_path / "gh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    asked = comment.gh("--method", "POST", "repos/me/it", body={"body": "a"})
+    assert asked == b'api --method POST repos/me/it --input -\n{"body": "a"}'
+
+
+@pytest.mark.parametrize(
+    ("github", "said"),
+    [
+        (GitHub(archive(number="7", table="ok"), head="f" * 40), f"head of pull request 7 is {'f' * 40}, not {HEAD}"),
+        (GitHub(archive(number="1; rm -rf", table="ok")), "'1; rm -rf' is not the number of a pull request"),
+        (GitHub(archive(number="7/../8", table="ok")), "is not the number"),
+        (GitHub(archive(number="\u0667", table="ok")), "is not the number"),
+        (GitHub(archive(number="", table="ok")), "'' is not the number"),
+        (GitHub(archive(number="7" * 21, table="ok")), "pull-request has more than 20 bytes"),
+        (GitHub(archive(table="ok")), "the artifact has no pull-request"),
+        (GitHub(archive(number="7")), "the artifact has no gate.md"),
+        (GitHub(archive(number="7", table="a" * 60_001)), "gate.md has more than 60000 bytes"),
+        (GitHub(archive(number="7", table="a" * 50_000_000)), "gate.md has more than 60000 bytes"),
+        (GitHub(archive(number="7", table="\0" * 20_000)), "the comment would have 120"),
+        (GitHub(b"PK\3\4 no zip"), "the artifact cannot be read: "),
+        (GitHub(b"", size=1_000_001), "the artifact has 1000001 bytes, more than 1000000"),
+        (GitHub(b"", artifacts=0), "run 9 has 0 artifacts named gate, not one"),
+        (GitHub(b"", artifacts=2), "run 9 has 2 artifacts named gate, not one"),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else "",
+)
+def test_an_artifact_that_is_not_ours_is_refused(run, github, said):
+    code, sent, printed = run(github)
+    assert (code, sent, printed.out) == (2, [], "")
+    assert printed.err.startswith("No comment: ")
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("9",), ("x", HEAD), ("9", "main"), ("9", HEAD, "more"), (f"9 {HEAD}",)])
+def test_wrong_arguments_are_answered_with_the_usage(run, arguments):
+    code, sent, printed = run(GitHub(b""), *arguments)
+    assert (code, sent) == (2, [])
+    assert printed.err.startswith("usage: .ci/comment RUN HEAD")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("@everyone <img src=x onerror=y> ![p](https://a.b/c)", "@everyone <img src=x onerror=y> ![p](https://a.b/c)"),
+        ("```\n@everyone\n```", "```\n@everyone\n```"),
+        ("a\r~~~\r\n````` @b", "a\n~~~\n````` @b"),
+        ("right\u202eleft \x1b[31m", "right\\u202eleft \\u001b[31m"),
+    ],
+)
+def test_a_text_cannot_leave_its_block(comment, text, shown):
+    first, *lines, last = comment.quoted(text).split("\n")
+    assert first == last + "text"
+    assert set(last) == {"`"}
+    assert not any(last in line for line in lines)  # nothing in the block closes it
+    assert "\n".join(lines) == shown
+
+
+# ---- .ci/gate and .ci/keep, in a repository of two commits -----------------------------------------------------------
+
+
+def git(folder, *arguments):
+    names = ("-c", "user.name=a", "-c", "user.email=a@b")
+    run = subprocess.run(["git", *names, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone with our scripts in it, beside its origin."""
+    origin, clone = tmp_path / "origin.git", tmp_path / "clone"
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
+    git(tmp_path, "clone", "--quiet", str(origin), str(clone))
+    git(clone, "checkout", "--quiet", "-B", "main")
+    (clone / ".ci").mkdir()
+    for name in ("gate", "keep", "environment"):
+        (clone / ".ci" / name).write_bytes((ROOT / ".ci" / name).read_bytes())
+        (clone / ".ci" / name).chmod(0o755)
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "-m", "first")
+    git(clone, "push", "--quiet", "origin", "main")
+    return clone
+
+
+def script(clone, *command, **variables):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("GITHUB_", "GIT_"))} | variables
+    return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
+
+
+@BASH
+@pytest.mark.parametrize(("code", "table"), [(0, "fine"), (1, "worse"), (3, "inconclusive"), (2, None)])
+def test_gate_script(clone, tmp_path, code, table):
+    base = git(clone, "rev-parse", "HEAD")
+    git(clone, "checkout", "--quiet", "-b", "branch")
+    git(clone, "commit", "--quiet", "--allow-empty", "-m", "theirs")
+    head = git(clone, "rev-parse", "HEAD")
+    git(clone, "checkout", "--quiet", "main")
+    git(clone, "commit", "--quiet", "--allow-empty", "-m", "since then, on main")
+
+    judge = tmp_path / "bin" / "fastgrad"
+    judge.parent.mkdir()
+    write = f"echo {table} > $5/gate.md" if table else ":"
+    judge.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/called\n{write}\nexit {code}\n')
+    judge.chmod(0o755)
+    out = tmp_path / "a folder"
+    out.mkdir()
+    (out / "gate.md").write_text("of an earlier run")
+    summary = tmp_path / "summary"
+    variables = {"PATH": f"{judge.parent}:{os.environ['PATH']}", "PULL_REQUEST": "7"}
+    found = script(clone, ".ci/gate", "main", "branch", str(out), GITHUB_STEP_SUMMARY=str(summary), **variables)
+
+    assert found.returncode == code
+    assert (tmp_path / "called").read_text() == f"gate {base} {head} --out {out}\n"
+    assert (out / "pull-request").read_text() == "7\n"
+    expected = f"{table or f'The gate could not judge (exit code {code}); its log says why.'}\n"
+    assert (out / "gate.md").read_text() == summary.read_text() == expected
+
+
+@BASH
+@pytest.mark.parametrize("arguments", [(), ("main",), ("main", "none", "out"), ("none", "main", "out")])
+def test_gate_script_refuses(clone, arguments):
+    found = script(clone, ".ci/gate", *arguments)
+    assert found.returncode == 2
+    assert found.stderr
+    assert not (clone / "out").exists()
+
+
+@BASH
+def test_keep_script(clone, tmp_path):
+    results = tmp_path / "some results"
+    (results / "ci").mkdir(parents=True)
+    (results / "ci" / "machine.json").write_text("{}")
+    (results / "ci" / "0123.json").write_text("1")
+
+    def keep():
+        found = script(clone, ".ci/keep", str(results))
+        assert found.returncode == 0, found.stderr
+        git(clone, "fetch", "--quiet", "origin")
+        files = git(clone, "ls-tree", "-r", "--name-only", "origin/asv-results").split()
+        return found.stdout, files, int(git(clone, "rev-list", "--count", "origin/asv-results"))
+
+    assert keep()[1:] == (["ci/0123.json", "ci/machine.json"], 1)
+    assert keep()[0] == "nothing new\n"
+    (results / "ci" / "0123.json").unlink()  # what is there stays there
+    (results / "ci" / "4567.json").write_text("2")
+    assert keep()[1:] == (["ci/0123.json", "ci/4567.json", "ci/machine.json"], 2)
+    assert git(clone, "status", "--porcelain") == ""
+
+
+@BASH
+def test_keep_script_refuses_a_folder_without_results(clone, tmp_path):
+    found = script(clone, ".ci/keep", str(tmp_path))
+    assert found.returncode == 2
+    assert "usage" in found.stderr
