@@ -517,6 +517,10 @@ COMMANDS = {
     "publish --config /": "there is no configuration of asv at /; --config says where it is",
     "publish main": "Got unexpected extra argument (main)",
     "rnu": "No such command 'rnu'",
+    "gate main": "Missing argument 'HEAD'",
+    "gate old.whl new.whl": "old.whl is not there",
+    "gate main HEAD --allow tahn_value": "unknown name to allow 'tahn_value'; did you mean 'tanh value'?",
+    "gate main HEAD --strcit": "No such option '--strcit'",
 }
 
 

@@ -144,8 +144,8 @@ def test_more_instructions_are_caught_without_a_clock(machine, tmp_path):
     [
         ("tanh derivative", {"max ULP": 1e7, "false zeros": 9000, "other faults": 0}),
         ("elu value", {"max ULP": 1.2, "false zeros": 0, "other faults": 0}),
-        ("relu, he_normal", {"decades per layer": 0.15}),
-        ("relu, he_normal", {"decades per layer": 0.05}),
+        ("relu he_normal", {"decades per layer": 0.15}),
+        ("relu he_normal", {"decades per layer": 0.05}),
     ],
 )
 def test_numbers_that_move_either_way_are_caught(machine, tmp_path, what, numbers):
@@ -186,11 +186,15 @@ def test_a_machine_that_sees_no_slowdown_says_so(machine, tmp_path, monkeypatch)
     found = judged(tmp_path)
     assert any("slowed by 5 %, reads same" in doubt for doubt in found.doubts)
     assert any("by instructions" in doubt for doubt in found.doubts)
+    assert {row.layer for row in found.rows} == {"quality"}
 
 
 def test_a_blind_judge_of_numbers_says_so(machine, tmp_path):
     machine.blind = True
-    assert judged(tmp_path).doubts == ["1 - y*y in place of tanh's derivative moves nothing"]
+    found = judged(tmp_path)
+    assert found.doubts == ["1 - y*y in place of tanh's derivative moves nothing"]
+    assert verdicts(found, "quality") == {}
+    assert [table.title for table in tables.tables(found)] == ["Speed"]
 
 
 def test_an_interrupted_judgement_goes_on(machine, tmp_path, monkeypatch):

@@ -58,8 +58,6 @@ def repository(tmp_path, monkeypatch):
 
 
 def prepare(out, base="good", head="main", allow_dirty=False):
-    out.mkdir(exist_ok=True)
-    (out / "wheels").mkdir(exist_ok=True)
     return sides.prepare(base, head, out, allow_dirty, lambda label: None)
 
 
@@ -80,7 +78,6 @@ def test_commits_are_built_once_and_installed(repository, tmp_path):
     [
         ("goood", "main", "unknown revision 'goood'; did you mean 'good'"),
         ("main", "HEAD~9", "unknown revision 'HEAD~9'"),
-        ("--all", "main", "unknown revision '--all'"),
         ("broken", "main", "does not build: RuntimeError: error: the compiler is gone"),
         ("missing.whl", "main", "missing.whl is not there"),
     ],
@@ -177,7 +174,7 @@ def test_numbers_of_this_build_and_of_a_wrong_derivative():
     for what in KERNELS:
         assert good[what]["max ULP"] <= 1.5
         assert (good[what]["false zeros"], good[what]["other faults"]) == (0, 0)
-    assert good["sigmoid, xavier_normal"]["decades per layer"] == pytest.approx(0.6271, rel=0.02)
+    assert good["sigmoid xavier_normal"]["decades per layer"] == pytest.approx(0.6271, rel=0.02)
     moved = [
         (what, number)
         for what, numbers in good.items()

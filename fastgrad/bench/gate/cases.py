@@ -144,5 +144,5 @@ CASES = {
 
 # Kernels whose results are judged, and networks whose decay is: (name, ...) by what the tables call them.
 KERNELS = {f"{name} {kind}": (name, kind) for name in ACTIVATIONS for kind in ("value", "derivative")}
-NETWORKS = {f"{name}, {init}": (name, init) for name in ACTIVATIONS for init in ("xavier_normal", "he_normal")}
+NETWORKS = {f"{name} {init}": (name, init) for name in ACTIVATIONS for init in ("xavier_normal", "he_normal")}
 SEEDS, DEPTH, WIDTH = 3, 20, 64

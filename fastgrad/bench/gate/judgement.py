@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
+from fastgrad import kernels
 from fastgrad._errors import unknown
 from fastgrad.bench.gate import instructions, pairs, quality, rehearsal, sides
 from fastgrad.bench.gate.cases import CASES, KERNELS, NETWORKS, VERSION
@@ -61,7 +62,7 @@ class Judgement:
         Labels of the sides.
     rows : list of Row
     doubts : list of str
-        What the rehearsal should have read otherwise: of what it doubts, nothing was judged.
+        What the rehearsal should have read otherwise: a layer that it doubts has no rows.
     missing : list of str
         Why a layer was not measured.
     """
@@ -72,12 +73,16 @@ class Judgement:
     doubts: list[str]
     missing: list[str]
 
+    @property
+    def unclear(self) -> bool:
+        """Whether something could not be judged."""
+        return bool(self.doubts or self.missing) or any(row.verdict == "inconclusive" for row in self.rows)
+
     def exit_code(self, strict: bool = False) -> int:
         """1: something is worse, moved or gone. 3, if ``strict``: something could not be judged. 0: neither."""
         if any(row.verdict in BAD for row in self.rows):
             return 1
-        unclear = self.doubts or self.missing or any(row.verdict == "inconclusive" for row in self.rows)
-        return 3 if strict and unclear else 0
+        return 3 if strict and self.unclear else 0
 
 
 class Parts:
@@ -86,7 +91,6 @@ class Parts:
     def __init__(self, path: Path, identity: str):
         self.identity, self.journal = identity, Journal(path, ("gate", "part", "found"), "a judgement")
         self.found = {one["part"]: one["found"] for one in self.journal.records if one["gate"] == identity}
-        self.resumed = len(self.found)
 
     def get(self, part: str, make: Callable[[], object]):
         """The part, made now unless it is there."""
@@ -138,20 +142,17 @@ def judge(
     OSError
         If ``out`` cannot be written.
     """
-    import numba  # noqa: F401 - quality needs it; better said before an hour than after
-
+    kernels.get("numba")  # which tallies errors; said now, not after the builds
     allow, out = list(allow), Path(out).resolve()
     for pattern in allow:
         if not any(fnmatch(name, pattern) for name in NAMES):
             raise unknown("name to allow", pattern, NAMES)
-    (out / "wheels").mkdir(parents=True, exist_ok=True)
-    (out / ".gitignore").write_text("*\n")
     base, head = sides.prepare(base, head, out, allow_dirty, lambda label: progress(None, None, label))
     parts = Parts(out / "parts.jsonl", f"{base.digest} {head.digest} {VERSION}")
     rows, doubts, missing = [], [], []
     for layer in (_quality, _instructions, _speed):
         found, doubted, lacking = layer(base, head, parts, progress)
-        rows += [_allowed(row, allow) for row in found]
+        rows += [] if doubted else [_allowed(row, allow) for row in found]
         doubts += doubted
         missing += lacking
     parts.finish()
@@ -194,7 +195,8 @@ def _instructions(base, head, parts, progress):
         Row("instructions", case, f"per {CASES[case].unit}", *pair, instructions.verdict_of(*pair))
         for case, pair in ((case, (ours.get(case), theirs.get(case))) for case in CASES)
     ]
-    return rows, rehearsal.count_doubts(instructions.verdict_of(ours.get(rehearsal.SLOWED), ours.get("planted"))), []
+    planted = instructions.verdict_of(ours.get(rehearsal.SLOWED), ours.get("planted"))
+    return rows, rehearsal.count_doubts(planted), []
 
 
 def _speed(base, head, parts, progress):

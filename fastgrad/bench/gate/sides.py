@@ -25,7 +25,7 @@ from fastgrad._errors import unknown
 
 WORKER = Path(__file__).with_name("worker.py")
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-FIXED = ONE_THREAD | {"PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+FIXED = ONE_THREAD | {"PYTHONHASHSEED": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 BUILT_FROM = ("fastgrad", "setup.py", "pyproject.toml", "MANIFEST.in")
 
 
@@ -54,7 +54,8 @@ class Side:
     @property
     def environment(self) -> dict[str, str]:
         """This process' environment, with this side first on Python's path and one thread."""
-        return os.environ | FIXED | {"PYTHONPATH": str(self.folder)}
+        path = [str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return os.environ | FIXED | {"PYTHONPATH": os.pathsep.join(path)}
 
     @property
     def command(self) -> list[str]:
@@ -127,6 +128,8 @@ def prepare(base: str, head: str, out: Path, allow_dirty: bool, progress) -> tup
     wheels = {}
     for given in dict.fromkeys((base, head)):
         wheels[given] = _given_wheel(given) if given.endswith(".whl") else _commit(given, allow_dirty)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ".gitignore").write_text("*\n")
     todo = {commit for commit in wheels.values() if isinstance(commit, str) and _built(out, commit) is None}
     if todo:
         progress(f"building {len(todo)} {'commits' if len(todo) > 1 else 'commit'}")
@@ -170,33 +173,34 @@ def _commit(revision, allow_dirty):
     return commit
 
 
+def _wheels(out, commit):
+    """The folder of a commit's wheel, for this Python."""
+    return out / "wheels" / sys.implementation.cache_tag / commit
+
+
 def _built(out, commit):
     """The wheel of a commit, if there is one."""
-    return next((out / "wheels" / commit).glob("*.whl"), None)
+    return next(_wheels(out, commit).glob("*.whl"), None)
 
 
 def _build(commits, out):
     """Build the wheels of these commits, all at once."""
-    running = {}
-    try:
+    with contextlib.ExitStack() as stack:
+        running = []
         for commit in commits:
-            source = Path(tempfile.mkdtemp(prefix=f"build-{commit[:12]}-", dir=out))
-            log = open(out / f"build-{commit[:12]}.log", "w+")  # noqa: SIM115 - it outlives this loop
+            source = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"build-{commit[:12]}-", dir=out)))
+            log = stack.enter_context(open(out / f"build-{commit[:12]}.log", "w+"))
             extract(commit, source / "tree")
-            running[commit] = start_wheel(source / "tree", source / "wheel", log), source, log
-        for commit, (process, source, log) in running.items():
+            process = start_wheel(source / "tree", source / "wheel", log)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            running.append((commit, process, source / "wheel", log))
+        for commit, process, wheel, log in running:
             if process.wait():
                 log.seek(0)
                 raise GateError(f"{commit[:12]} does not build: {error_line(log.read())} (all of it: {log.name})")
-            target = out / "wheels" / commit
-            target.parent.mkdir(exist_ok=True)
-            (source / "wheel").rename(target)
-    finally:
-        for process, source, log in running.values():
-            process.kill()
-            process.wait()
-            log.close()
-            shutil.rmtree(source, ignore_errors=True)
+            _wheels(out, commit).parent.mkdir(parents=True, exist_ok=True)
+            wheel.rename(_wheels(out, commit))
 
 
 def extract(commit: str, folder: Path) -> None:
@@ -235,7 +239,7 @@ def _can_build(project: Path) -> bool:
 def _install(name, given, source, out):
     """Install a wheel, or that of a commit, as this side."""
     wheel = _built(out, source) if isinstance(source, str) else source
-    label = wheel.name
+    label = given
     if isinstance(source, str):
         label = source[:12] if source.startswith(given) else f"{given} ({source[:12]})"
     folder = out / name

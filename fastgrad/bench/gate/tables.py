@@ -33,9 +33,10 @@ def tables(found: Judgement) -> list[Table]:
         shown.append(Table("Speed", columns, {"": lines}))
     for title, first in (("Errors", "max ULP"), ("Decay", "decades per layer")):
         quality = {what: of for (layer, what), of in rows.items() if layer == "quality" and first in of}
-        columns = ("kernel" if title == "Errors" else "network", *next(iter(quality.values())), "verdict")
         lines = [(what, *map(_move, of.values()), _worst(of.values())) for what, of in quality.items()]
-        shown.append(Table(title, columns, {"": lines}))
+        if lines:
+            columns = ("kernel" if title == "Errors" else "network", *next(iter(quality.values())), "verdict")
+            shown.append(Table(title, columns, {"": lines}))
     return shown
 
 
@@ -67,8 +68,7 @@ def _worst(rows):
 
 def verdict(found: Judgement, code: int) -> list[str]:
     """The outcome in a line, and a line for each of its reasons."""
-    unclear = found.doubts or found.missing or any(row.verdict == "inconclusive" for row in found.rows)
-    lines = [f"{found.base} -> {found.head}: {WORDS[code or (3 if unclear else 0)]}."]
+    lines = [f"{found.base} -> {found.head}: {WORDS[code or (3 if found.unclear else 0)]}."]
     for row in found.rows:
         if row.verdict in (*BAD, "inconclusive", "improved", "allowed"):
             lines.append(f"{row.what}: {row.verdict}, {_reason(row)}.")
