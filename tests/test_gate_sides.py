@@ -130,6 +130,21 @@ def test_a_wheel_of_something_else(tmp_path):
         prepare(tmp_path / "out", str(broken), str(broken))
 
 
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("cc -O3\nx.c:1:2: error: no such type\nerror: command failed\n", "x.c:1:2: error: no such type"),
+        ("error: subprocess-exited\n  │ ImportError: no Cython\nhint: see above", "ImportError: no Cython"),
+        ("shutil.Error: [('a', 'b', \"[Errno 28] No space left on device\")" * 500, "No space left on device"),
+        ("killed\n", "killed"),
+        ("", "it said nothing"),
+        ("ValueError: " + "x" * 1000, "ValueError: " + "x" * 288),
+    ],
+)
+def test_why_a_command_failed(said, line):
+    assert sides.error_line(said) == line
+
+
 def test_an_unwritable_folder(repository, tmp_path):
     (tmp_path / "file").write_text("")
     result = call("gate", "good", "main", "--out", str(tmp_path / "file" / "out"))

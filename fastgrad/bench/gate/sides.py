@@ -26,6 +26,7 @@ from fastgrad._errors import unknown
 WORKER = Path(__file__).with_name("worker.py")
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 FIXED = ONE_THREAD | {"PYTHONHASHSEED": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+FULL, LONGEST = "No space left on device", 300  # characters of somebody else's message
 BUILT_FROM = ("fastgrad", "setup.py", "pyproject.toml", "MANIFEST.in")
 
 
@@ -99,10 +100,12 @@ class Process:
 
 
 def error_line(text: str) -> str:
-    """What a failed command said: the first line that speaks of an error of the compiler, or the last of all."""
+    """Why a command failed: a full disk, or the first line that speaks of an error, or the last of all."""
+    if FULL in text:
+        return FULL
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = [line for line in lines if re.search(r"\b(error|Error):|No space left", line) and "subprocess" not in line]
-    return (said or lines or ["it said nothing"])[0 if said else -1].lstrip("│╰─> ")
+    said = [line for line in lines if re.search(r"\b(error|Error):", line) and "subprocess" not in line]
+    return (said or lines[-1:] or ["it said nothing"])[0].lstrip("│╰─> ")[:LONGEST]
 
 
 def prepare(base: str, head: str, out: Path, allow_dirty: bool, progress) -> tuple[Side, Side]:
