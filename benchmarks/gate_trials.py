@@ -22,7 +22,6 @@ from fastgrad.bench.gate.sides import extract, start_wheel
 from fastgrad.bench.journal import Journal
 
 LOOPS, FORMULAS = "fastgrad/include/fastgrad/loops.h", "fastgrad/formulas.py"
-LOOP = "FG_LOOP(NAME##_value, FG_ONE_OUT, FG_PART_ONE, FG_STORE_ONE, const FG_REAL y = FG(NAME) ARGUMENTS;)"
 SLOWED = "tanh value float32"
 
 

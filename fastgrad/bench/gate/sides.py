@@ -104,7 +104,7 @@ def error_line(text: str) -> str:
     if FULL in text:
         return FULL
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = [line for line in lines if re.search(r"\b(error|Error):", line) and "subprocess" not in line]
+    said = [line for line in lines if re.search(r"(\berror|Error):", line) and "subprocess" not in line]
     return (said or lines[-1:] or ["it said nothing"])[0].lstrip("│╰─> ")[:LONGEST]
 
 
