@@ -21,7 +21,7 @@ from fastgrad.bench.gate.sides import Side
 
 MARGIN = 0.02
 QUIET = 1.04
-FEWEST, MOST = 8, 32  # pairs
+FEWEST, MOST = 8, 64  # pairs
 FEWEST_QUIET = 6
 TURNS, SAMPLES = 4, 12  # ABBA four times, twelve samples a turn: 96 of each side
 CONFIDENCE = 0.99
