@@ -1,5 +1,6 @@
 """The asv suite: every benchmark runs with its parameters, and what it tracks is positive and of order 1."""
 
+import ast
 import inspect
 import itertools
 import json
@@ -37,6 +38,16 @@ def test_benchmark(kind, method, chosen):
     if method.startswith("track_"):
         assert 0.5 <= found <= 1000
         assert getattr(kind, method).__dict__.get("unit") or kind.unit
+
+
+def test_every_module_needs_only_what_asv_installs():
+    """asv imports every file of the folder, also one that holds no benchmark."""
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        tree = ast.parse(path.read_text())
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+        foreign = {name.split(".")[0] for name in names} - sys.stdlib_module_names
+        assert foreign <= {"numpy", "asv_runner", "fastgrad"}, path.name
 
 
 def test_thresholds_are_disjoint():

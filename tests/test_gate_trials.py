@@ -1,18 +1,17 @@
 """The trials of the gate: their plants fit the sources, and their table counts right."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
+from fastgrad.bench.gate import trials
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-from benchmarks import gate_trials  # noqa: E402
 
 
-@pytest.mark.parametrize("plant", [name for name, change in gate_trials.PLANTS.items() if change])
+@pytest.mark.parametrize("plant", [name for name, change in trials.PLANTS.items() if change])
 def test_the_plant_fits(plant):
-    path, old, new = gate_trials.PLANTS[plant]
+    path, old, new = trials.PLANTS[plant]
     assert (ROOT / path).read_text().count(old) == 1
     assert new not in (ROOT / path).read_text()
 
@@ -23,8 +22,8 @@ def record(plant, *bad, seconds=60.0, doubts=()):
 
 
 def test_the_table_counts_what_was_caught_by_whom_and_what_was_not_there():
-    slowed = gate_trials.SLOWED
-    table = gate_trials.table(
+    slowed = trials.SLOWED
+    table = trials.table(
         [
             record("identical code"),
             record("identical code", ("speed", "he_normal", "worse"), seconds=90.0),

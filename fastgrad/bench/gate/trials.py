@@ -1,6 +1,6 @@
 """How often the gate is right on this machine: it judges identical code, planted slowdowns, and a wrong derivative.
 
-    python benchmarks/gate_trials.py --out trials
+    python -m fastgrad.bench.gate.trials --out trials
 
 builds wheels of the commit that is checked out, one of them twice and the others with a plant in their sources, runs
 ``fastgrad gate`` on them in random order, and prints a table. What was run is kept: the same command goes on, and a
