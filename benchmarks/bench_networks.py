@@ -1,11 +1,10 @@
 """Layers, networks and initial weights: time and memory; and what importing the package costs."""
 
 import numpy as np
-from asv_runner.benchmarks.mark import skip_benchmark_if
 
 import fastgrad
 
-from .common import NETWORKS, batch, lacks, network
+from .common import NETWORKS, batch, needs, network
 
 
 class Dense:
@@ -60,7 +59,7 @@ class Initializers:
 class Training:
     version = "1"
 
-    @skip_benchmark_if(lacks("fit"))
+    @needs("fit")
     def time_epochs(self):
         X, y = batch(512, 64)
         net = fastgrad.MLP([64, *[64] * 3, 10], "tanh", "xavier_normal")

@@ -50,6 +50,18 @@ def test_every_module_needs_only_what_asv_installs():
         assert foreign <= {"numpy", "asv_runner", "fastgrad"}, path.name
 
 
+def test_what_a_commit_lacks_is_skipped_and_nothing_else():
+    from asv_runner.benchmarks.mark import SkipNotImplemented
+    from benchmarks.common import needs
+
+    def time_it(self):
+        return 1
+
+    assert needs("elu", "fit")(time_it) is time_it
+    with pytest.raises(SkipNotImplemented, match="this commit has no such_a_name"):
+        needs("elu", "such_a_name")(time_it)(None)
+
+
 def test_thresholds_are_disjoint():
     text = re.sub(r"^\s*//.*$", "", (ROOT / "asv.conf.json").read_text(), flags=re.M)
     patterns = json.loads(text)["regressions_thresholds"]
