@@ -52,6 +52,7 @@ def test_every_module_needs_only_what_asv_installs():
 
 def test_what_a_commit_lacks_is_skipped_and_nothing_else():
     from asv_runner.benchmarks.mark import SkipNotImplemented
+
     from benchmarks.common import needs
 
     def time_it(self):
