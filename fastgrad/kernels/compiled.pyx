@@ -475,7 +475,9 @@ def dense_backward(dy, d, x, weight, out=None, cpu=None):
                 and cnp.PyArray_DIM(array, 1) == fan_out):
             return None
     if out is None:
-        out = np.empty_like(x), np.empty_like(weight), cnp.PyArray_EMPTY(1, &fan_out, type, 0)
+        out = (cnp.PyArray_EMPTY(2, cnp.PyArray_DIMS(x), type, 0),
+               cnp.PyArray_EMPTY(2, cnp.PyArray_DIMS(weight), type, 0),
+               cnp.PyArray_EMPTY(1, &fan_out, type, 0))
     elif not isinstance(out, tuple) or len(out) != 3:
         return None
     dx, dweight, dbias = out
@@ -502,13 +504,16 @@ def dense_backward(dy, d, x, weight, out=None, cpu=None):
     return out
 
 
-cdef bint _apart(outputs, inputs):
-    """Whether every output may be written to, and none overlaps another or an input."""
+cdef bint _apart(tuple outputs, tuple inputs):
+    """Whether every output may be written to, and none overlaps another or an input; all of them are plain."""
+    cdef cnp.ndarray one, two
     for i, array in enumerate(outputs):
         if not cnp.PyArray_ISWRITEABLE(array):
             return False
-        for other in (*outputs[:i], *inputs):
-            if np.may_share_memory(array, other):
+        one = array
+        for other in outputs[:i] + inputs:
+            two = other
+            if one.data < two.data + cnp.PyArray_NBYTES(two) and two.data < one.data + cnp.PyArray_NBYTES(one):
                 return False
     return True
 
