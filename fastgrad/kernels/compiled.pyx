@@ -16,6 +16,7 @@ import numpy as np
 
 from fastgrad import formulas
 from fastgrad._errors import unknown
+from fastgrad._memory import aligned
 
 cdef extern from "fastgrad/kernels.h" nogil:
     ctypedef void (*fg_one_f32)(size_t, const float *, float, float *) noexcept
@@ -234,8 +235,8 @@ def _room(size_t size):
     try:
         room = _spare.pop()
     except IndexError:
-        return np.empty(size, np.uint8)
-    return room if room.nbytes >= size else np.empty(size, np.uint8)
+        return aligned(size, np.uint8)
+    return room if room.nbytes >= size else aligned(size, np.uint8)
 
 
 def _give_back(room):
@@ -499,8 +500,8 @@ def dense_backward(dy, d, x, weight, out=None, cpu=None):
         else:
             chosen.f64.dense_backward(&layer, <double *>of_dy, <double *>of_d, <double *>of_dz, <double *>to_x,
                                       <double *>to_w, <double *>to_b)
-    _give_back(room)
     _give_back(dz)
+    _give_back(room)  # last, as it is asked for first: each gets its own memory again
     return out
 
 

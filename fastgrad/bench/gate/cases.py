@@ -84,15 +84,20 @@ def _calls(fastgrad, n):
 
 
 def _dense_forward(fastgrad, n):
-    x, weight, bias = batch(n, 64)[0], batch(64, 64)[0] / np.float32(8), np.zeros(64, np.float32)
-    out = fastgrad.dense_forward(x, weight, bias, "tanh")
+    x, weight, bias, _ = _layer(n)
+    out = placed(x, 16), placed(x, 24)
     return lambda: fastgrad.dense_forward(x, weight, bias, "tanh", out=out)
 
 
 def _dense_backward(fastgrad, n):
-    x, weight = batch(n, 64)[0], batch(64, 64)[0]
-    out = fastgrad.dense_backward(x, x, x, weight)
-    return lambda: fastgrad.dense_backward(x, x, x, weight, out=out)
+    x, weight, bias, dy = _layer(n)
+    out = placed(x, 16), placed(weight, 24), placed(bias, 40)
+    return lambda: fastgrad.dense_backward(dy, dy, x, weight, out=out)
+
+
+def _layer(n, width=32):
+    x, weight = batch(n, width)[0], batch(width, width)[0] / np.float32(width**0.5)
+    return placed(x, 8), placed(weight), np.zeros(width, np.float32), placed(x, 32)
 
 
 def _gradients(depth, width):
@@ -133,8 +138,8 @@ CASES = {
         for name in ("sigmoid", "tanh", "elu")
     },
     "tanh of 100": Case(100, "call", _calls),
-    "dense forward 64": Case(32, "sample", _dense_forward),
-    "dense backward 64": Case(32, "sample", _dense_backward),
+    "dense forward 32": Case(64, "sample", _dense_forward),
+    "dense backward 32": Case(64, "sample", _dense_backward),
     "gradients 10 x 32": Case(32, "sample", _gradients(10, 32)),
     "gradients 20 x 64": Case(32, "sample", _gradients(20, 64)),
     "profile 10 x 32": Case(32, "sample", _profile(10, 32)),
