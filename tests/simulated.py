@@ -23,7 +23,7 @@ class Machine:
         A Ctrl-C comes after so many pairs.
     """
 
-    def __init__(self, monkeypatch, noise=0.005):
+    def __init__(self, monkeypatch, noise=0.003):
         self.noise, self.slower, self.counted, self.moved = noise, {}, {}, {}
         self.blind, self.measured, self.stop_after, self.once = False, [], None, None
         base, head = (sides.Side(name, name * 2, Path(f"/nowhere/{name}")) for name in pairs.SIDES)

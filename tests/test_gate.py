@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from simulated import ALL_SAME, Machine, judged, verdicts
 from test_cli import call
 
@@ -36,24 +37,51 @@ def simulated_pairs(rng, number, ratio, noise=0.005, loud=0.0):
 @pytest.mark.parametrize("loud", [0.0, 0.25])
 def test_verdict_on_a_known_ratio(ratio, expected, loud):
     rng = np.random.default_rng(1)
-    found = [pairs.judge(simulated_pairs(rng, 16, ratio, loud=loud), CASE) for _ in range(50)]
+
+    def take(number, cases):
+        return simulated_pairs(rng, 1, ratio, loud=loud)[0]
+
+    found = [pairs.measure(take, [CASE], lambda *_: None)[CASE] for _ in range(50)]
     assert all(one.verdict == expected for one in found)
     assert all(abs(one.ratio / ratio - 1) < 0.01 for one in found)
-    assert any(one.quiet < 16 for one in found) == (loud > 0)
+    assert any(one.quiet < one.pairs for one in found) == (loud > 0)
 
 
-def test_the_interval_holds_the_truth():
+SMALLEST = 10  # quiet pairs with which there is an interval
+
+
+@pytest.mark.parametrize("draw", ["normal", "lognormal", "standard_cauchy"])
+@pytest.mark.parametrize("number", [SMALLEST, 16, 32, 64])
+def test_one_look_holds_the_truth(draw, number):
     rng = np.random.default_rng(2)
-    held = [low <= 0.03 <= high for low, high in (pairs.interval(rng.normal(0.03, 0.01, 12)) for _ in range(300))]
-    assert np.mean(held) >= 0.97
+    truth = 1.0 if draw == "lognormal" else 0.0  # the median
+    found = np.array([pairs.interval(getattr(rng, draw)(size=number)) for _ in range(4000)])
+    missed = int(np.sum(~((found[:, 0] <= truth) & (truth <= found[:, 1]))))
+    assert binomtest(missed, 4000, 0.01 / 4, alternative="greater").pvalue > 0.01
+
+
+def test_the_interval_is_no_wider_than_it_must_be():
+    ends = [tuple(int(end) for end in pairs.interval(np.arange(1, n + 1))) for n in (10, 16, 32, 64)]
+    assert ends == [(1, 10), (2, 15), (8, 25), (20, 45)]
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1 + pairs.MARGIN])
+def test_all_looks_together_hold_the_truth(ratio):
+    rng, runs = np.random.default_rng(4), 600
+    missed = 0
+    for _ in range(runs):
+        drawn = simulated_pairs(rng, pairs.LOOKS[-1], ratio, noise=0.012)
+        looks = [pairs.judge(drawn[:look], CASE) for look in pairs.LOOKS]
+        missed += not all(look.ratio is None or look.low <= ratio <= look.high for look in looks)
+    assert binomtest(missed, runs, 0.01, alternative="greater").pvalue > 0.01
 
 
 def test_few_quiet_pairs_are_no_verdict():
-    rng = np.random.default_rng(3)
-    found = pairs.judge(simulated_pairs(rng, 8, 1.5, noise=0.1), CASE)
-    assert found.verdict == "inconclusive"
-    assert found.ratio is None
-    assert found.quiet < pairs.FEWEST_QUIET
+    quiet = simulated_pairs(np.random.default_rng(3), SMALLEST, 1.5, noise=0.001)
+    loud = simulated_pairs(np.random.default_rng(3), 6, 1.5, noise=0.001, loud=1.0)
+    assert pairs.judge(quiet + loud, CASE).verdict == "worse"
+    found = pairs.judge(quiet[1:] + loud, CASE)
+    assert (found.verdict, found.ratio, found.quiet) == ("inconclusive", None, SMALLEST - 1)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +200,7 @@ def test_what_is_meant_is_allowed(machine, tmp_path):
 
 
 def test_a_noisy_machine_says_that_it_cannot_judge(machine, tmp_path):
-    machine.noise = 0.03
+    machine.noise = 0.06
     found = judged(tmp_path)
     assert any(rehearsal.SLOWED in doubt for doubt in found.doubts)
     assert verdicts(found) == {}  # no speed was judged
@@ -208,7 +236,7 @@ def test_an_interrupted_judgement_goes_on(machine, tmp_path, monkeypatch):
     machine.stop_after = None
     found = judged(tmp_path)
     assert verdicts(found) == ALL_SAME
-    assert machine.measured == [*range(8), *range(8)]  # none was taken twice
+    assert machine.measured == [*range(10), *range(10)]  # none was taken twice
 
 
 def test_parts_of_other_sides_are_not_used(machine, tmp_path):

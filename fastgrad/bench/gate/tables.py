@@ -4,15 +4,16 @@ from collections import defaultdict
 
 from fastgrad.bench.gate.instructions import TOLERANCE as COUNT_TOLERANCE
 from fastgrad.bench.gate.judgement import BAD, Judgement
-from fastgrad.bench.gate.pairs import MARGIN
+from fastgrad.bench.gate.pairs import CONFIDENCE, MARGIN
 from fastgrad.bench.tables import Table
 
 NOTE = (
-    "us: the least time of a call at the base. Ratio: time of the head over time of the base, with its 99 % interval, "
-    "over the quiet ones among the pairs of fresh processes. Worse: all of the interval is above "
-    f"1 + {MARGIN:.0%}, twice in a row; same: all of it is within; improved: all of it is below; inconclusive: none "
-    f"of these. Instructions: per element, call, sample or row, as AVX2 runs them; {COUNT_TOLERANCE:.0%} more is "
-    "worse. Errors are of float32, over a sample of its inputs; they and decay may not move, in either direction."
+    "us: the least time of a call at the base. Ratio: time of the head over time of the base, the median of the quiet "
+    f"pairs of fresh processes, and an interval that holds it with {CONFIDENCE:.0%} however often it is looked at. "
+    f"Worse: all of the interval is above 1 + {MARGIN:.0%}, twice in a row; same: all of it is within; improved: all "
+    "of it is below; inconclusive: none of these. Instructions: per element, call, sample or row, as AVX2 runs them; "
+    f"{COUNT_TOLERANCE:.0%} more is worse. Errors are of float32, over a sample of its inputs; they and decay may not "
+    "move, in either direction."
 )
 WORDS = {0: "no regression", 1: "a regression", 3: "no regression seen, but not all of it could be judged"}
 
