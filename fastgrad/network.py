@@ -21,8 +21,9 @@ class MLP:
         ``[n_in, n_1, ..., n_out]``: features, one width per hidden layer (at least one), outputs.
     activation : str or Activation
     init : str or Initializer
-    seed : int or SeedSequence
+    seed : int, SeedSequence or None
         A weight depends on the seed, its layer and its place in it alone; float32 and float64 draw the same network.
+        None is fresh entropy: another network every time, which the number that ``seed`` then holds draws again.
     dtype : {"float32", "float64"}
     loss : {"cross_entropy", "mse"}
         Softmax cross-entropy on integer labels, or mean squared error over batch and outputs.
@@ -40,7 +41,7 @@ class MLP:
     initializer : Initializer
     sizes : tuple of int
     seed, dtype, loss, bias_std, backend
-        As given; ``dtype`` is a ``numpy.dtype``.
+        As given; ``dtype`` is a ``numpy.dtype``, and ``seed`` an integer if None was given.
 
     Raises
     ------
@@ -71,7 +72,7 @@ class MLP:
         kernels.get(backend)
         self.activation = activations.activation(activation)
         self.initializer = initializers.initializer(init)
-        self.seed = initializers.check_seed(seed)
+        self.seed = np.random.SeedSequence().entropy if seed is None else initializers.check_seed(seed)
         self.dtype = float_dtype(dtype)
         self.loss = loss
         self.bias_std = None if bias_std is None else real_number("bias_std", bias_std, minimum=0.0)

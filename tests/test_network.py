@@ -85,6 +85,18 @@ def test_seed_sequence_is_a_seed():
     assert np.array_equal(first.weights[1], MLP([7, 6, 5], seed=3, backend="numpy").weights[1])
 
 
+def test_no_seed_is_a_network_that_its_own_seed_draws_again():
+    """SPEC 7: None is fresh entropy; what came of it is kept, so that ``del``, pickle and repr mean this network."""
+    one, other = (MLP([7, 6, 5], seed=None, init="torch_linear", backend="numpy") for _ in range(2))
+    assert not np.array_equal(one.weights[1], other.weights[1])
+    again = MLP([7, 6, 5], seed=one.seed, init="torch_linear", backend="numpy")
+    assert all(np.array_equal(a, b) for a, b in zip(one.weights + one.biases, again.weights + again.biases, strict=True))
+    assert repr(one) == repr(again)
+    kept = one.weights[1]
+    del one.weights
+    assert np.array_equal(one.weights[1], kept)
+
+
 def test_parameters_may_be_replaced_and_drawn_again():
     net = MLP([4, 3, 2], seed=1, backend="numpy")
     drawn = [w.copy() for w in net.weights]
@@ -168,7 +180,7 @@ def with_bad(row, value):
         ),
         (lambda: MLP([4, 3, 2], dtype=complex), TypeError, "dtype must be float32 or float64"),
         (lambda: MLP([4, 3, 2], seed=-1), ValueError, "a seed must be at least 0, got -1"),
-        (lambda: MLP([4, 3, 2], seed=None), TypeError, "a seed must be an integer"),
+        (lambda: MLP([4, 3, 2], seed=1.5), TypeError, "a seed must be an integer"),
         (lambda: MLP([4, 3, 2], bias_std=-0.1), ValueError, "bias_std must be at least 0, got -0.1"),
         (lambda: MLP([4, 3, 2], bias_std=np.nan), ValueError, "bias_std must be finite, got nan"),
         (lambda: NET.predict(X[0]), ValueError, "X must have shape (any, 4), got (4,)"),
