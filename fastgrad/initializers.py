@@ -301,7 +301,9 @@ def xavier_uniform(shape, gain: float = 1.0, rng: Rng = None, dtype=np.float32) 
     return Initializer("xavier_uniform", {"gain": gain}).weight(shape, rng, dtype)
 
 
-def he_normal(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = None, dtype=np.float32) -> np.ndarray:
+def he_normal(
+    shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = None, dtype=np.float32
+) -> np.ndarray:
     """Normal weights of variance ``2 / ((1 + negative_slope^2) fan)``.
 
     Parameters
@@ -334,7 +336,9 @@ def he_normal(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng
     return Initializer("he_normal", options).weight(shape, rng, dtype)
 
 
-def he_uniform(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = None, dtype=np.float32) -> np.ndarray:
+def he_uniform(
+    shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = None, dtype=np.float32
+) -> np.ndarray:
     """Uniform weights of variance ``2 / ((1 + negative_slope^2) fan)``; all else as :func:`he_normal`."""
     options = {"negative_slope": negative_slope, "mode": mode}
     return Initializer("he_uniform", options).weight(shape, rng, dtype)
