@@ -31,7 +31,9 @@ def affine_backward(dz, x, weight, need_dx=True):
     return dx, dweight, dbias
 
 
-def dense_forward(x, weight, bias=None, activation="tanh", *, backend="compiled", out=None):
+def dense_forward(
+    x, weight, bias=None, activation="tanh", *, backend="compiled", out=None
+) -> tuple[np.ndarray, np.ndarray]:
     """One dense layer, ``y = phi(x @ weight + bias)``, and the derivative that the backward pass needs.
 
     Parameters
@@ -130,7 +132,7 @@ def _outputs(out, shapes, dtype):
     return given
 
 
-def dense_backward(dy, d, x, weight, *, backend="compiled", out=None):
+def dense_backward(dy, d, x, weight, *, backend="compiled", out=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients of one dense layer.
 
     Parameters

@@ -79,6 +79,8 @@ def test_losses_of_other_types():
     assert cross_entropy([[0, 0]], [1])[1].dtype == np.float64
     assert cross_entropy([[0, 0]], [1])[0] == np.log(2.0)
     assert mse([[1, 2]], [[1, 4]])[0] == 2.0
+    assert mse([[1], [2]], [1, 4])[0] == 2.0
+    assert mse(np.ones((2, 1), np.float16), [1, 4])[1].dtype == np.float16
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,8 @@ def test_losses_of_other_types():
         ),
         (lambda: cross_entropy([[1, 2]], [-1]), ValueError, "labels from 0 to 1, but row 0 holds -1"),
         (lambda: mse([[1, 2]], [1, 2]), ValueError, "targets must have shape (1, 2), got (2,)"),
+        (lambda: mse([[1, 2]], [1]), ValueError, "targets must have shape (1, 2), a column for each output, got (1,)"),
+        (lambda: mse([[1], [2]], [1, 2, 3]), ValueError, "targets must have shape (2, 1), got (3,)"),
         (lambda: mse([[1], [2]], [[1]]), ValueError, "targets must have shape (2, 1), got (1, 1)"),
         (lambda: mse([[1]], [[np.inf]]), ValueError, "targets must be finite in float64, but row 0"),
         (lambda: mse([[1]], [["a"]]), TypeError, "targets must hold real numbers"),
