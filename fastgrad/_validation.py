@@ -48,7 +48,7 @@ def float_dtype(dtype) -> np.dtype:
     except TypeError:
         found = None
     if dtype is None or found not in (np.float32, np.float64):
-        hint = ": weights, losses and gradients are not kept in it" if found == np.float16 else ""
+        hint = ": weights are not kept in float16, which functions and dense layers take" if found == np.float16 else ""
         raise TypeError(f"dtype must be float32 or float64, got {dtype!r}{hint}")
     return found
 

@@ -7,7 +7,7 @@
 #           checks below cost; they are for whatever it does not take as it is.
 
 import math
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -80,6 +80,7 @@ def dense_forward(
     given = _outputs(out, {"y": shape, "d": shape}, dtype)
     x, weight, bias = (np.ascontiguousarray(array, computed_in(dtype)) for array in (_flat(x), weight, bias))
     direct = dtype == x.dtype and all(array.flags.c_contiguous for array in given)
+    direct = direct and not any(np.may_share_memory(*pair) for pair in product(given, (x, weight, bias)))
     y, d = (_flat(array) if direct else np.empty((len(x), fan_out), x.dtype) for array in given)
     ours = backend == "compiled"
     if not ours or compiled.dense_forward(x, weight, bias, record.name, record.parameter, (y, d)) is None:
@@ -152,9 +153,9 @@ def dense_backward(dy, d, x, weight, *, backend="compiled", out=None) -> tuple[n
     -------
     dx : ndarray, shape (..., fan_in)
     dweight : ndarray, shape (fan_in, fan_out)
-        Summed over all leading axes, and so is
+        Summed over all leading axes.
     dbias : ndarray, shape (fan_out,)
-        also that of a layer without a bias, which has no use for it.
+        Summed likewise. It is there also for a layer without a bias, which has no use for it.
 
     Raises
     ------

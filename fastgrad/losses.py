@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from fastgrad._validation import data_matrix, plain_array, real_array
+from fastgrad._validation import computed_in, data_matrix, plain_array, real_array
 
 # Where the other classes' largest log-probability is below this, delta counts as 0: so large a logarithm has
 # no digits left for what a layer changes.
@@ -171,8 +171,10 @@ def r_squared(values, targets) -> float:
 
 def _plain(loss, outputs, targets, name):
     outputs = real_array("outputs", outputs)
-    outputs = data_matrix("outputs", outputs, (None, None), outputs.dtype)
+    dtype, wide = outputs.dtype, computed_in(outputs.dtype)
+    outputs = data_matrix("outputs", outputs, (None, None), wide)
     check_n_out(loss, outputs.shape[1])
-    targets = check_targets(loss, targets, *outputs.shape, outputs.dtype, name)
+    targets = check_targets(loss, targets, *outputs.shape, wide, name)
     value, delta, k = SCALED[loss](outputs, targets)
-    return value, np.ldexp(delta, k)
+    with np.errstate(over="ignore"):  # beyond float16 is inf
+        return value, np.ldexp(delta, k).astype(dtype, copy=False)

@@ -205,6 +205,11 @@ def test_targets_of_one_output_may_be_a_vector(backend):
     )
     assert net.score(inputs, y[:, 0].tolist()) == net.score(inputs, y)
     assert fastgrad.training.evaluate(net, inputs, y[:, 0]) == fastgrad.training.evaluate(net, inputs, y)
+    vector, column = (
+        fastgrad.measure("tanh", "he_normal", 2, 5, inputs, targets, seeds=[0], loss="mse", backend=backend)
+        for targets in (y[:, 0], y)
+    )
+    assert np.array_equal(vector.log10_delta, column.log10_delta)
     losses = []
     for targets in (y[:, 0], y):
         net = MLP([4, 5, 1], "tanh", loss="mse", backend=backend)
@@ -253,7 +258,7 @@ def with_bad(row, value):
         (
             lambda: MLP([4, 3, 2], dtype="float16"),
             TypeError,
-            "dtype must be float32 or float64, got 'float16': weights, losses and gradients are not kept in it",
+            "dtype must be float32 or float64, got 'float16': weights are not kept in float16, which",
         ),
         (lambda: MLP([4, 3, 2], dtype=complex), TypeError, "dtype must be float32 or float64"),
         (lambda: MLP([4, 3, 2], seed=-1), ValueError, "a seed must be at least 0, got -1"),
