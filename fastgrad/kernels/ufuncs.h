@@ -2,8 +2,12 @@
 #ifndef FASTGRAD_UFUNCS_H
 #define FASTGRAD_UFUNCS_H
 
-/* Design: - float32 stays float32; every other real type is read as it is and computed in double, as the
-             package promises (NumPy's own rule would send int8 to float16).
+/* Design: - float16, float32 and float64 stay what they are; every other real type is read as it is and computed in
+             double, as the package promises (NumPy's own rule would send int8 to float16).
+           - float16 is computed in float32 and rounded once, to nearest even, subnormal results too. The parameter is
+             float32 then: 0.01 as a float16 is off by 2e-4.
+           - The conversions are written here: NumPy's are in a library of its own that a build would have to link, and
+             _Float16 is not in every compiler. They are exact where the caller flushes subnormal floats to zero.
            - Contiguous arrays go straight to the kernel; anything else through blocks on the stack, so the
              same vector code computes every element.
            - Activations with a parameter have two ufuncs: one that takes it as an operand and one bound to its
@@ -31,12 +35,42 @@ static void fg_clear_flags(void)
 #endif
 }
 
-static double fg_half_to_double(npy_half h)
+typedef union {
+    uint32_t bits;
+    float value;
+} fg_bits;
+
+static inline float fg_from_half(npy_half half)
 {
-    const int exponent = (h >> 10) & 31, mantissa = h & 1023;
-    const double size = exponent == 31 ? (mantissa ? NAN : INFINITY)
-                      : exponent ? ldexp(mantissa + 1024, exponent - 25) : ldexp(mantissa, -24);
-    return h & 0x8000 ? -size : size;
+    fg_bits f = {(uint32_t)(half & 0x7fff) << 13}; /* exponent and significand in their places, 112 too low */
+    if (f.bits >= 31u << 23) {
+        f.bits += 224u << 23; /* infinity, NaN */
+    } else if (f.bits >= 1u << 23) {
+        f.bits += 112u << 23;
+    } else { /* subnormal or 0: 2^-14 (1 + significand) - 2^-14 */
+        f.bits += 113u << 23;
+        f.value -= 0x1p-14f;
+    }
+    f.bits |= (uint32_t)(half & 0x8000) << 16;
+    return f.value;
+}
+
+static inline npy_half fg_to_half(float value)
+{
+    fg_bits f;
+    f.value = value;
+    const uint32_t sign = f.bits & 0x80000000;
+    f.bits ^= sign;
+    if (f.bits >= 143u << 23) { /* 2^16 and above, NaN */
+        f.bits = f.bits > 255u << 23 ? 0x7e00 : 0x7c00;
+    } else if (f.bits < 113u << 23) { /* subnormal: the last place of 0.5 is the result's, 2^-24 */
+        f.value += 0.5f;
+        f.bits -= 126u << 23;
+    } else { /* to nearest, ties to even; what is carried goes on into the exponent */
+        f.bits -= 112u << 23;
+        f.bits = (f.bits + 0xfff + (f.bits >> 13 & 1)) >> 13;
+    }
+    return (npy_half)(f.bits | sign >> 16);
 }
 
 /* What a loop gets as its data: the kernel, and the parameter to use if it is no operand. */
@@ -45,8 +79,9 @@ typedef struct {
     double parameter;
 } fg_bound;
 
-/* One loop: INPUT elements, computed as SCALAR (f32 or f64), the parameter an operand or not, one or two outputs. */
-#define FG_UFUNC_LOOP(NAME, INPUT, READ, SCALAR, TYPE, WITH_PARAMETER, TWO)                                     \
+/* One loop: INPUT elements, computed as SCALAR (f32 or f64), the parameter such an operand or none, and one or two
+   OUTPUTs. */
+#define FG_UFUNC_LOOP(NAME, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, WITH_PARAMETER, TWO)                       \
     static void NAME(char **args, const npy_intp *dims, const npy_intp *steps, void *data)                       \
     {                                                                                                            \
         void *const kernel = ((const fg_bound *)data)->kernel;                                                   \
@@ -72,9 +107,9 @@ typedef struct {
             else                                                                                                 \
                 ((fg_one_##TYPE)kernel)((size_t)count, from, p, to);                                              \
             for (npy_intp i = 0; !direct && i < count; i++) {                                                    \
-                *(SCALAR *)(out + (start + i) * out_step) = y[i];                                                 \
+                *(OUTPUT *)(out + (start + i) * out_step) = WRITE(y[i]);                                          \
                 if (TWO)                                                                                         \
-                    *(SCALAR *)(d + (start + i) * d_step) = dy[i];                                                \
+                    *(OUTPUT *)(d + (start + i) * d_step) = WRITE(dy[i]);                                         \
             }                                                                                                    \
         }                                                                                                        \
         fg_clear_flags();                                                                                        \
@@ -96,39 +131,39 @@ typedef struct {
 #define FG_SAME_npy_ulonglong 0
 #define FG_SAME_npy_half 0
 
-/* Every real type of NumPy: C type, type number, how to read it, computed as. */
-#define FG_EACH_INPUT(X)                          \
-    X(npy_bool, NPY_BOOL, , double, f64)          \
-    X(npy_byte, NPY_BYTE, , double, f64)          \
-    X(npy_ubyte, NPY_UBYTE, , double, f64)        \
-    X(npy_short, NPY_SHORT, , double, f64)        \
-    X(npy_ushort, NPY_USHORT, , double, f64)      \
-    X(npy_int, NPY_INT, , double, f64)            \
-    X(npy_uint, NPY_UINT, , double, f64)          \
-    X(npy_long, NPY_LONG, , double, f64)          \
-    X(npy_ulong, NPY_ULONG, , double, f64)        \
-    X(npy_longlong, NPY_LONGLONG, , double, f64)  \
-    X(npy_ulonglong, NPY_ULONGLONG, , double, f64) \
-    X(npy_half, NPY_HALF, fg_half_to_double, double, f64) \
-    X(npy_float, NPY_FLOAT, , float, f32)         \
-    X(npy_double, NPY_DOUBLE, , double, f64)      \
-    X(npy_longdouble, NPY_LONGDOUBLE, , double, f64)
+/* Every real type of NumPy: C type, number, how to read it, computed as; results' C type, how to write it, number. */
+#define FG_EACH_INPUT(X)                                                            \
+    X(npy_bool, NPY_BOOL, , double, f64, double, , NPY_DOUBLE)                      \
+    X(npy_byte, NPY_BYTE, , double, f64, double, , NPY_DOUBLE)                      \
+    X(npy_ubyte, NPY_UBYTE, , double, f64, double, , NPY_DOUBLE)                    \
+    X(npy_short, NPY_SHORT, , double, f64, double, , NPY_DOUBLE)                    \
+    X(npy_ushort, NPY_USHORT, , double, f64, double, , NPY_DOUBLE)                  \
+    X(npy_int, NPY_INT, , double, f64, double, , NPY_DOUBLE)                        \
+    X(npy_uint, NPY_UINT, , double, f64, double, , NPY_DOUBLE)                      \
+    X(npy_long, NPY_LONG, , double, f64, double, , NPY_DOUBLE)                      \
+    X(npy_ulong, NPY_ULONG, , double, f64, double, , NPY_DOUBLE)                    \
+    X(npy_longlong, NPY_LONGLONG, , double, f64, double, , NPY_DOUBLE)              \
+    X(npy_ulonglong, NPY_ULONGLONG, , double, f64, double, , NPY_DOUBLE)            \
+    X(npy_half, NPY_HALF, fg_from_half, float, f32, npy_half, fg_to_half, NPY_HALF) \
+    X(npy_float, NPY_FLOAT, , float, f32, float, , NPY_FLOAT)                       \
+    X(npy_double, NPY_DOUBLE, , double, f64, double, , NPY_DOUBLE)                  \
+    X(npy_longdouble, NPY_LONGDOUBLE, , double, f64, double, , NPY_DOUBLE)
 
-#define FG_LOOPS(INPUT, NUMBER, READ, SCALAR, TYPE)                            \
-    FG_UFUNC_LOOP(fg_loop_##INPUT##_00, INPUT, READ, SCALAR, TYPE, 0, 0)       \
-    FG_UFUNC_LOOP(fg_loop_##INPUT##_01, INPUT, READ, SCALAR, TYPE, 0, 1)       \
-    FG_UFUNC_LOOP(fg_loop_##INPUT##_10, INPUT, READ, SCALAR, TYPE, 1, 0)       \
-    FG_UFUNC_LOOP(fg_loop_##INPUT##_11, INPUT, READ, SCALAR, TYPE, 1, 1)
+#define FG_LOOPS(INPUT, NUMBER, READ, SCALAR, TYPE, OUTPUT, WRITE, RESULT)                      \
+    FG_UFUNC_LOOP(fg_loop_##INPUT##_00, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, 0, 0)         \
+    FG_UFUNC_LOOP(fg_loop_##INPUT##_01, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, 0, 1)         \
+    FG_UFUNC_LOOP(fg_loop_##INPUT##_10, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, 1, 0)         \
+    FG_UFUNC_LOOP(fg_loop_##INPUT##_11, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, 1, 1)
 FG_EACH_INPUT(FG_LOOPS)
 
-#define FG_COUNT(INPUT, NUMBER, READ, SCALAR, TYPE) +1
+#define FG_COUNT(INPUT, NUMBER, READ, SCALAR, TYPE, OUTPUT, WRITE, RESULT) +1
 enum { FG_INPUTS = 0 FG_EACH_INPUT(FG_COUNT) };
 
-#define FG_LOOP_NAMES(INPUT, NUMBER, READ, SCALAR, TYPE)                                                  \
+#define FG_LOOP_NAMES(INPUT, NUMBER, READ, SCALAR, TYPE, OUTPUT, WRITE, RESULT) \
     {fg_loop_##INPUT##_00, fg_loop_##INPUT##_01, fg_loop_##INPUT##_10, fg_loop_##INPUT##_11},
 static const PyUFuncGenericFunction fg_loops[FG_INPUTS][4] = {FG_EACH_INPUT(FG_LOOP_NAMES)};
-#define FG_NUMBERS(INPUT, NUMBER, READ, SCALAR, TYPE) NUMBER,
-static const char fg_numbers[FG_INPUTS] = {FG_EACH_INPUT(FG_NUMBERS)};
+#define FG_NUMBERS(INPUT, NUMBER, READ, SCALAR, TYPE, OUTPUT, WRITE, RESULT) {NUMBER, RESULT},
+static const char fg_numbers[FG_INPUTS][2] = {FG_EACH_INPUT(FG_NUMBERS)};
 
 /* What one ufunc keeps for as long as the process lives. */
 typedef struct {
@@ -158,11 +193,13 @@ static PyObject *fg_make_ufunc(const fg_set *set, int kind, int activation, int 
         tables->bound[wide].parameter = parameter;
     }
     for (int i = 0; i < FG_INPUTS; i++) {
-        const int wide = fg_numbers[i] != NPY_FLOAT;
+        const int number = fg_numbers[i][0], result = fg_numbers[i][1], wide = result == NPY_DOUBLE;
         tables->loops[i] = fg_loops[i][2 * with_parameter + two];
         tables->data[i] = &tables->bound[wide];
         for (int k = 0; k < operands; k++)
-            tables->types[i * operands + k] = k ? (wide ? NPY_DOUBLE : NPY_FLOAT) : fg_numbers[i];
+            tables->types[i * operands + k] = (char)(k == 0                     ? number
+                                                     : k == 1 && with_parameter ? (wide ? NPY_DOUBLE : NPY_FLOAT)
+                                                                                : result);
     }
     return PyUFunc_FromFuncAndData(tables->loops, tables->data, tables->types, FG_INPUTS, 1 + with_parameter, 1 + two,
                                    PyUFunc_None, name, doc, 0);
