@@ -177,21 +177,3 @@ def test_a_network_that_goes_on_keeps_its_dtype():
         twin.partial_fit(X.astype(second).astype(first), Y)
         assert model.coefs_[0].dtype == first
         assert np.array_equal(model.coefs_[0], twin.coefs_[0])
-
-
-def test_ctrl_c_keeps_what_is_done(monkeypatch):
-    from fastgrad.trainer import Trainer
-
-    run, calls = Trainer.run, []
-
-    def interrupted(self, *arguments):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return run(self, *arguments)
-
-    monkeypatch.setattr(Trainer, "run", interrupted)
-    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
-        model = MLPClassifier((8,), random_state=0).fit(X, Y)
-    assert model.n_iter_ == 3
-    assert model.predict(X).shape == (400,)

@@ -82,7 +82,7 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
             else:
                 found = repair.Repair((repair.attempt(net, X, y, checkpoint=checkpoint, callback=callback, **options),))
     except Interrupted as interrupt:
-        if interrupt.repair is not None:  # what was finished is whole
+        if interrupt.repair is not None:  # the trainings that were finished
             _show(interrupt.repair, typed, out, form)
         say(f"{interrupt}; {checkpoint} goes on from there" if checkpoint else str(interrupt))
         return INTERRUPTED
