@@ -135,8 +135,9 @@ def _rejection(found):
         f"{change.what} (ends at {_number(attempt.history.reached)})"
         for change, attempt in zip(found.rejected, found.attempts[kept + 1 :], strict=True)
     ]
+    name = f"with {names(found)[kept]}" if kept else names(found)[kept]
     return (
-        f"Rejected for a worse {rows} loss: {', '.join(worse)}. The network {names(found)[kept]} remains "
+        f"Rejected for a worse {rows} loss: {', '.join(worse)}. The network {name} remains "
         f"({_number(found.final.history.reached)}): {found.final.verdict}."
     )
 
