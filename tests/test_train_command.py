@@ -128,6 +128,7 @@ def test_reproduce(tmp_path):
     (found,) = json.loads(result.stdout)["rows"]
     assert found["holds"] is True
     assert len(found["findings"]) == 9
+    assert {finding["kind"] for finding in found["findings"]} == {"number"}
     assert {path.name for path in tmp_path.iterdir()} == {"speeds.png", "speeds.svg", "reproduction.json"}
 
 
