@@ -171,14 +171,14 @@ def repair(net: MLP, X, y, *, learning_rate: float | None = None, before: Attemp
     found = Repair((before or attempt(net, X, y, learning_rate=learning_rate, **options),))
     try:
         while found.attempts[-1].verdict != "healthy" and len(found.changes) < ROUNDS and found.hopeless is None:
-            found = _changed(found, X, y, options)
+            found = _one_change_more(found, X, y, options)
     except KeyboardInterrupt as interrupt:
         raise Interrupted(getattr(interrupt, "history", found.attempts[-1].history), found) from None
     return found
 
 
-def _changed(found, X, y, options):
-    """One change more, and the training after it; or the diagnosis that there is none to make."""
+def _one_change_more(found, X, y, options):
+    """A change, and the training after it; or the diagnosis that there is none to make."""
     last = found.attempts[-1]
     if last.verdict.startswith("learning rate"):
         rate = last.rate / RATE_CHANGE if last.verdict.endswith("high") else last.rate * RATE_CHANGE
