@@ -38,6 +38,7 @@ _LATER = {
     "optimizer": "optimizers",
     "GradientMonitor": "monitor",
     "TrainingHistory": "history",
+    "Interrupted": "history",
     "fit": "training",
     "show_runtime": "machine",
     "get_include": "ffi",

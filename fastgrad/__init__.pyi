@@ -46,7 +46,7 @@ from fastgrad.functions import (
     tanh_derivative as tanh_derivative,
     value_and_derivative as value_and_derivative,
 )
-from fastgrad.history import TrainingHistory as TrainingHistory
+from fastgrad.history import Interrupted as Interrupted, TrainingHistory as TrainingHistory
 from fastgrad.initializers import INITIALIZERS as INITIALIZERS, Initializer as Initializer, initializer as initializer
 from fastgrad.machine import show_runtime as show_runtime
 from fastgrad.measurement import DecayMeasurement as DecayMeasurement, measure as measure

@@ -15,9 +15,13 @@ def main() -> None:
     except ImportError as error:
         print(f"fastgrad: the commands need {error.name}: pip install 'fastgrad[cli]'", file=sys.stderr)
         sys.exit(2)
-    from fastgrad.cli import commands
+    try:
+        from fastgrad.cli import commands
 
-    commands()
+        commands()
+    except KeyboardInterrupt:  # while modules were loaded, or once more after the first
+        print("fastgrad: interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

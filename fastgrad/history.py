@@ -62,6 +62,16 @@ class TrainingHistory:
         return len(self.loss)
 
     @property
+    def reached(self) -> float:
+        """The loss by which runs are compared: that of the epoch whose parameters the network has.
+
+        On the validation rows; without these, on the training rows; inf if no epoch was finished.
+        """
+        losses = self.validation_loss or self.loss
+        loss = losses[(self.best_epoch or self.epochs) - 1] if losses else math.inf
+        return math.inf if math.isnan(loss) else loss
+
+    @property
     def trend(self) -> Trend:
         """Whether the training loss still falls, and if not, why: see :func:`fastgrad.trends.attribute`."""
         return attribute(self)
@@ -134,6 +144,27 @@ class TrainingHistory:
         from fastgrad import curves
 
         return curves.training_figure({"": self}, **options)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a network was trained: the unfinished epoch is undone and the checkpoint, if any, is written.
+
+    It is a KeyboardInterrupt, so that whoever called stops too unless they catch it for what it carries.
+
+    Attributes
+    ----------
+    history : TrainingHistory
+        Of the training that was interrupted; its ``stopped`` is "interrupted".
+    repair : fastgrad.repair.Repair or None
+        The trainings that :func:`fastgrad.repair.repair` had finished.
+    """
+
+    def __init__(self, history: TrainingHistory, repair=None):
+        super().__init__(history, repair)  # what it is pickled by
+        self.history, self.repair = history, repair
+
+    def __str__(self):
+        return self.history.reason
 
 
 MEASURES = ("accuracy", "loss", "validation_accuracy", "validation_loss")

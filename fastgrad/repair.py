@@ -5,15 +5,20 @@
 #           what learns best is trained in full: level gradients are needed, but a sigmoid network at its critical
 #           gain has them and learns slowly. What theory promised of it is kept beside what then happened.
 #         - Everything else stays as it was: data, split, seed, optimiser, epochs.
+#         - A good verdict is not yet a repair. Attempts are compared by loss: on the validation rows where there are
+#           any, since nobody trains on them; else on the training rows. Not by accuracy, which moves in steps of a row
+#           and which targets do not have; never by the test rows, which would then no longer test. Each change goes on
+#           from the one before, which may be worse on the way (a cured network wants another learning rate); what
+#           remains in the end is the best attempt, and the changes after it are rejected.
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fastgrad import theory
 from fastgrad.diagnosis import Diagnosis, changed, diagnose_network
-from fastgrad.history import Cost, TrainingHistory, cost_of_vanishing
+from fastgrad.history import Cost, Interrupted, TrainingHistory, cost_of_vanishing
 from fastgrad.monitor import GradientMonitor
 from fastgrad.network import MLP
 from fastgrad.optimizers import LEARNING_RATES, optimizer
@@ -77,7 +82,8 @@ class Change:
     predicted_decades : float or None
         That the changed network loses, by theory.
     trials : dict of str to float
-        The loss after ``TRIAL_EPOCHS`` epochs with each change that cures the gradients; inf where it diverged.
+        The loss (``TrainingHistory.reached``) after ``TRIAL_EPOCHS`` epochs with each change that cures the
+        gradients; inf where it diverged.
     """
 
     what: str
@@ -98,25 +104,27 @@ class Repair:
         One between every two attempts.
     hopeless : Diagnosis or None
         That of the last attempt, if it is bad and nothing that was tried cures it.
-    interrupted : bool
-        Whether Ctrl-C ended it; what had been done is here.
     """
 
     attempts: tuple[Attempt, ...]
     changes: tuple[Change, ...] = ()
     hopeless: Diagnosis | None = None
-    interrupted: bool = False
 
     @property
     def final(self) -> Attempt:
-        """The last attempt."""
-        return self.attempts[-1]
+        """What remains: the attempt with the least ``history.reached``; of equals the first."""
+        return min(self.attempts, key=lambda attempt: attempt.history.reached)
+
+    @property
+    def rejected(self) -> tuple[Change, ...]:
+        """The changes after it: what came of them is worse."""
+        return self.changes[self.attempts.index(self.final) :]
 
     @property
     def cost(self) -> Cost | None:
-        """What the fault costs, the last attempt being the healthy twin; None if nothing was changed or finished."""
-        first, last = self.attempts[0].history, self.final.history
-        return cost_of_vanishing(first, last) if self.changes and first.epochs and last.epochs else None
+        """What the fault costs, ``final`` being the healthy twin; None if no change was kept or nothing finished."""
+        first, final = self.attempts[0].history, self.final.history
+        return cost_of_vanishing(first, final) if final is not first and first.epochs and final.epochs else None
 
 
 def attempt(net: MLP, X, y, *, learning_rate: float | None = None, **options) -> Attempt:
@@ -149,34 +157,39 @@ def repair(net: MLP, X, y, *, learning_rate: float | None = None, before: Attemp
     Returns
     -------
     Repair
-        Of at most ``ROUNDS`` changes.
+        Of at most ``ROUNDS`` changes; those that made it worse are ``rejected``, and ``final`` is the best attempt.
 
     Raises
     ------
+    Interrupted
+        On Ctrl-C; its ``repair`` has the trainings that were finished, or is None if none was.
     ValueError, TypeError
         As :func:`fastgrad.fit`; also if there is a checkpoint, which could be of one of the runs only.
     """
     if options.get("checkpoint") is not None:
         raise ValueError("repair trains several networks: checkpoint must be None")
-    attempts = [before or attempt(net, X, y, learning_rate=learning_rate, **options)]
-    changes = []
-    while attempts[-1].verdict != "healthy" and len(changes) < ROUNDS and attempts[-1].history.stopped != "interrupted":
-        last = attempts[-1]
-        if last.verdict.startswith("learning rate"):
-            rate = last.rate / RATE_CHANGE if last.verdict.endswith("high") else last.rate * RATE_CHANGE
-            change, network = Change(f"learning rate {rate:g}"), last.network
-        else:
-            rate = last.rate
-            try:
-                diagnosis = diagnose_network(last.network, X, y)
-                if not diagnosis.cures:
-                    return Repair(tuple(attempts), tuple(changes), diagnosis)
-                change, network = _best(last, diagnosis, X, y, options)
-            except KeyboardInterrupt:
-                return Repair(tuple(attempts), tuple(changes), interrupted=True)
-        changes.append(change)
-        attempts.append(attempt(network, X, y, learning_rate=rate, **options))
-    return Repair(tuple(attempts), tuple(changes), interrupted=attempts[-1].history.stopped == "interrupted")
+    found = Repair((before or attempt(net, X, y, learning_rate=learning_rate, **options),))
+    try:
+        while found.attempts[-1].verdict != "healthy" and len(found.changes) < ROUNDS and found.hopeless is None:
+            found = _one_change_more(found, X, y, options)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(getattr(interrupt, "history", found.attempts[-1].history), found) from None
+    return found
+
+
+def _one_change_more(found, X, y, options):
+    """A change, and the training after it; or the diagnosis that there is none to make."""
+    last = found.attempts[-1]
+    if last.verdict.startswith("learning rate"):
+        rate = last.rate / RATE_CHANGE if last.verdict.endswith("high") else last.rate * RATE_CHANGE
+        change, network = Change(f"learning rate {rate:g}"), last.network
+    else:
+        rate, diagnosis = last.rate, diagnose_network(last.network, X, y)
+        if not diagnosis.cures:
+            return replace(found, hopeless=diagnosis)
+        change, network = _best(last, diagnosis, X, y, options)
+    tried = attempt(network, X, y, learning_rate=rate, **options)
+    return Repair((*found.attempts, tried), (*found.changes, change))
 
 
 def _best(last, diagnosis, X, y, options):
@@ -191,9 +204,7 @@ def _best(last, diagnosis, X, y, options):
 def _trial(net, X, y, **options):
     """The loss after a few epochs."""
     history = fit(net, X, y, **options | {"epochs": TRIAL_EPOCHS, "monitor": False, "callback": None})
-    if history.stopped == "interrupted":
-        raise KeyboardInterrupt
-    return math.inf if history.stopped == "diverged" else history.loss[-1]
+    return math.inf if history.stopped == "diverged" else history.reached
 
 
 def twin(net: MLP) -> MLP:

@@ -467,7 +467,7 @@ def _rich_table(columns, groups):
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for name in columns:
-        text = name in (*TEXT_COLUMNS, "verdict")
+        text = name in (*TEXT_COLUMNS, "verdict", "because")
         table.add_column(name, justify="left" if text else "right", no_wrap=name in ("network", "contestant"))
     for group, rows in groups.items():
         if group:

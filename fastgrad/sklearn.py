@@ -7,12 +7,14 @@ and a diagnosis of the gradients after ``fit``.
 # Design: - Built on scikit-learn's public interface only.
 #         - Where scikit-learn's loss differs from this package's by a factor, the learning rate and the penalty make up
 #           for it (``_scale``), so that the same numbers for ``alpha`` and ``learning_rate_init`` mean the same.
+#         - Ctrl-C undoes the epoch (or, with L-BFGS, the iteration) it falls into and is raised on: the estimator can
+#           predict and go on, and a search over many of them stops. scikit-learn's own warns and returns.
 #         - A binary classifier has two outputs under a softmax, not one under a sigmoid: ``coefs_[-1]`` has two.
 
 import warnings
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, r2_score
@@ -147,6 +149,8 @@ class _BaseMLP(BaseEstimator):
         ValueError, TypeError
             If a parameter is out of range, the data are not finite, dense and of fitting length, or the weights leave
             the range of numbers on the way.
+        KeyboardInterrupt
+            On Ctrl-C; the estimator is as it was after the last whole epoch, fitted and usable.
         """
         return self._fit(X, y, incremental=False)
 
@@ -163,13 +167,12 @@ class _BaseMLP(BaseEstimator):
             self._begin(X, y)
         net = self._network()
         X, y = net.check_data(X), net.check_targets(y, len(X))  # a network that goes on keeps its dtype
-        if self.solver == "lbfgs":
-            self._minimise(net, X, y)
-        else:
-            self._descend(net, X, y, incremental)
+        interrupt = self._minimise(net, X, y) if self.solver == "lbfgs" else self._descend(net, X, y, incremental)
         self.coefs_, self.intercepts_ = net.weights, net.biases
         rows = np.linspace(0, len(X) - 1, min(len(X), WINDOW)).astype(int)
         self.diagnosis_: Diagnosis = diagnose(net.gradient_profile(X[rows], y[rows]))
+        if interrupt is not None:
+            raise interrupt
         return self
 
     def _check_parameters(self):
@@ -239,7 +242,7 @@ class _BaseMLP(BaseEstimator):
         return net
 
     def _descend(self, net, X, y, incremental):
-        """Epochs of mini-batches, as long as they help."""
+        """Epochs of mini-batches, as long as they help; the KeyboardInterrupt that ended them, or None."""
         validation = None
         if self.early_stopping and not incremental:
             stratify = y if self._loss == "cross_entropy" else None
@@ -259,51 +262,61 @@ class _BaseMLP(BaseEstimator):
             self._optimizer = _Memory(self.learning_rate_init)
         elif self._optimizer.kept:
             trainer.restore(self._optimizer.kept | {"parameters": trainer.parameters})
-        best = self._epochs(trainer, validation, incremental)
+        best, interrupt = self._epochs(trainer, validation, incremental)
         if best is not None:
             trainer.parameters[...] = best
         self._optimizer.kept = {name: array for name, array in trainer.state().items() if name != "parameters"}
         net.weights, net.biases = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+        return interrupt
 
     def _epochs(self, trainer, validation, incremental):
-        """One epoch, or as many as it takes; with early stopping the parameters after the best, else None."""
+        """One epoch, or as many as it takes.
+
+        Returns the parameters after the best epoch (None without early stopping), and the KeyboardInterrupt that came
+        (None without); then the epoch that it fell into is undone.
+        """
         memory, best, rows = self._optimizer, None, np.arange(len(trainer.X))
         factor = self._scale(trainer.network) if self.solver == "sgd" else 1.0
-        for iteration in range(1 if incremental else self.max_iter):
-            if self.shuffle:
-                rows = shuffle(rows, random_state=self._random)
-            try:
+        before, recorded = trainer.state(), self.n_iter_
+        try:
+            for iteration in range(1 if incremental else self.max_iter):
+                if self.shuffle:
+                    rows = shuffle(rows, random_state=self._random)
+                before, recorded = trainer.state(), self.n_iter_
                 run = trainer.run(rows, memory.learning_rate * factor)
-            except KeyboardInterrupt:
-                warnings.warn("Training interrupted by user.", stacklevel=5)
-                break
-            if not run.finite or not np.isfinite(trainer.parameters).all():
-                if best is None:
-                    raise ValueError(DIVERGED)
-                self.validation_scores_.append(float("nan"))
-                warnings.warn(f"{DIVERGED} The weights are those of the best epoch.", ConvergenceWarning, stacklevel=5)
-                break
-            self._record_epoch(trainer, run)
-            if self._improved(trainer.network, validation):
-                best = trainer.parameters.copy()
-            if self.solver == "sgd" and self.learning_rate == "invscaling":
-                memory.learning_rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
-            if self._no_improvement_count > self.n_iter_no_change and not self._slower():
-                break
-            if not incremental and iteration == self.max_iter - 1:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
-                    "converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=5,
-                )
-        return best
+                if not run.finite or not np.isfinite(trainer.parameters).all():
+                    if best is None:
+                        raise ValueError(DIVERGED)
+                    self.validation_scores_.append(float("nan"))
+                    warnings.warn(
+                        f"{DIVERGED} The weights are those of the best epoch.", ConvergenceWarning, stacklevel=5
+                    )
+                    break
+                self._record_epoch(trainer, run)
+                if self._improved(trainer.network, validation):
+                    best = trainer.parameters.copy()
+                if self.solver == "sgd" and self.learning_rate == "invscaling":
+                    memory.learning_rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+                if self._no_improvement_count > self.n_iter_no_change and not self._slower():
+                    break
+                if not incremental and iteration == self.max_iter - 1:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
+                        "hasn't converged yet.",
+                        ConvergenceWarning,
+                        stacklevel=5,
+                    )
+        except KeyboardInterrupt as interrupt:
+            if self.n_iter_ == recorded:  # the epoch is not finished
+                trainer.restore(before)
+            return best, interrupt
+        return best, None
 
     def _record_epoch(self, trainer, run):
-        self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + len(trainer.X)
         loss = scale_of_loss(self._loss) * run.loss / len(trainer.X)
         self.loss_ = float(loss + self._penalty(trainer.network, trainer.batch_size))
         self.loss_curve_.append(self.loss_)
+        self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + len(trainer.X)
         if self.verbose:
             print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
 
@@ -333,7 +346,7 @@ class _BaseMLP(BaseEstimator):
         return True
 
     def _minimise(self, net, X, y):
-        """L-BFGS over all rows at once."""
+        """L-BFGS over all rows at once; the KeyboardInterrupt that ended it, or None."""
         trainer = Trainer(net, X, y, optimizer("sgd"), len(X), 0.0, False, 0)
         factor, layers = scale_of_loss(self._loss), len(net.weights)
         pairs = list(zip(trainer.gradient_views[:layers], trainer.gradient_views[layers:], strict=True))
@@ -347,10 +360,19 @@ class _BaseMLP(BaseEstimator):
             self.loss_curve_.append(factor * loss + self._penalty(net, len(X)))
             return self.loss_curve_[-1], gradient
 
-        found = minimize(
-            loss_and_gradient, trainer.parameters.astype(np.float64), method="L-BFGS-B", jac=True,
-            options={"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol},
-        )  # fmt: skip
+        start, interrupt = trainer.parameters.astype(np.float64), None
+        whole = OptimizeResult(x=start, fun=np.inf, nit=0, success=True)  # after the latest whole iteration
+
+        def keep(intermediate_result):
+            whole.update(x=intermediate_result.x.copy(), fun=intermediate_result.fun, nit=whole.nit + 1)
+
+        try:
+            found = minimize(
+                loss_and_gradient, start, method="L-BFGS-B", jac=True, callback=keep,
+                options={"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol},
+            )  # fmt: skip
+        except KeyboardInterrupt as error:
+            found, interrupt = whole, error
         if not np.isfinite(found.x).all():
             raise ValueError(DIVERGED)
         trainer.parameters[...] = found.x
@@ -358,6 +380,7 @@ class _BaseMLP(BaseEstimator):
         if not found.success:
             warnings.warn(f"lbfgs failed to converge: {found.message}", ConvergenceWarning, stacklevel=5)
         net.weights, net.biases = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+        return interrupt
 
     def _batch(self, rows):
         if self.batch_size == "auto":

@@ -2,7 +2,9 @@
 
 # Design: - Every epoch ends in a state that the next one depends on alone: a run that is interrupted, diverges or is
 #           resumed goes on from the last whole epoch, with the same numbers as one that was never stopped.
-#         - Ctrl-C is answered between chunks of batches; the epoch it falls into is undone.
+#         - Ctrl-C is answered between chunks of batches; the epoch it falls into is undone, the checkpoint written, and
+#           KeyboardInterrupt raised on: a caller that trains many networks, or a user's own loop, must not go on with
+#           half a run as if it were whole.
 #         - Readings of the monitor fall between batches and change nothing.
 
 import hashlib
@@ -16,7 +18,7 @@ import numpy as np
 from fastgrad import checkpoints, initializers, optimizers, schedules
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.decay import LARGEST_WEIGHT
-from fastgrad.history import TrainingHistory
+from fastgrad.history import Interrupted, TrainingHistory
 from fastgrad.losses import SCALED, correct
 from fastgrad.monitor import GradientMonitor
 from fastgrad.network import MLP
@@ -94,11 +96,14 @@ def fit(
     Returns
     -------
     TrainingHistory
-        Its ``stopped`` is "interrupted" after Ctrl-C and "diverged" when a loss was not finite: then the network has
-        the parameters of the last whole epoch.
+        Its ``stopped`` is "diverged" when a loss was not finite: then the network has the parameters of the last
+        whole epoch.
 
     Raises
     ------
+    Interrupted
+        On Ctrl-C; a KeyboardInterrupt with the history. The network has the parameters of the last whole epoch (with
+        early stopping, of the best), and the checkpoint is written.
     ValueError
         If an argument is out of range, a shape does not fit, a value is NaN or infinite, a class has no training
         row, or the checkpoint is of another run.
@@ -160,6 +165,7 @@ class _Loop:
         self.trainer, self.plan, self.validation, self.monitor = trainer, plan, validation, monitor
         self.history = TrainingHistory(trainer.batches, baseline(trainer.network.loss, trainer.y))
         self.best = None  # the trainer's state after the best epoch, with early stopping
+        self.before = None  # epochs done, the trainer's state and the readings seen when the latest epoch began
         self.settings = {}
         if monitor is not None:
             monitor.readings.clear()
@@ -189,30 +195,37 @@ class _Loop:
         self.save()
 
     def run(self):
-        """Every epoch that is left; the history."""
+        """Every epoch that is left; the history. After Ctrl-C the same end, then Interrupted."""
         history, plan = self.history, self.plan
         history.stopped, history.reason = "epochs", f"all {plan.epochs} epochs were done"
-        while history.epochs < plan.epochs and not self.out_of_patience() and history.stopped == "epochs":
-            epoch, state, seen = history.epochs, self.trainer.state(), len(history.readings)
-            try:
-                self.epoch(epoch, state)
-            except KeyboardInterrupt:
-                if len(history.seconds) == epoch:  # it is not finished
-                    history.truncate(epoch)
-                    del history.readings[seen:]
-                    self.trainer.restore(state)
-                self.keep_best()
-                history.stopped = "interrupted"
-                history.reason = f"interrupted; the network is as it was after epoch {history.epochs}"
+        try:
+            while history.epochs < plan.epochs and not self.out_of_patience() and history.stopped == "epochs":
+                self.epoch()
+        except KeyboardInterrupt:
+            self.undo_unfinished()
+            self.keep_best()
+            history.stopped = "interrupted"
+            history.reason = f"interrupted after epoch {history.epochs} of {plan.epochs}"
         if plan.checkpoint is not None and (history.epochs % plan.checkpoint_every or history.stopped == "interrupted"):
             self.save()
         if self.best is not None:
             self.trainer.restore(self.best)
             history.best_epoch = self.best_epoch()
+        if history.stopped == "interrupted":
+            raise Interrupted(history)
         return history
 
-    def epoch(self, epoch, state):
+    def undo_unfinished(self):
+        """Go back to the end of the last whole epoch."""
+        epochs, state, seen = self.before or (None, None, None)
+        if len(self.history.seconds) == epochs:  # what began then is not finished
+            self.history.truncate(epochs)
+            del self.history.readings[seen:]
+            self.trainer.restore(state)
+
+    def epoch(self):
         history, plan, net = self.history, self.plan, self.trainer.network
+        self.before = epoch, state, _ = history.epochs, self.trainer.state(), len(history.readings)
         rate = plan.rate * schedules.factor(plan.schedule, epoch, plan.epochs)
         start = time.perf_counter()
         run = _epoch(self.trainer, epoch, rate, self.monitor)

@@ -12,6 +12,10 @@ EPOCH_MEASURES = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 EPOCH_COLUMNS = ("epoch", "loss", "accuracy", "val. loss", "val. accuracy", "learning rate", "ms")
 LAYER_COLUMNS = ("layer", "delta", "dL/dW", "signal", "update/weight", "saturated", "dead")
 REPAIR_COLUMNS = ("network", "chi", "decades lost", "theory", "loss", "train acc.", "test acc.", "verdict")
+TRENDS = {
+    "falling": "falls", "slow": "falls slowly", "plateau": "stands still", "rising": "rises",
+    "unclear": "scatters too much to show a trend", "too short": "has too few epochs to show a trend",
+}  # fmt: skip
 NOTE = (
     "delta, dL/dW, signal and update/weight: log10 of root mean squares on a window of training rows, at the latest "
     "reading. chi: what theory says one layer leaves of |delta|^2. Decades lost: at the start, last hidden layer to "
@@ -20,14 +24,17 @@ NOTE = (
 
 
 def tables(found: Repair) -> list[Table]:
-    """The epochs of the last attempt, its layers as last measured, and all attempts below each other."""
-    last = found.final
-    shown = [epoch_table(last)]
-    if last.history.readings:
-        shown.append(layer_table(last))
+    """The epochs of the best attempt, its layers as last measured, and all attempts below each other."""
+    best = found.final
+    shown = [epoch_table(best)]
+    if best.history.readings:
+        shown.append(layer_table(best))
     if found.changes:
         predictions = [None, *(change.predicted_decades for change in found.changes)]
-        rows = [(name, *_result(*pair)) for name, *pair in zip(names(found), found.attempts, predictions, strict=True)]
+        rows = [
+            (name, *_result(*facts))
+            for name, *facts in zip(names(found), found.attempts, predictions, outcomes(found), strict=True)
+        ]
         shown.append(Table("Before and after", REPAIR_COLUMNS, {"": rows}))
     return shown
 
@@ -35,6 +42,12 @@ def tables(found: Repair) -> list[Table]:
 def names(found: Repair) -> list[str]:
     """What to call each attempt."""
     return ["as it was", *(change.what for change in found.changes)]
+
+
+def outcomes(found: Repair) -> list[str]:
+    """What became of each attempt: one is "kept", those after it are "rejected", those before it "changed"."""
+    kept = found.attempts.index(found.final)
+    return [*["changed"] * kept, "kept", *["rejected"] * len(found.rejected)]
 
 
 def epoch_table(attempt: Attempt) -> Table:
@@ -81,6 +94,8 @@ def verdicts(found: Repair) -> list[str]:
         lines.append(f"Changed to {change.what} and trained again: {_verdict(attempt)}")
     if found.hopeless is not None:
         lines.append(f"Nothing that was tried cures it. {found.hopeless}")
+    if found.rejected:
+        lines.append(_rejection(found))
     if found.cost is not None:
         lines.append(_cost(found.cost))
     return lines
@@ -105,14 +120,26 @@ def _verdict(attempt):
     latest = history.readings[-1] if history.readings else None
     if latest is not None and latest.diagnosis is not None:
         parts.append(latest.diagnosis.evidence)
-    loss = {"falling": "falls", "slow": "falls slowly", "plateau": "stands still", "rising": "rises"}.get(trend.kind)
-    if loss:
-        parts.append(f"the loss {loss}" + (f": {trend.cause}" if trend.cause else ""))
+    parts.append(f"the loss {TRENDS[trend.kind]}" + (f": {trend.cause}" if trend.cause else ""))
     if history.stopped != "epochs":
         parts.append(f"{history.stopped}: {history.reason}")
     if history.test_accuracy is not None:
         parts.append(f"test accuracy {history.test_accuracy:.1%}")
     return "; ".join(parts) + "."
+
+
+def _rejection(found):
+    kept = found.attempts.index(found.final)
+    rows = "validation" if found.final.history.validation_loss else "training"
+    worse = [
+        f"{change.what} (ends at {_number(attempt.history.reached)})"
+        for change, attempt in zip(found.rejected, found.attempts[kept + 1 :], strict=True)
+    ]
+    name = f"with {names(found)[kept]}" if kept else names(found)[kept]
+    return (
+        f"Rejected for a worse {rows} loss: {', '.join(worse)}. The network {name} remains "
+        f"({_number(found.final.history.reached)}): {found.final.verdict}."
+    )
 
 
 def _cost(cost):
@@ -122,7 +149,7 @@ def _cost(cost):
     return f"The network as it was reached {cost.target:.3g} {reached}, the changed one {theirs}{lost}."
 
 
-def _result(attempt, predicted):
+def _result(attempt, predicted, outcome):
     history = attempt.history
     return (
         f"{attempt.chi:.3g}",
@@ -131,7 +158,7 @@ def _result(attempt, predicted):
         _number(_at(history.loss, -1)),
         _number(_at(history.accuracy, -1)),
         _number(history.test_accuracy),
-        attempt.verdict,
+        f"{attempt.verdict}; rejected" if outcome == "rejected" else attempt.verdict,
     )
 
 

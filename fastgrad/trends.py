@@ -7,25 +7,32 @@
 #           ours does) is refused.
 #         - Significance alone is not progress: a noiseless loss that falls by 1e-6 an epoch is significant. What the
 #           slope gives over the window decides, beside the scatter around it.
+#         - Nor is its absence a standstill: of five losses that fall without exception the test's p is 1/60, and a
+#           plateau is only what the slope's interval shows to be one. With fewer epochs than the test can tell anything
+#           from, the trend is "too short"; where neither a fall nor a standstill is shown, "unclear". Neither is bad.
+#         - The scatter is taken from second differences, to which a curve that flattens adds next to nothing: around a
+#           straight line a loss that falls ever more slowly, as most do, would be called noisy.
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
 from fastgrad._validation import positive_int, real_array, real_number
 
-KINDS = ("falling", "slow", "plateau", "rising", "too short")
+KINDS = ("falling", "slow", "plateau", "rising", "unclear", "too short")
 WINDOW = 10  # epochs
-FEWEST = 5  # epochs: with fewer not even a monotonic fall is significant
 SIGNIFICANCE = 0.01
+# Epochs: with fewer not even a fall without exception is significant. Of n! orders only it and its reverse are as
+# extreme, so that Mann and Kendall's least two-sided p-value is 2/n!.
+FEWEST = next(n for n in count(2) if 2 / math.factorial(n) < SIGNIFICANCE)
 # Relative fall of the loss over the window: below the first nothing is gained, below the second little.
 PLATEAU, SLOW = 0.01, 0.1
 # What counts as converged: this share of the rows right, or this share of the baseline's loss left.
 CONVERGED_ACCURACY, CONVERGED_LOSS = 0.99, 0.02
-# Share of the rows right, or of the baseline's loss gone, below which a network has learned next to nothing.
 LOW_UPDATE, HIGH_UPDATE = -5.0, -1.5  # log10 of the update ratio: below nothing moves, above steps overshoot
-NOISY = 0.1  # scatter of log loss around its trend, as when steps overshoot
+NOISY = 0.1  # scatter of log loss from epoch to epoch, as when steps overshoot
 
 
 @dataclass(frozen=True)
@@ -34,18 +41,20 @@ class Trend:
 
     Attributes
     ----------
-    kind : {"falling", "slow", "plateau", "rising", "too short"}
+    kind : {"falling", "slow", "plateau", "rising", "unclear", "too short"}
+        Unclear: through its scatter neither a fall nor a standstill shows.
     slope : float
         Of log loss per epoch, Theil-Sen over the window; below 0: falling.
     p_value : float
         Of Mann and Kendall's test that there is no trend.
     noise : float
-        Scatter of log loss around the trend: median absolute deviation over 0.6745.
+        Scatter of log loss from epoch to epoch, as a standard deviation: from the median size of second differences.
     window : int
         Epochs it is over, the last ones.
     cause : str or None
         What a loss that does not fall is due to: "converged", "vanishing", "exploding", "saturated", "dead",
-        "learning rate too low", "learning rate too high", "unknown". None while it falls, or if nobody asked.
+        "learning rate too low", "learning rate too high", "unknown". None while it falls, if it is too early to say,
+        or if nobody asked.
     evidence : str
     """
 
@@ -96,27 +105,34 @@ def trend(losses, window: int = WINDOW, *, plateau: float = PLATEAU, slow: float
     if window < FEWEST:
         return Trend("too short", math.nan, math.nan, math.nan, window)
     logs = np.log(np.maximum(values[-window:], np.finfo(np.float64).tiny))
-    slope, p_value, noise = _theil_sen(logs)
-    fall = -math.expm1(slope * window)  # relative, over the window
-    if slope > 0:
-        kind = "rising" if p_value < SIGNIFICANCE and -fall > plateau else "plateau"
-    elif p_value >= SIGNIFICANCE or fall < plateau:
-        kind = "plateau"
+    slope, steepest, p_value = _theil_sen(logs)
+    fall = _fall(slope, window)
+    if p_value < SIGNIFICANCE and abs(fall) > plateau:
+        kind = "rising" if fall < 0 else "slow" if fall < slow else "falling"
     else:
-        kind = "slow" if fall < slow else "falling"
-    return Trend(kind, slope, p_value, noise, window)
+        kind = "plateau" if p_value < SIGNIFICANCE or _fall(steepest, window) < slow else "unclear"
+    return Trend(kind, slope, p_value, _scatter(logs), window)
+
+
+def _fall(slope, window):
+    """What of the loss this slope takes away over the window, as a share of it."""
+    return -math.expm1(slope * window)
 
 
 def _theil_sen(y):
-    """Slope, two-sided p-value of Mann and Kendall's test, scatter around the line."""
-    from scipy.stats import kendalltau
+    """Slope, the steepest fall in its interval at SIGNIFICANCE (Sen 1968), Mann and Kendall's two-sided p-value."""
+    from scipy.stats import kendalltau, theilslopes
 
     x = np.arange(len(y))
-    i, j = np.triu_indices(len(y), 1)
-    slope = float(np.median((y[j] - y[i]) / (j - i)))
-    p_value = float(kendalltau(x, y).pvalue) if np.ptp(y) > 0 else 1.0
-    residual = y - slope * x
-    return slope, p_value, float(np.median(np.abs(residual - np.median(residual)))) / 0.6745
+    if np.ptp(y) == 0:
+        return 0.0, 0.0, 1.0
+    found = theilslopes(y, x, alpha=1 - SIGNIFICANCE)
+    return float(found.slope), float(found.low_slope), float(kendalltau(x, y).pvalue)
+
+
+def _scatter(y):
+    """Standard deviation of independent noise on a smooth curve: its second differences have 6 times the variance."""
+    return float(np.median(np.abs(np.diff(y, 2)))) / (0.6745 * math.sqrt(6))
 
 
 def attribute(history) -> Trend:
@@ -124,7 +140,8 @@ def attribute(history) -> Trend:
 
     The causes are tried in this order: the run diverged; it has converged; what the gradient monitor says (a
     vanishing, exploding, saturated or dead network); updates so large or a loss so noisy that steps overshoot;
-    updates too small to move anything.
+    updates too small to move anything. A trend that is too short or unclear has none, but for a loss that by its
+    slope hardly falls and is noisy: that steps overshoot is then what hides its trend.
 
     Parameters
     ----------
@@ -136,14 +153,12 @@ def attribute(history) -> Trend:
     """
     found = trend(history.loss)
     if history.stopped == "diverged":
-        return _with(found, "rising", *_diverged(history))
-    if not found.standing:
-        return found
-    return _with(found, found.kind, *_cause(found, history))
-
-
-def _with(found, kind, cause, evidence):
-    return Trend(kind, found.slope, found.p_value, found.noise, found.window, cause, evidence)
+        cause, evidence = _diverged(history)
+        return replace(found, kind="rising", cause=cause, evidence=evidence)
+    if found.standing or (found.kind == "unclear" and found.noise > NOISY and _fall(found.slope, found.window) < SLOW):
+        cause, evidence = _cause(found, history)
+        return replace(found, cause=cause, evidence=evidence)
+    return found
 
 
 def _diverged(history):
@@ -162,7 +177,7 @@ def _cause(found, history):
     latest = history.readings[-1] if history.readings else None
     if latest is not None and latest.verdict not in (None, "healthy"):
         return latest.verdict, latest.diagnosis.evidence
-    ratio = _typical_update(history)
+    ratio = _typical_update(history, found.window)
     if found.noise > NOISY or ratio > HIGH_UPDATE:
         return (
             "learning rate too high",
@@ -173,7 +188,9 @@ def _cause(found, history):
     return "unknown", "gradients and updates are of usual size: look at the data, the labels and the capacity"
 
 
-def _typical_update(history):
-    """log10 of the update ratio of the latest reading that has one, median over layers; NaN if there is none."""
-    ratios = [reading.log10_update_ratio for reading in history.readings if reading.log10_update_ratio is not None]
-    return float(np.median(ratios[-1])) if ratios else math.nan
+def _typical_update(history, window):
+    """log10 of the update ratio, median over layers and the readings of these epochs; NaN if no reading has one."""
+    first = (history.epochs - window) * history.steps_per_epoch
+    ratios = [r for r in history.readings if r.log10_update_ratio is not None]
+    recent = [r for r in ratios if r.step >= first] or ratios[-1:]
+    return float(np.median(np.concatenate([r.log10_update_ratio for r in recent]))) if recent else math.nan

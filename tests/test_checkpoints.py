@@ -1,6 +1,8 @@
 """A run on disk: killed at any moment, what is there loads; what is another run's is refused."""
 
+import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -27,25 +29,34 @@ def net():
     return fastgrad.MLP([64, 16, 16, 10], "tanh", "xavier_normal")
 
 
-def killed(path, seconds):
-    """Start a run, kill it after so long; the last epoch it said it had finished."""
+def killed(path, epochs, later):
+    """Start a run, kill it so many seconds after it said that so many epochs are done; the last it said were."""
     with subprocess.Popen([sys.executable, "-c", RUN, str(path)], stdout=subprocess.PIPE, text=True) as run:
-        assert run.stdout.readline() == "ready\n"
-        time.sleep(seconds)
+        for expected in ("ready", *map(str, range(1, epochs + 1))):
+            assert run.stdout.readline() == f"{expected}\n"
+        time.sleep(later)
         run.kill()
         said = [int(line) for line in run.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
-    return max(said, default=0)
+    assert run.returncode == -signal.SIGKILL  # it was at work
+    return max(said, default=epochs)
+
+
+def saved_epochs(path):
+    with np.load(path) as file:
+        return len(json.loads(file["about"].tobytes())["record"]["loss"])
 
 
 def check_kills(count, folder):
     moments = random.Random(0)
     for attempt in range(count):
         path = folder / f"{attempt}.npz"
-        said = killed(path, moments.uniform(0.0, 0.4))
-        if said == 0 and not path.exists():
-            continue  # killed before the first of it was written
-        history = fastgrad.fit(network := net(), X, Y, epochs=said + 1, checkpoint=path)
-        assert history.epochs >= said + 1  # nothing that was announced is lost
+        epochs = moments.randrange(1, 20)
+        said = killed(path, epochs, moments.uniform(0.0, 0.01))
+        assert said >= epochs
+        kept = saved_epochs(path)
+        assert kept in (said, said + 1)  # nothing that was announced is lost; the next may have been written already
+        history = fastgrad.fit(network := net(), X, Y, epochs=kept + 1, checkpoint=path)
+        assert history.epochs == kept + 1
         if attempt < 3:
             reference = fastgrad.fit(whole := net(), X, Y, epochs=history.epochs)
             assert reference.loss == history.loss

@@ -86,12 +86,105 @@ def test_the_report_says_what_was_found_and_done(repaired):
     assert math.isclose(float(tables[-1].groups[""][0][2]), repaired.attempts[0].decades_lost, abs_tol=0.005)
 
 
-def test_ctrl_c_keeps_the_first_training(monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
+@pytest.fixture(scope="module")
+def made_worse():
+    """All is learned in the first epoch, after which nothing moves: that reads as a learning rate that is too low,
 
+    but ten times as much is far too much for the one epoch that counts.
+    """
+    options = {"epochs": 12, "test": 0.25, "learning_rate": 0.01, "schedule": lambda epoch: 1.0 if epoch < 1 else 1e-6}
+    return repair.repair(net("relu", "he_normal", 3), X, Y, **options)
+
+
+def test_a_change_for_the_worse_is_rejected_and_said(made_worse):
+    first, *others = made_worse.attempts
+    assert first.verdict == "learning rate too low"
+    assert made_worse.changes[0].what == "learning rate 0.1"
+    assert all(first.history.loss[-1] < 0.8 * other.history.loss[-1] for other in others)
+    assert made_worse.final is first
+    assert made_worse.rejected == made_worse.changes
+    assert made_worse.cost is None  # there is no better twin
+    lines = training_report.verdicts(made_worse)
+    assert lines[-1].startswith("Rejected for a worse training loss: learning rate 0.1 (ends at ")
+    assert lines[-1].endswith(f"remains ({first.history.loss[-1]:.4f}): learning rate too low.")
+    epochs, _, before_and_after = training_report.tables(made_worse)
+    assert float(epochs.groups[""][-1][1]) == round(first.history.loss[-1], 4)  # the best network's epochs
+    verdicts = [row[-1] for row in before_and_after.groups[""]]
+    assert verdicts[0] == first.verdict
+    assert all(verdict.endswith("; rejected") for verdict in verdicts[1:])
+
+
+def record(*losses, validation=(), test=()):
+    """A Repair whose attempts ended with these losses on training, validation and test rows."""
+    network, attempts = net("relu", "he_normal", 2), []
+    for index, loss in enumerate(losses):
+        held_out = [3.0, validation[index]] if validation else []
+        history = fastgrad.TrainingHistory(10, 2.3, [3.0, loss], validation_loss=held_out)
+        history.test_loss = test[index] if test else None
+        attempts.append(repair.Attempt(network, network, 0.1, history, 1.0, 0.0))
+    return repair.Repair(tuple(attempts), tuple(repair.Change(f"change {n}") for n in range(1, len(losses))))
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [
+        (record(1.0, 2.0), 0),
+        (record(1.0, 0.5), 1),
+        (record(1.0, 1.0), 0),  # no better: nothing speaks for the change
+        (record(1.0, 3.0, 0.5), 2),  # worse on the way
+        (record(1.0, 0.5, 0.7, 0.6), 1),
+        (record(1.0, math.nan), 0),
+        (record(math.nan, 1.0), 1),
+        (record(1.0, 0.5, validation=(0.8, 0.9)), 0),  # what nobody trained on decides where there is any
+        (record(1.0, 1.5, validation=(0.8, 0.7)), 1),
+        (record(1.0, 0.5, test=(0.1, 9.0)), 1),  # and test rows never do
+    ],
+)
+def test_the_best_attempt_is_what_remains(found, kept):
+    assert found.attempts.index(found.final) == kept
+    assert found.rejected == found.changes[kept:]
+    assert training_report.outcomes(found) == ["changed"] * kept + ["kept"] + ["rejected"] * len(found.rejected)
+
+
+def test_with_early_stopping_the_epoch_that_was_gone_back_to_counts():
+    history = fastgrad.TrainingHistory(10, 2.3, [2.0, 0.5, 0.9], validation_loss=[2.0, 0.6, 0.7], best_epoch=2)
+    assert history.reached == 0.6
+    assert fastgrad.TrainingHistory(10, 2.3).reached == math.inf
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_between_trainings_carries_the_finished_ones(monkeypatch):
     before = repair.attempt(net("sigmoid", "xavier_normal"), X, Y, **OPTIONS)
-    monkeypatch.setattr(repair, "diagnose_network", interrupted)
-    found = repair.repair(before.network, X, Y, before=before, **OPTIONS)
-    assert found.interrupted
-    assert found.attempts == (before,)
+    monkeypatch.setattr(repair, "diagnose_network", interrupt)
+    with pytest.raises(fastgrad.Interrupted) as caught:
+        repair.repair(before.network, X, Y, before=before, **OPTIONS)
+    assert caught.value.repair.attempts == (before,)
+    assert caught.value.history is before.history
+
+
+@pytest.mark.parametrize("training", ["a trial", "a training"])
+def test_ctrl_c_in_a_later_training_carries_the_finished_ones(training, monkeypatch):
+    """The half-trained network is no attempt."""
+    before = repair.attempt(net("sigmoid", "xavier_normal"), X, Y, **OPTIONS)
+    fit, epochs = repair.fit, repair.TRIAL_EPOCHS if training == "a trial" else OPTIONS["epochs"]
+
+    def interrupting(*arguments, **options):
+        callback = {"callback": interrupt} if options["epochs"] == epochs else {}
+        return fit(*arguments, **options | callback)
+
+    monkeypatch.setattr(repair, "fit", interrupting)
+    with pytest.raises(fastgrad.Interrupted) as caught:
+        repair.repair(before.network, X, Y, before=before, **OPTIONS)
+    assert caught.value.repair.attempts == (before,)
+    assert caught.value.history.epochs == 1
+    assert caught.value.history.stopped == "interrupted"
+
+
+def test_ctrl_c_in_the_first_training_carries_its_history():
+    with pytest.raises(fastgrad.Interrupted) as caught:
+        repair.repair(net("relu", "he_normal", 2), X, Y, callback=interrupt, **OPTIONS)
+    assert caught.value.repair is None
+    assert caught.value.history.epochs == 1

@@ -29,16 +29,51 @@ def test_a_vanishing_one_and_its_repair(tmp_path):
     result = run(*bad)
     assert result.exit_code == 1
     found = json.loads(result.stdout)["rows"]
-    assert [row["verdict"] for row in found] == ["vanishing"]
+    assert [(row["verdict"], row["outcome"], row["change"]) for row in found] == [("vanishing", "kept", "as it was")]
     result = run(*bad, "--repair", "--epochs", "6", "--out", tmp_path)
     found = json.loads(result.stdout)["rows"]
     assert len(found) >= 2
-    assert result.exit_code == (0 if found[-1]["verdict"] == "healthy" else 1)
-    assert found[-1]["test_accuracy"] > found[0]["test_accuracy"] + 0.3
+    (best,) = [row for row in found if row["outcome"] == "kept"]
+    assert best["reached"] == min(row["reached"] for row in found)
+    assert result.exit_code == (0 if best["verdict"] == "healthy" else 1)
+    assert best["test_accuracy"] > found[0]["test_accuracy"] + 0.3
     assert {path.name for path in tmp_path.iterdir()} == {
         *("training.json", "curves.png", "curves.svg", "gradients.png", "gradients.svg")
     }
     assert json.loads((tmp_path / "training.json").read_text()) == json.loads(result.stdout)
+
+
+def test_five_epochs_on_the_defaults_are_healthy():
+    """The loss falls by half every epoch; five are too few to show it, which is no fault and nothing to repair."""
+    for options in ([], ["--repair"]):
+        result = run("train", "--epochs", "5", "--json", *options)
+        (row,) = json.loads(result.stdout)["rows"]
+        assert (result.exit_code, row["verdict"]) == (0, "healthy")
+        assert 0.95 <= row["test_accuracy"] <= 0.99
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_repair_that_ends_worse_is_said_and_exits_1(form, monkeypatch):
+    """A healthy verdict on a network that is worse: the bad one before it remains, and the verdict on that decides."""
+    from fastgrad import datasets, repair
+
+    X, y = datasets.load("digits")
+    network = repair.MLP([64, 16, 10])
+    bad = repair.attempt(network, X, y, epochs=12, learning_rate=0.01, schedule=lambda e: 1.0 if e < 1 else 1e-6)
+    worse = repair.attempt(network, X, y, epochs=3, learning_rate=1e-5)
+    assert (bad.verdict, worse.verdict) == ("learning rate too low", "healthy")
+    found = repair.Repair((bad, worse), (repair.Change("learning rate 1e-05"),))
+    monkeypatch.setattr(repair, "repair", lambda *arguments, **options: found)
+    result = run(*QUICK, "--repair", *form)
+    assert result.exit_code == 1, result.stderr
+    if form:
+        rows = json.loads(result.stdout)["rows"]
+        assert [row["outcome"] for row in rows] == ["kept", "rejected"]
+        assert [row["change"] for row in rows] == ["as it was", "learning rate 1e-05"]
+    else:
+        said = " ".join(result.stdout.split())
+        assert "Rejected for a worse training loss: learning rate 1e-05 (ends at 2." in said
+        assert "The network as it was remains (" in said
 
 
 def test_a_run_goes_on_from_its_checkpoint(tmp_path):
@@ -64,8 +99,8 @@ def test_ctrl_c_says_what_is_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(Trainer, "run", interrupted)
     result = run(*QUICK, "--checkpoint", tmp_path / "run.npz")
     assert result.exit_code == 130
-    assert "interrupted: the last network is as it was after epoch" in result.stderr
-    assert "goes on from there" in result.stderr
+    assert result.stdout == ""
+    assert result.stderr == f"fastgrad: interrupted after epoch 1 of 3; {tmp_path / 'run.npz'} goes on from there\n"
 
 
 def test_the_live_view_shows_loss_accuracy_and_every_layer():
@@ -93,6 +128,7 @@ def test_reproduce(tmp_path):
     (found,) = json.loads(result.stdout)["rows"]
     assert found["holds"] is True
     assert len(found["findings"]) == 9
+    assert {finding["kind"] for finding in found["findings"]} == {"number"}
     assert {path.name for path in tmp_path.iterdir()} == {"speeds.png", "speeds.svg", "reproduction.json"}
 
 

@@ -105,7 +105,9 @@ def test_ctrl_c_between_epochs_keeps_them(tmp_path):
             raise KeyboardInterrupt
 
     path, whole, network, resumed = tmp_path / "run.npz", net(), net(), net()
-    history = fastgrad.fit(network, X, Y, epochs=5, callback=stop, checkpoint=path, checkpoint_every=5)
+    with pytest.raises(fastgrad.Interrupted) as caught:
+        fastgrad.fit(network, X, Y, epochs=5, callback=stop, checkpoint=path, checkpoint_every=5)
+    history = caught.value.history
     assert (history.stopped, history.epochs) == ("interrupted", 2)
     fastgrad.fit(whole, X, Y, epochs=2)
     assert np.array_equal(flat(whole), flat(network))
@@ -125,7 +127,9 @@ def test_ctrl_c_within_an_epoch_undoes_it(monkeypatch):
 
     monkeypatch.setattr(Trainer, "run", interrupted)
     network, whole = net(), net()
-    history = fastgrad.fit(network, X, Y, epochs=5, monitor=fastgrad.GradientMonitor(every=4))
+    with pytest.raises(fastgrad.Interrupted) as caught:
+        fastgrad.fit(network, X, Y, epochs=5, monitor=fastgrad.GradientMonitor(every=4))
+    history = caught.value.history
     monkeypatch.undo()
     assert history.stopped == "interrupted"
     assert 0 < history.epochs < 5
@@ -216,7 +220,9 @@ def test_ctrl_c_after_the_best_epoch_keeps_it():
         if history.epochs == 3:
             raise KeyboardInterrupt
 
-    history = fastgrad.fit(network, X, Y, epochs=9, patience=2, validation=0.2, callback=stop)
+    with pytest.raises(fastgrad.Interrupted) as caught:
+        fastgrad.fit(network, X, Y, epochs=9, patience=2, validation=0.2, callback=stop)
+    history = caught.value.history
     assert (history.stopped, history.epochs, history.best_epoch) == ("interrupted", 3, 3)
     fastgrad.fit(reference, X, Y, epochs=3, validation=0.2)
     assert np.array_equal(flat(network), flat(reference))

@@ -11,6 +11,7 @@ from fastgrad.history import TrainingHistory
 from fastgrad.monitor import Reading
 
 EPOCHS = np.arange(40)
+FLAT = np.full(40, 2.3)
 
 
 def noisy(losses, scatter, seed=0):
@@ -40,7 +41,11 @@ AFTER_SPIKE = np.concatenate(
         ("a slow decrease", 2.3 * 0.995**EPOCHS, "slow"),
         ("a rise", 2.3 * 1.05**EPOCHS, "rising"),
         ("exactly 0", np.zeros(40), "plateau"),
-        ("four epochs", FALLING[:4], "too short"),
+        ("five epochs that fall", FALLING[:5], "too short"),
+        ("five epochs that stand", FLAT[:5], "too short"),
+        ("six epochs that fall", FALLING[:6], "falling"),
+        ("a fall with one step up", [1.6, 0.6, 0.3, 0.32, 0.15, 0.1], "unclear"),
+        ("more noise than fall", noisy(2.3 * 0.98**EPOCHS, 0.5), "unclear"),
     ],
 )
 def test_kinds(name, losses, kind):
@@ -63,6 +68,30 @@ def test_false_plateaus_and_missed_ones_are_rare_in_noise():
     missed = sum(trends.trend(noisy(np.full(40, 2.3), 0.03, seed)).kind == "falling" for seed in seeds)
     assert wrong <= 4
     assert missed <= 4
+
+
+@pytest.mark.parametrize("epochs", range(2, 12))
+def test_too_short_is_where_scipys_test_cannot_be_significant(epochs):
+    from scipy.stats import kendalltau
+
+    least = kendalltau(np.arange(epochs), -np.arange(epochs)).pvalue
+    kind = trends.trend(2.0 * 0.5 ** np.arange(epochs)).kind
+    assert kind == ("too short" if least >= trends.SIGNIFICANCE else "falling")
+
+
+def test_a_fall_through_noise_is_never_called_a_standstill():
+    """By a tenth an epoch through 15 % of scatter, over as few epochs as can be: shown or unclear, nothing else."""
+    kinds = [trends.trend(noisy(2.0 * 0.9 ** np.arange(8), 0.15, seed)).kind for seed in range(300)]
+    assert set(kinds) == {"falling", "unclear"}
+    assert 60 <= kinds.count("falling") <= 240
+
+
+@pytest.mark.parametrize("scatter", [0.02, 0.1, 0.5])
+def test_the_noise_is_that_of_independent_errors_on_any_smooth_curve(scatter):
+    for curve in (FLAT, FALLING, 2.0 / (1 + EPOCHS)):
+        found = np.median([trends.trend(noisy(curve, scatter, seed), window=40).noise for seed in range(200)])
+        assert 0.9 <= found / scatter <= 1.15
+    assert trends.trend(FLATTENS).noise < trends.NOISY
 
 
 def test_the_slope_is_theil_and_sens():
@@ -89,7 +118,8 @@ def history(losses, accuracy=0.1, stopped="epochs", **options):
     )  # fmt: skip
 
 
-FLAT = np.full(40, 2.3)
+# Steeply, then hardly: no noise at all, but far from any straight line.
+FLATTENS = 2.3 * np.exp(-np.append([0.0, 1.5, 2.5, 3.0], 3.2 + 1e-3 * np.arange(6)))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +135,11 @@ FLAT = np.full(40, 2.3)
         (history(FLAT, ratio=-7), "learning rate too low"),
         (history(FLAT, ratio=-0.5), "learning rate too high"),
         (history(noisy(FLAT, 0.5)), "learning rate too high"),
+        (history(FLAT[:5], ratio=-0.5), None),
+        (history(FLAT[:5], ratio=-7), None),
+        (history(noisy(FALLING[:5], 0.5)), None),
+        (history([1.6, 0.6, 0.3, 0.32, 0.15, 0.1]), None),
+        (history(FALLING, ratio=-0.5), None),
         (history(FLAT), "unknown"),
         (history([], stopped="diverged"), "learning rate too high"),
         (history([], stopped="diverged", lost=-9), "exploding"),
@@ -113,3 +148,12 @@ FLAT = np.full(40, 2.3)
 def test_causes(run, cause):
     assert run.trend.cause == cause
     assert bool(run.trend.evidence) == (cause is not None)
+
+
+def test_one_large_step_is_no_cause():
+    """The update ratio is that of the epochs the trend is over, not of the one reading that came last."""
+    run = history(FLAT)
+    run.readings = [reading(step=40 * n, ratio=-3.0) for n in range(10)] + [reading(step=399, ratio=-0.5)]
+    assert run.trend.cause == "unknown"
+    run.readings[5:] = [reading(step=320 + n, ratio=-0.5) for n in range(5)]
+    assert run.trend.cause == "learning rate too high"

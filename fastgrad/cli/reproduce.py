@@ -24,10 +24,10 @@ from fastgrad.cli.shared import (
 @comparison_options
 @click.pass_obj
 def reproduce(typed, names, out, form):
-    """What papers report on vanishing gradients, measured again: their number, ours, a tolerance, a verdict.
+    """What papers report on vanishing gradients, and apart what our theory predicts, measured again.
 
     Experiments are chi, jacobians, speeds, depth, activations, errors (all, about a minute). Exit code 1 if a finding
-    does not hold.
+    does not hold, as two of errors do not.
 
     \b
     Example:

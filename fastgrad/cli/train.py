@@ -50,14 +50,16 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
           validation, patience, seed, dtype, backend, checkpoint, repairing, out, form):  # fmt: skip
     """Train a network on real data, watch its gradients, and say what is wrong with them.
 
-    A fifth of the rows is held out for the test accuracy. Exit code 1 if the last verdict is bad. With --checkpoint an
-    interrupted run goes on where it stopped, with the same numbers.
+    A fifth of the rows is held out for the test accuracy. Exit code 1 if the verdict is bad; with --repair, that on
+    the best network: a change that ends with a worse loss, on the validation rows if there are any, is rejected. With
+    --checkpoint an interrupted run goes on where it stopped, with the same numbers.
 
     \b
     Example:
       fastgrad train --data mnist5000 --activation sigmoid --init xavier_normal --depth 30 --repair
     """
     from fastgrad import datasets, repair
+    from fastgrad.history import Interrupted
 
     with one_line(*BAD_INPUT):
         if out is not None:
@@ -73,18 +75,18 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
         "schedule": schedule, "weight_decay": weight_decay, "validation": validation, "test": TEST,
         "patience": patience, "seed": seed,
     }  # fmt: skip
-    with one_line(*BAD_INPUT):
-        with live_view(epochs) as callback:
-            before = repair.attempt(net, X, y, checkpoint=checkpoint, callback=callback, **options)
-        found = repair.Repair((before,), interrupted=before.history.stopped == "interrupted")
-        if repairing and not found.interrupted:
-            with live_view(epochs) as callback:
-                found = repair.repair(net, X, y, before=before, callback=callback, **options)
-    _show(found, typed, out, form)
-    if found.interrupted:
-        kept = f"; {checkpoint} goes on from there" if checkpoint else ""
-        say(f"interrupted: the last network is as it was after epoch {found.final.history.epochs}{kept}")
+    try:
+        with one_line(*BAD_INPUT), live_view(epochs) as callback:
+            if repairing:
+                found = repair.repair(net, X, y, callback=callback, **options)
+            else:
+                found = repair.Repair((repair.attempt(net, X, y, checkpoint=checkpoint, callback=callback, **options),))
+    except Interrupted as interrupt:
+        if interrupt.repair is not None:  # the trainings that were finished
+            _show(interrupt.repair, typed, out, form)
+        say(f"{interrupt}; {checkpoint} goes on from there" if checkpoint else str(interrupt))
         return INTERRUPTED
+    _show(found, typed, out, form)
     return 0 if found.final.verdict == "healthy" else 1
 
 
@@ -100,8 +102,12 @@ def _show(found, typed, out, form):
     from fastgrad import training_report
 
     shown = training_report.tables(found), training_report.verdicts(found), training_report.NOTE
-    rows = [{"network": repr(run.network), "verdict": run.verdict, "chi": run.chi} | run.history.to_dict()
-            for run in found.attempts]  # fmt: skip
+    rows = [
+        {"network": repr(run.network), "change": name, "outcome": outcome, "verdict": run.verdict, "chi": run.chi,
+         "reached": run.history.reached} | run.history.to_dict()
+        for run, name, outcome in zip(
+            found.attempts, training_report.names(found), training_report.outcomes(found), strict=True)
+    ]  # fmt: skip
     text = show_comparison(rows, shown, {}, typed, form)
     if out is not None:
         from fastgrad import curves, plots

@@ -1,8 +1,6 @@
-"""What papers and lessons report on vanishing gradients, measured again here: source, their number, ours, verdict."""
+"""What papers and lessons report on vanishing gradients, and what our theory predicts, measured again here."""
 
-# Design: - A finding is a number in an interval that was written down before it was measured: theirs with a tolerance,
-#           or, where they report an order, a difference above 0.
-#         - Data sets are what comes in wheels (digits, 5,000 MNIST images), so accuracies are compared as orders and
+# Design: - Data sets are what comes in wheels (digits, 5,000 MNIST images), so accuracies are compared as orders and
 #           differences, and only what does not depend on the data set is compared as it is.
 
 from fastgrad.reproduction.findings import Curve, Finding, Reproduction
