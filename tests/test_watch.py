@@ -497,7 +497,7 @@ class OneModule(nn.Module):
     def forward(self, x):
         for weight, bias in zip(self.hidden, self.biases, strict=True):
             x = nn.functional.linear(x, weight, bias).tanh()
-        return torch.einsum("bi,oi->bo", x, self.last) + self.last_bias
+        return torch.matmul(input=x, other=self.last.T) + self.last_bias
 
 
 def forms_of(model):

@@ -82,12 +82,10 @@ def name_of(model: nn.Module, weights: list[str]) -> str:
     paths = [_owner(model, weight) for weight in weights]
     if len(weights) == 1:
         owner = model.get_submodule(paths[0])
-        matrices = sum(parameter.ndim >= 2 for parameter in owner.parameters(recurse=False))
-        return (
-            weights[0]
-            if matrices > 1 or isinstance(owner, nn.ParameterList | nn.ParameterDict)
-            else (paths[0] or type(model).__name__)
-        )
+        several = sum(parameter.ndim >= 2 for parameter in owner.parameters(recurse=False)) > 1
+        if several or isinstance(owner, nn.ParameterList | nn.ParameterDict):
+            return weights[0]
+        return paths[0] or type(model).__name__
     common = []
     for parts in zip(*(path.split(".") for path in paths), strict=False):
         if len(set(parts)) > 1:

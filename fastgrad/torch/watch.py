@@ -323,7 +323,8 @@ def _track(track, directions, tracks):
 
 def _unit_axis(kind, args, z):
     """Where the units are: channels of a convolution, rows where the weight stands on the left, else the last axis."""
-    on_the_left = kind in ("matmul", "__matmul__", "mm") and isinstance(args[0], nn.Parameter) and args[0].ndim == 2
+    first = args[0] if args and kind in ("matmul", "__matmul__", "mm") else None
+    on_the_left = isinstance(first, nn.Parameter) and first.ndim == 2
     return -2 if on_the_left else _CHANNELS.get(kind, -1)
 
 
