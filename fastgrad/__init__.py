@@ -66,10 +66,11 @@ _MODULES = (
     "detectors",
     "reproduction",
     "sweeps",
-    "plots",
-    "curves",
     "ffi",
 )
+# What needs a package that fastgrad does not install by itself: module -> package. Not in __all__, or
+# `from fastgrad import *` would need them all.
+_WITH_EXTRAS = {"plots": "matplotlib", "curves": "matplotlib", "sklearn": "sklearn", "torch": "torch", "jax": "jax"}
 
 __all__ = [
     "ACTIVATIONS",
@@ -99,7 +100,7 @@ def __getattr__(name):
 
         globals()[name] = version("fastgrad")
         return globals()[name]
-    if name not in _LATER and name not in _MODULES:
+    if name not in _LATER and name not in _MODULES and name not in _WITH_EXTRAS:
         raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
     module = import_module(f"fastgrad.{_LATER.get(name, name)}")
     found = globals()[name] = getattr(module, name) if name in _LATER else module  # asked for once: this costs 2 us
@@ -107,4 +108,7 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*__all__, "__version__"])
+    from importlib.util import find_spec
+
+    installed = (module for module, package in _WITH_EXTRAS.items() if find_spec(package))
+    return sorted([*__all__, *installed, "__version__"])

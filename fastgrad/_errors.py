@@ -1,4 +1,4 @@
-"""The one way this package says that a name is unknown."""
+"""The one way this package says that a name is unknown, or that a package is missing."""
 
 import difflib
 from collections.abc import Iterable
@@ -17,3 +17,8 @@ def known(kind: str, name: str, names: Iterable[str]) -> str:
     if name not in names:
         raise unknown(kind, name, names)
     return name
+
+
+def missing(what: str, package: str, extra: str) -> ImportError:
+    """An ImportError that says how to get it: ``raise missing("a picture", "matplotlib", "plot") from error``."""
+    return ImportError(f"{what} needs {package}: pip install 'fastgrad[{extra}]'")

@@ -101,7 +101,8 @@ class GradientMonitor:
     X, y : array_like, optional
         The rows to measure on, for :meth:`measure`; as for :meth:`fastgrad.MLP.loss_and_gradients`.
     activation : str or Activation, optional
-        Of the hidden layers; a network that knows its own (:class:`fastgrad.MLP`, scikit-learn's) need not be told.
+        Of the hidden layers, where the network does not say it: weights and biases alone, and a PyTorch model that
+        calls it as a function. Where a model says another one, that is an error.
     loss : {"cross_entropy", "mse"}
     every : int, optional
         Steps between readings. Without it: in :func:`fastgrad.fit` as often as 3 % of the training time allow, in
@@ -182,7 +183,9 @@ class GradientMonitor:
         Raises
         ------
         ValueError
-            If there are no rows to measure on, no activation is known, or shapes do not fit.
+            If there are no rows to measure on, no activation is known, or shapes do not fit; if a PyTorch or Keras
+            model has something that an MLP of this package has not (it is named), such as BatchNorm, dropout that is
+            on, residual connections or several activations: :func:`fastgrad.torch.watch` measures any PyTorch model.
         TypeError
             If the network is of no known kind.
         """
@@ -289,8 +292,8 @@ class GradientMonitor:
         return reading
 
     def _as_mlp(self, network):
-        weights, biases, own = parameters_of(network)
-        phi = self.activation or own
+        weights, biases, phi = parameters_of(network, self.X, self.activation)
+        phi = phi or self.activation
         if phi is None:
             raise ValueError("the network does not say its activation: give activation= to GradientMonitor")
         dtype = np.float32 if all(array.dtype == np.float32 for array in (*weights, *biases)) else np.float64

@@ -15,16 +15,21 @@ import warnings
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, shuffle
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from fastgrad._errors import known
+from fastgrad._errors import known, missing
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.metrics import accuracy_score, r2_score
+    from sklearn.model_selection import train_test_split
+    from sklearn.utils import check_random_state, shuffle
+    from sklearn.utils.metaestimators import available_if
+    from sklearn.utils.multiclass import check_classification_targets, unique_labels
+    from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+except ImportError as error:
+    raise missing("fastgrad.sklearn", "scikit-learn 1.6 or newer", "sklearn") from error
+
 from fastgrad._validation import positive_int, real_number
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Diagnosis, diagnose

@@ -10,6 +10,13 @@ from fastgrad import datasets
 from fastgrad.models import parameters_of
 from fastgrad.monitor import BUDGET, GradientMonitor
 
+try:
+    import torch
+    from torch import nn
+except ImportError:
+    torch = None
+needs_torch = pytest.mark.skipif(torch is None, reason="could not import 'torch'")
+
 X, Y = (array[:200] for array in datasets.load("digits"))
 RNG = np.random.default_rng(0)
 
@@ -43,7 +50,7 @@ def test_weights_of_any_library():
 
 
 def test_pytorch():
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
     network = net()
     layers = []
     for weight, bias in zip(network.weights, network.biases, strict=True):
@@ -82,6 +89,8 @@ def test_scikit_learn(classes):
     weights, _, activation = parameters_of(model)
     assert activation.name == "sigmoid"
     reading = GradientMonitor(X, y, window=200).measure(0, model)
+    with pytest.raises(ValueError, match="the activation of this MLPClassifier is sigmoid, not relu"):
+        GradientMonitor(X, y, activation="relu").measure(0, model)
     # the gradient of the last layer's weights, by hand: h^T (p - onehot) / n
     h = X
     for w, b in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
@@ -92,21 +101,199 @@ def test_scikit_learn(classes):
     assert weights[-1].shape == (12, classes)
 
 
-class KerasLike:
-    """A model with layers that have ``get_weights``, as Keras has them; one layer has none."""
+def torch_twin(network, activation, **options):
+    """The same network as a PyTorch model with this activation module between its layers."""
+    layers = []
+    for weight, bias in zip(network.weights, network.biases, strict=True):
+        layer = torch_linear(weight, bias)
+        layers += [layer, activation]
+    return torch.nn.Sequential(*layers[:-1])
 
-    def __init__(self, network):
-        pairs = zip(network.weights, network.biases, strict=True)
-        self.layers = [type("Layer", (), {"get_weights": lambda self, p=pair: list(p)})() for pair in pairs]
-        self.layers.insert(1, type("Dropout", (), {"get_weights": lambda self: []})())
+
+def torch_linear(weight, bias):
+    layer = torch.nn.Linear(*weight.shape, dtype=torch.float64)
+    layer.weight.data, layer.bias.data = torch.tensor(weight.T.copy()), torch.tensor(bias)
+    return layer
+
+
+TORCH = {
+    "relu": ("relu", lambda: nn.ReLU(inplace=True)),
+    "leaky_relu": (fastgrad.activation("leaky_relu", negative_slope=0.3), lambda: nn.LeakyReLU(0.3)),
+    "elu": (fastgrad.activation("elu", alpha=0.5), lambda: nn.ELU(0.5)),
+    "sigmoid": ("sigmoid", nn.Sigmoid),
+    "tanh": ("tanh", nn.Tanh),
+    "our elu": (fastgrad.activation("elu", alpha=0.5), lambda: fastgrad.torch.ELU(0.5)),
+    "our tanh": ("tanh", lambda: fastgrad.torch.Tanh()),
+}
+
+
+@needs_torch
+@pytest.mark.parametrize("name", TORCH)
+def test_the_activation_of_a_pytorch_model_is_read(name):
+    own, module = TORCH[name]
+    network = fastgrad.MLP([64, 12, 12, 10], own, "he_normal", 0, "float64", bias_std=0.1)
+    model = torch_twin(network, module())
+    expected = network.gradient_profile(X, Y)
+    reading = GradientMonitor(X, Y, window=200).measure(0, model)
+    same(reading, expected)
+    same(GradientMonitor(X, Y, window=200, activation=own).measure(0, model), expected)
+    same(GradientMonitor(X, Y, window=200).measure(0, torch.compile(model, backend="eager")), expected)
+    # and beside torch's own delta and dL/dW
+    weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
+    torch.nn.functional.cross_entropy(model(torch.tensor(X)), torch.tensor(Y)).backward()
+    true = [math.log10(float(weight.grad.square().mean().sqrt())) for weight in weights]
+    np.testing.assert_allclose(reading.log10_weight_gradient, true, rtol=1e-9)
+    other = "sigmoid" if name != "sigmoid" else "relu"
+    with pytest.raises(ValueError, match=r"the activation of this Sequential is .*, not "):
+        GradientMonitor(X, Y, activation=other).measure(0, model)
+
+
+@needs_torch
+def test_fused_layers_and_layers_in_front_that_change_nothing():
+    network = net()
+    fused = [fastgrad.torch.Dense(*weight.shape, "tanh", dtype=torch.float64) for weight in network.weights[:-1]]
+    for layer, weight, bias in zip(fused, network.weights, network.biases, strict=False):
+        layer.weight.data, layer.bias.data = torch.tensor(weight.T.copy()), torch.tensor(bias)
+    model = nn.Sequential(
+        nn.Flatten(), nn.Sequential(*fused), nn.Dropout(), torch_linear(network.weights[-1], network.biases[-1])
+    )
+    model[2].eval()
+    same(GradientMonitor(X, Y, window=200).measure(0, model), network.gradient_profile(X, Y))
+
+
+def functional(network, function, skip=False, twice=False):
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head, self.two, self.one = (
+                torch_linear(w, b) for w, b in reversed(list(zip(network.weights, network.biases, strict=True)))
+            )
+
+        def forward(self, x):
+            x = function(self.one(x))
+            y = function(self.two(x))
+            y = function(self.two(y)) if twice else y
+            return self.head(x + y if skip else y)
+
+    return Functional()
+
+
+@needs_torch
+def test_functional_activations_are_taken_if_they_are_named_and_true():
+    network = net()
+    model = functional(network, torch.tanh)  # its modules are registered from the output to the input
+    same(GradientMonitor(X, Y, activation="tanh", window=200).measure(0, model), network.gradient_profile(X, Y))
+
+
+def refused():
+    network = net()
+    plain = list(torch_twin(network, nn.Tanh()))
+    half = nn.Linear(12, 12, dtype=torch.float64)
+
+    class Twice(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    wrong = torch_twin(network, nn.Tanh())
+    wrong[2].__class__ = Twice
+    return {
+        "functional": (functional(network, torch.tanh), None, r"between 'one' and 'two' is no module and so cannot"),
+        "named wrongly": (functional(network, torch.relu), "sigmoid", "'one' and 'two' is no module and is not"),
+        "residual": (functional(network, torch.tanh, skip=True), "tanh", "between 'two' and 'head' is no module"),
+        "twice": (functional(network, torch.tanh, twice=True), "tanh", "'two' runs twice"),
+        "batch norm": (
+            nn.Sequential(*plain[:1], nn.BatchNorm1d(12, dtype=torch.float64), *plain[1:]), None, "'1', BatchNorm1d",
+        ),
+        "dropout": (nn.Sequential(*plain[:2], nn.Dropout(0.5), *plain[2:]), None, "'2' is dropout that is on"),
+        "several": (nn.Sequential(*plain[:2], half, nn.ReLU(), *plain[2:]), None, r"activations \(relu, tanh\)"),
+        "missing": (nn.Sequential(*plain[:2], half, *plain[2:]), None, "several activations"),
+        "unknown": (nn.Sequential(*plain[:1], nn.GELU(), *plain[2:]), None, "'1', GELU"),
+        "two in a row": (nn.Sequential(*plain[:2], nn.Tanh(), *plain[2:]), None, "'2' is an activation that does not"),
+        "behind": (nn.Sequential(*plain, nn.Sigmoid()), None, "behind its last Linear layer"),
+        "another product": (wrong, None, "'2' does not compute what Twice does"),
+    }  # fmt: skip
+
+
+@needs_torch
+@pytest.mark.parametrize("name", refused() if torch else [])
+def test_what_a_network_of_ours_has_not_is_refused_by_name(name):
+    model, activation, says = refused()[name]
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=rf"{says}.*fastgrad.torch.watch can"):
+        GradientMonitor(X, Y, activation=activation).measure(0, model)
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())  # batch statistics too
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+@needs_torch
+def test_a_deep_network_is_not_refused_for_rounding_that_grows():
+    network = fastgrad.MLP([64, *[64] * 100, 10], "tanh", fastgrad.initializer("xavier_normal", gain=4.0), 0, "float32")
+    model = torch_twin(network, nn.Tanh()).float()
+    assert GradientMonitor(X, Y).measure(0, model).verdict == GradientMonitor(X, Y).measure(0, network).verdict
+
+
+def keras_layer(kind, arrays=(), **attributes):
+    """A layer as Keras has them: its class, its name and ``get_weights``."""
+    attributes |= {"name": kind.lower(), "get_weights": lambda self: list(arrays)}
+    return type(kind, (), attributes)()
+
+
+def function(name):
+    return staticmethod(type("function", (), {"__name__": name})())
+
+
+def keras_like(network, hidden="tanh", last="softmax", insert=()):
+    names = [hidden] * (len(network.weights) - 1) + [last]
+    parameters = zip(network.weights, network.biases, names, strict=True)
+    layers = [keras_layer("Dense", (w, b), activation=function(name)) for w, b, name in parameters]
+    layers[1:1] = insert
+    return type("Sequential", (), {"layers": layers})()
 
 
 def test_keras():
     network = net()
-    same(
-        GradientMonitor(X, Y, activation="tanh", window=200).measure(0, KerasLike(network)),
-        network.gradient_profile(X, Y),
-    )
+    expected = network.gradient_profile(X, Y)
+    for model in (
+        keras_like(network),
+        keras_like(network, last="linear", insert=[keras_layer("Dropout")]),
+        without_bias(keras_like(network)),
+    ):
+        same(GradientMonitor(X, Y, window=200).measure(0, model), expected)
+    leaky = fastgrad.MLP([64, 12, 10], fastgrad.activation("leaky_relu", negative_slope=0.3), dtype="float64")
+    model = keras_like(leaky, "linear", insert=[keras_layer("LeakyReLU", negative_slope=0.3)])
+    same(GradientMonitor(X, Y, window=200).measure(0, model), leaky.gradient_profile(X, Y))
+
+
+def without_bias(model):
+    """The same, where a bias of 0 is left out."""
+    weight, bias = model.layers[1].get_weights()
+    assert not bias.any()
+    model.layers[1] = keras_layer("Dense", (weight,), activation=model.layers[1].activation)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            {"insert": [keras_layer("BatchNormalization", [np.ones(12)] * 4)]},
+            "'batchnormalization', BatchNormalization",
+        ),
+        ({"hidden": "gelu"}, "'dense', Dense gelu"),
+        ({"insert": [keras_layer("ELU", alpha=1.0)]}, "'elu' is an activation that does not follow"),
+        ({"last": "sigmoid"}, "its outputs pass sigmoid"),
+        ({"hidden": "softmax"}, "several activations"),
+    ],
+)
+def test_keras_models_that_are_refused(options, says):
+    with pytest.raises(ValueError, match=f"{says}.*feed"):
+        GradientMonitor(X, Y).measure(0, keras_like(net(), **options))
+    with pytest.raises(ValueError, match="the activation of this Sequential is tanh, not sigmoid"):
+        GradientMonitor(X, Y, activation="sigmoid").measure(0, keras_like(net()))
+    subclassed = keras_like(net())
+    type(subclassed).__name__ = "Mine"
+    with pytest.raises(ValueError, match="a subclassed model does not say"):
+        GradientMonitor(X, Y).measure(0, subclassed)
 
 
 def test_weight_decay_is_subtracted():

@@ -1,9 +1,11 @@
 """The package as a whole: imports go one way, nothing extra is loaded, the public names exist, cimport works."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,100 @@ def test_public_names_exist_and_unknown_ones_do_not():
     assert set(fastgrad.__all__) < set(dir(fastgrad))
     with pytest.raises(AttributeError, match="has no attribute 'sigmiod'"):
         _ = fastgrad.sigmiod
+
+
+# Packages by the name that is imported; what pip calls them, where that differs.
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+# Run first: none of these can be imported. (None in sys.modules would be seen by packages that look one up there.)
+BLOCK = """
+import sys
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Finder)
+import fastgrad
+"""
+PLOT = """
+X = [[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]] * 20
+y = [0, 1] * 20
+net = fastgrad.MLP([3, 4, 4, 2], "tanh", "xavier_normal", 0)
+"""
+CLASSIFY = "fastgrad.sklearn.MLPClassifier(max_iter=1000, random_state=0).fit(X, y).predict(X)"
+WITH_EXTRAS = {
+    "profile.plot": (PLOT + "net.gradient_profile(X, y).plot()", "matplotlib", "plot"),
+    "history.plot": (PLOT + "fastgrad.fit(net, X, y, epochs=1).plot()", "matplotlib", "plot"),
+    "monitor.plot": (
+        PLOT + "watched = fastgrad.GradientMonitor(X, y); watched.measure(0, net); watched.plot()",
+        "matplotlib",
+        "plot",
+    ),
+    "curves": ("fastgrad.curves", "matplotlib", "plot"),
+    "sklearn": (PLOT + CLASSIFY, "sklearn", "sklearn"),
+}
+
+
+def extras():
+    """What each extra installs, by the names that are imported, and those of all extras."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    imports = {dist: name for name, dist in DISTRIBUTIONS.items()}
+    found = {}
+    for extra, requirements in project.items():
+        names = {re.match(r"[\w.-]+", requirement)[0] for requirement in requirements} - {"fastgrad"}
+        found[extra] = {imports.get(name, name) for name in names}
+    return found
+
+
+def run_with(code, allowed=(), blocked=None):
+    """Exit status and last line of the errors of a program that has no extra's packages but those allowed."""
+    blocked = set().union(*extras().values()) - {*allowed, "setuptools"} if blocked is None else blocked
+    code = BLOCK.format(blocked=blocked) + code
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return run.returncode, (run.stderr.splitlines() or [""])[-1]
+
+
+@pytest.mark.parametrize("name", WITH_EXTRAS)
+def test_a_missing_package_names_the_extra_that_installs_it_and_that_is_enough(name):
+    code, package, extra = WITH_EXTRAS[name]
+    status, error = run_with(code)
+    assert status != 0
+    assert error.startswith("ImportError: ")
+    assert error.endswith(f": pip install 'fastgrad[{extra}]'")
+    assert package in extras()[extra]
+    own = {*extras()[extra], *{"sklearn": ("joblib", "threadpoolctl")}.get(extra, ())}  # scikit-learn's own needs
+    status, error = run_with(code, allowed=own)
+    assert status == 0, error
+
+
+@pytest.mark.parametrize("package", ["torch", "jax"])
+def test_a_missing_framework_is_named_with_its_command(package):
+    status, error = run_with(f"fastgrad.{package}", blocked={package})
+    assert status != 0
+    assert error.startswith(f"ImportError: fastgrad.{package} needs ")
+    assert error.endswith(f": pip install {package}")
+
+
+@pytest.mark.parametrize(
+    ("package", "code"),
+    [
+        ("torch", "fastgrad.torch.watch"),
+        ("sklearn", "fastgrad.sklearn.MLPClassifier"),
+        ("jax", "fastgrad.jax.tanh"),
+        ("matplotlib", "fastgrad.plots.delta_figure"),
+    ],
+)
+def test_bridges_are_attributes(package, code):
+    pytest.importorskip(package)
+    code = f"import fastgrad; assert {code.split('.')[1]!r} in dir(fastgrad); {code}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_star_import_and_dir_need_no_extra(monkeypatch):
+    status, error = run_with("from fastgrad import *")
+    assert status == 0, error
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert not {"plots", "curves"} & set(dir(fastgrad))
 
 
 def test_the_printer_refuses_what_is_not_in_the_subset():

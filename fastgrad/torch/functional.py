@@ -12,6 +12,7 @@
 
 import torch
 from torch.nn import functional
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from fastgrad import formulas
 from fastgrad.activations import Activation, activation
@@ -113,6 +114,8 @@ _registered.register_autograd(_backward_of_registered, setup_context=_keep)
 
 def apply(z: torch.Tensor, phi: Activation) -> torch.Tensor:
     """phi(z), differentiable once (ReLU and Leaky ReLU: as often as one likes)."""
+    if has_torch_function_unary(z):  # as torch's own functions: watch() counts what is saturated
+        return handle_torch_function(apply, (z,), z, phi)
     if phi.name in _OF_TORCH:
         check(z)
         return _OF_TORCH[phi.name](z, phi.parameter)

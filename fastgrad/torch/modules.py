@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.overrides import has_torch_function_unary
 
 from fastgrad import activations, formulas
 from fastgrad.activations import Activation
@@ -115,16 +116,12 @@ class Dense(nn.Linear):
     ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
         self.activation = activations.activation(activation)
-        self.on_preactivation = None  # what watch() wants to see: a function of z, which the fused form does not keep
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         plain = input.dtype in _BOTH and input.is_cpu and input.dtype == self.weight.dtype
-        fused = plain and torch.is_grad_enabled() and self.on_preactivation is None
+        fused = plain and torch.is_grad_enabled() and not has_torch_function_unary(input)  # watch() wants to see z
         if not fused or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
-            z = super().forward(input)
-            if self.on_preactivation:
-                self.on_preactivation(z)
-            return apply(z, self.activation)
+            return apply(super().forward(input), self.activation)
         return _Fused.apply(input, self.weight, self.bias, *number_and_parameter(self.activation))
 
     def extra_repr(self) -> str:

@@ -5,31 +5,39 @@ watched = fastgrad.torch.watch(model)
 print(watched.profile)                  # delta first, dL/dW second, the verdict below
 """
 
-# Design: - A layer is a module that owns a weight matrix (Linear, convolutions, attention) and ran in the forward pass;
-#           layers are in the order in which they ran. What it puts out is the pre-activation z, and the gradient that
-#           arrives there is delta. Nothing is known about the model beyond that: branches and residual connections are
-#           a sequence here.
-#         - One step in `every` is measured, and hooks are there only then. In between a step pays for one call.
+# Design: - A layer is a product of data with a parameter of two or more dimensions (products.py), layers are in the
+#           order in which they ran. What a product puts out is the pre-activation z, and the gradient that arrives
+#           there is delta. Nothing is known about the model beyond that: branches and residual connections are a
+#           sequence here. A recurrent module is followed step by step (recurrent.py).
+#         - One step in `every` is measured, and only there anything is seen. In between a step pays for one call.
 #         - This measures plain backpropagation as PyTorch runs it. What vanished in float32 is -inf here; an MLP of
 #           fastgrad carries exponents instead (decay.py).
 
+import math
 from collections import Counter
+from dataclasses import replace
 from functools import cache, partial
 
+import numpy as np
 import torch
 from torch import nn
+from torch.autograd.graph import register_multi_grad_hook
 
-from fastgrad._validation import positive_int
-from fastgrad.activations import Activation, activation
+from fastgrad._validation import positive_int, real_number
+from fastgrad.activations import activation
 from fastgrad.decay import SATURATED_SHARE, SATURATING
-from fastgrad.torch.modules import Dense, ElementwiseModule
-from fastgrad.torch.profile import Layer, WatchedProfile, exact, profile_of
+from fastgrad.detectors import LEARNING, PATIENCE
+from fastgrad.diagnosis import Diagnosis
+from fastgrad.torch import recurrent
+from fastgrad.torch.functional import apply
+from fastgrad.torch.products import Products, name_of
+from fastgrad.torch.profile import Layer, WatchedProfile, exact, pooled, profile_of, size_of
 
-_LOOKUPS = (nn.Embedding, nn.EmbeddingBag)  # they own a matrix and multiply nothing by it
+_CHANNELS = {f"conv{kind}{n}d": -1 - n for kind in ("", "_transpose") for n in (1, 2, 3)}
 
 
 class Watcher:
-    """The hooks on a model and what they found; :func:`watch` makes one. As a context manager it closes itself.
+    """What was found in a model's gradients; :func:`watch` makes one. As a context manager it closes itself.
 
     Attributes
     ----------
@@ -45,38 +53,73 @@ class Watcher:
         _check_model(model)
         self.model, self.every = model, positive_int("every", every)
         self.step, self.history = 0, []
-        self._layers, self._hooks, self._gradient_hooks = [], [], []
-        self._names = {module: name or type(module).__name__ for name, module in model.named_modules()}
-        self._limits = {module: limit for module in self._names if (limit := _saturation_limit(_activation_of(module)))}
-        self._multipliers = [module for module in self._names if _weight(module) is not None]
-        if len(self._multipliers) < 2:
-            found = ", ".join(self._names[module] for module in self._multipliers) or "none"
-            raise ValueError(
-                f"watch needs two layers with weights, a hidden one and the output's; the model has {found}"
-            )
-        self._always = [
-            model.register_forward_pre_hook(self._begin),
-            model.register_forward_hook(self._end, always_call=True),  # also after an error on the way
-        ]
+        self._layers, self._hooks, self._gradients = [], [], {}
+        self._before, self._weights_of_layers, self._first_loss = None, [], None
+        self._seeing = self._last_hook = None
+        self._hook = model.register_forward_pre_hook(self._begin)
 
     @property
     def profile(self) -> WatchedProfile:
-        """The latest measured step; RuntimeError if no measured step has run backward yet."""
-        self._finish()
+        """The latest measured step; RuntimeError if no measured step has run backward yet.
+
+        Its verdict is "not finite" as well if a parameter or its gradient no longer is.
+        """
+        if any(layer.delta is not None for layer in self._layers):
+            self._finish()
         if not self.history:
             raise RuntimeError("nothing has been measured: run a step, forward and backward, after watch(model)")
-        return self.history[-1]
+        self._note_update(final=False)
+        return replace(self.history[-1], fault=self._not_finite())
 
     @property
-    def diagnosis(self):
+    def diagnosis(self) -> Diagnosis:
         """The verdict on the latest measured step, a :class:`fastgrad.Diagnosis`."""
         return self.profile.diagnosis
 
+    def alarm(self, loss: float | torch.Tensor) -> Diagnosis | None:
+        """Whether training should stop here, and why: to be asked at every step, or at some, with its loss.
+
+        There is an alarm if the loss is not finite, if the latest measured step was not, or if the last
+        ``fastgrad.detectors.PATIENCE`` measured steps all have the same bad verdict while the loss is still above
+        ``fastgrad.detectors.LEARNING`` of the first that was told. One bad verdict is none: networks pass through
+        such states, and some learn in spite of them.
+
+        Parameters
+        ----------
+        loss : float or Tensor of one number
+
+        Returns
+        -------
+        Diagnosis or None
+            None if there is no alarm. ``str()`` of it is the sentence to raise or to log.
+
+        Raises
+        ------
+        TypeError
+            If the loss is not one real number.
+        """
+        if isinstance(loss, torch.Tensor) and loss.numel() == 1:
+            loss = float(loss.detach())
+        if isinstance(loss, float | np.floating) and not math.isfinite(loss):
+            return Diagnosis("not finite", f"the loss is {loss} at step {self.step}", math.nan)
+        loss = real_number("loss", loss)
+        if self._first_loss is None:
+            self._first_loss = loss
+        recent = [profile.diagnosis for profile in self.history[-PATIENCE:]]
+        if recent and recent[-1].verdict == "not finite":
+            return recent[-1]
+        learns = loss <= self._first_loss - (1 - LEARNING) * abs(self._first_loss)
+        verdicts = {found.verdict for found in recent}
+        if learns or len(recent) < PATIENCE or len(verdicts) > 1 or verdicts & {"healthy", "nothing to compare"}:
+            return None
+        evidence = f"{recent[-1].evidence}; so at {PATIENCE} measured steps in a row, and the loss is {loss:.4g}"
+        return replace(recent[-1], evidence=f"{evidence} after {self._first_loss:.4g}")
+
     def close(self) -> None:
-        """Take the hooks off the model; what was measured stays."""
+        """Leave the model; what was measured stays."""
+        self._leave()
         self._finish()
-        for hook in self._always:
-            hook.remove()
+        self._hook.remove()
 
     def __enter__(self) -> "Watcher":
         return self
@@ -87,60 +130,140 @@ class Watcher:
     def _begin(self, model, inputs):
         if not torch.is_grad_enabled():
             return
-        self._finish()
         self.step += 1
-        if (self.step - 1) % self.every:
+        measured = (self.step - 1) % self.every == 0
+        if self._layers or self._before:
+            self._leave()  # Ctrl-C in a measured pass runs no hook behind it
+            self._finish()
+            self._note_update(final=measured)
+        if measured:
+            self._measured_step, self._runs, self._gradients = self.step, Counter(), {}
+            self._seeing = Products(model, self._see_product, self._see_activation)
+            self._last_hook = model.register_forward_hook(self._leave, always_call=True)  # also after an error
+            self._seeing.__enter__()
+
+    def _leave(self, *_):
+        """The end of a measured forward pass."""
+        if self._seeing is None:
             return
-        self._measured_step, self._runs = self.step, Counter()
-        for module in self._multipliers:
-            if isinstance(module, Dense):
-                module.on_preactivation = partial(self._see_layer, module, ())
-            else:
-                self._hooks.append(module.register_forward_hook(self._see_layer))
-        for module in self._limits:
-            if not isinstance(module, Dense):
-                self._hooks.append(module.register_forward_pre_hook(self._see_activation))
+        self._seeing.__exit__(None, None, None)
+        self._last_hook.remove()
+        self._seeing = None
+        parameters = dict(self.model.named_parameters())
+        names = {name for layer in self._layers for name in layer.weights}
+        learning = {name: parameters[name] for name in sorted(names) if parameters[name].requires_grad}
+        self._hooks += [p.register_hook(partial(self._see_weight_gradient, name)) for name, p in learning.items()]
+        self._before = {name: parameter.detach().clone() for name, parameter in learning.items()}
 
-    def _end(self, model, inputs, output):
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = []
-        for module in self._multipliers:
-            if isinstance(module, Dense):
-                module.on_preactivation = None
-
-    def _see_layer(self, module, inputs, output):
-        z = output[0] if isinstance(output, tuple | list) else output
+    def _see_product(self, kind, weights, args, result):
+        z = result[0] if isinstance(result, tuple | list) else result
         if not isinstance(z, torch.Tensor) or not z.requires_grad or z.ndim < 2 or not z.numel():
+            return result
+        name = name_of(self.model, weights)
+        if kind in recurrent.SEQUENCES:
+            self._see_sequence(name, kind, weights, args, result)
+        elif kind in recurrent.CELLS:
+            result = self._see_cell(name, kind, weights, args, result)
+        else:
+            layer = Layer(self._name_of_run(name), weights, _unit_axis(kind, args, z))
+            layer.see_signal(z.detach())
+            self._layers.append(layer)
+            self._hooks.append(z.register_hook(layer.see_delta))
+        return result
+
+    def _see_sequence(self, name, kind, weights, args, result):
+        run, batch_first = recurrent.of_sequence(name, kind, args)
+        name, tracks = self._name_of_run(name), []
+        for track, used in enumerate(run.weights):
+            suffix = _track(track, run.directions, len(run.weights))
+            own = {id(weight) for weight in used}
+            names = [n for n, p in self.model.named_parameters() if id(p) in own and p.ndim >= 2]
+            tracks.append(Layer(name + suffix, names or weights, recurrent=True))
+        self._layers += tracks
+
+        def see(gradients):
+            output, *states = gradients
+            output = output.transpose(0, 1) if batch_first and output is not None else output
+            self._see_steps(run, tracks, output, states)
+
+        self._hooks.append(register_multi_grad_hook(result, see))
+
+    def _see_cell(self, name, kind, weights, args, result):
+        run = recurrent.of_cell(kind.removesuffix("_cell"), args)
+        layer = next((layer for layer in self._layers if layer.recurrent and layer.name == name), None)
+        if layer is None:
+            layer = Layer(name, weights, recurrent=True)
+            self._layers.append(layer)
+        time, layer.runs = layer.runs, layer.runs + 1
+
+        def see(gradients):
+            states = [None if gradient is None else gradient[None] for gradient in gradients]
+            self._see_steps(run, [layer], None, states, time)
+
+        if isinstance(result, tuple):  # h is made of c, whose gradient would hold h's: views have those of readers only
+            result = tuple(part.view_as(part) for part in result)
+        self._hooks.append(register_multi_grad_hook(result if isinstance(result, tuple) else (result,), see))
+        return result
+
+    @staticmethod
+    def _see_steps(run, tracks, output, states, first=0):
+        for layer, (zs, deltas) in zip(tracks, run.deltas(output, states), strict=True):
+            for time, (z, delta) in enumerate(zip(zs, deltas, strict=True), start=first):
+                layer.see_signal(z, units=run.states[0][0].shape[-1], run=time)
+                layer.see_delta(delta, run=time)
+
+    def _see_activation(self, func, args, kwargs):
+        limit = _limit_of_call(func, args, kwargs)
+        if limit is None or not self._layers or self._layers[-1].saturated is not None or not args[0].numel():
             return
-        layer = Layer(self._name_of_run(module), z.detach(), _unit_axis(module, z))
-        self._layers.append(layer)
-        self._gradient_hooks.append(z.register_hook(layer.see_delta))
-        if _weight(module).requires_grad:
-            self._gradient_hooks.append(_weight(module).register_hook(layer.see_weight_gradient))
-        if isinstance(module, Dense) and module in self._limits:
-            self._see_activation(module, (z,))
+        both_sides, largest = limit
+        z = args[0].detach()
+        beyond = (z.abs() if both_sides else -z).gt_(largest)  # 0 or 1 in z's own type: five times as fast as bools
+        self._layers[-1].saturated = float(beyond.sum(dtype=exact(z))) / z.numel()
 
-    def _see_activation(self, module, inputs):
-        if self._layers and inputs and inputs[0].numel():
-            both_sides, limit = self._limits[module]
-            z = inputs[0].detach()
-            beyond = (z.abs() if both_sides else -z).gt_(limit)  # 0 or 1 in z's own type: five times as fast as bools
-            self._layers[-1].saturated = float(beyond.sum(dtype=exact(z))) / z.numel()
+    def _see_weight_gradient(self, name, gradient):
+        self._gradients[name] = size_of(gradient)
 
-    def _name_of_run(self, module):
-        name = self._names[module]
+    def _name_of_run(self, name):
         self._runs[name] += 1
         return name if self._runs[name] == 1 else f"{name} ({self._runs[name]})"
 
     def _finish(self):
         """Turn what the last measured step left into a profile, if it ran backward."""
-        for hook in self._gradient_hooks:
+        if not self._layers:
+            return
+        for hook in self._hooks:
             hook.remove()
         layers = [layer for layer in self._layers if layer.delta is not None]
-        self._layers, self._gradient_hooks = [], []
-        if len(layers) >= 2:
-            self.history.append(profile_of(self.model, layers, self._measured_step))
+        self._layers, self._hooks = [], []
+        if layers:
+            self.history.append(profile_of(self.model, layers, self._measured_step, self._gradients))
+            self._weights_of_layers = [layer.weights for layer in layers]
+        else:
+            self._before = None
+
+    def _note_update(self, final):
+        """The update ratio of the latest measured step, once the weights have changed, or if no later step may do it.
+
+        Where gradients are summed over several passes, the weights change some passes later.
+        """
+        if self._before is None or self._layers:
+            return
+        parameters = dict(self.model.named_parameters())
+        pairs = {name: (old, parameters[name].detach()) for name, old in self._before.items()}
+        if not final and all(torch.equal(old, new) for old, new in pairs.values()):
+            return
+        ratios = {name: (size_of(new - old), size_of(old)) for name, (old, new) in pairs.items()}
+        found = [_ratio([ratios[name] for name in names if name in ratios]) for names in self._weights_of_layers]
+        self.history[-1] = replace(self.history[-1], log10_update_ratio=np.array(found))
+        self._before = None
+
+    def _not_finite(self):
+        for name, parameter in self.model.named_parameters():
+            for what, values in ((name, parameter), (f"dL/d({name})", parameter.grad)):
+                if values is not None and not torch.isfinite(values).all():
+                    return f"{what} is not finite at step {self.step}"
+        return ""
 
 
 def watch(model: nn.Module, every: int = 20) -> Watcher:
@@ -149,22 +272,24 @@ def watch(model: nn.Module, every: int = 20) -> Watcher:
     Parameters
     ----------
     model : torch.nn.Module
-        Any model with at least two layers that own a weight matrix, on any device. Not one that ``torch.compile`` made:
-        it does not run hooks.
+        Any model with a parameter of two or more dimensions, on any device. What multiplies data by such a parameter is
+        a layer, be it a module or an expression. Not one that ``torch.compile`` made: it does not run hooks.
     every : int
         One step in so many is measured, the first included; a step is a forward pass of the model with gradients.
 
     Returns
     -------
     Watcher
-        ``.profile`` and ``.diagnosis`` of the latest measured step, ``.history`` of all; ``.close()`` ends it.
+        ``.profile`` and ``.diagnosis`` of the latest measured step, ``.history`` of all, ``.alarm(loss)``;
+        ``.close()`` ends it.
 
     Raises
     ------
     TypeError
         If it is no ``torch.nn.Module``, or ``every`` is no integer.
     ValueError
-        If it has fewer than two such layers, was compiled, or ``every`` is below 1.
+        If it has no such parameter, was compiled, or ``every`` is below 1. In a measured forward pass: if a recurrent
+        module gets a packed sequence, drops out between its layers or has projections.
 
     Examples
     --------
@@ -184,38 +309,52 @@ def _check_model(model):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     if hasattr(model, "_orig_mod"):
         raise ValueError("a compiled model does not run hooks: watch the model that was given to torch.compile")
+    if not any(parameter.ndim >= 2 for parameter in model.parameters()):
+        raise ValueError("watch needs layers with weights: no parameter of the model has two or more dimensions")
 
 
-def _weight(module):
-    """The weight matrix that a module multiplies by, or None; for attention that of its output."""
-    owner = module.out_proj if isinstance(module, nn.MultiheadAttention) else module
-    weight = getattr(owner, "weight", None)
-    is_matrix = isinstance(weight, nn.Parameter) and weight.ndim >= 2
-    return weight if is_matrix and not isinstance(module, _LOOKUPS) else None
+def _track(track, directions, tracks):
+    """What stands behind a recurrent module's name for one layer in one direction."""
+    if tracks == 1:
+        return ""
+    layer, reverse = divmod(track, directions)
+    return f" l{layer}" + (" reverse" if reverse else "")
 
 
-def _unit_axis(module, z):
-    """Where the units are: channels of a convolution, else the last axis."""
-    convolution = isinstance(module, nn.modules.conv._ConvNd)
-    return -1 - len(module.kernel_size) if convolution else -1
+def _unit_axis(kind, args, z):
+    """Where the units are: channels of a convolution, rows where the weight stands on the left, else the last axis."""
+    first = args[0] if args and kind in ("matmul", "__matmul__", "mm") else None
+    on_the_left = isinstance(first, nn.Parameter) and first.ndim == 2
+    return -2 if on_the_left else _CHANNELS.get(kind, -1)
+
+
+def _ratio(sizes):
+    """log10 of RMS(change) / RMS(weights) over the weights of a layer; NaN if none of them learns."""
+    if not sizes:
+        return math.nan
+    change, weights = zip(*sizes, strict=True)
+    with np.errstate(invalid="ignore"):
+        return float(np.subtract(pooled(change), pooled(weights)))
+
+
+def _limit_of_call(func, args, kwargs):
+    """What :func:`_saturation_limit` says of a call of a function of one tensor; None if it is no such activation."""
+    if func is apply:
+        return _saturation_limit(args[1])
+    name = getattr(func, "__name__", "").removesuffix("_")
+    if name not in SATURATING or not args or not isinstance(args[0], torch.Tensor):
+        return None
+    alpha = (*args[1:2], kwargs.get("alpha", 1.0))[0]
+    return _saturation_limit(activation("elu", alpha=alpha) if name == "elu" else activation(name))
 
 
 @cache
 def _saturation_limit(phi):
     """(on both sides?, the |z| beyond which phi' is below ``SATURATED_SHARE`` of its bound); None if there is none."""
-    if phi is None or phi.name not in SATURATING:
+    if phi.name not in SATURATING:
         return None
     threshold, low, high = SATURATED_SHARE * phi.derivative_bound, 0.0, 1000.0
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if phi.derivative(-middle) >= threshold else (low, middle)
     return phi.name != "elu", high
-
-
-def _activation_of(module) -> Activation | None:
-    if isinstance(module, ElementwiseModule | Dense):
-        return module.activation
-    if isinstance(module, nn.ELU):
-        return activation("elu", alpha=module.alpha)
-    name = {nn.Sigmoid: "sigmoid", nn.Tanh: "tanh"}.get(type(module))
-    return name and activation(name)
