@@ -44,7 +44,7 @@ def speed(context):
 @comparison_options
 @click.pass_obj
 def speed_activations(typed, names, operations, dtypes, sizes, contestants, rounds, out, quick, form):
-    """The activations against NumPy, SciPy, numexpr, PyTorch, torch.compile and JAX, as far as they are installed.
+    """The activations against NumPy, numexpr, PyTorch, torch.compile and JAX, as far as they are installed.
 
     Operations are value, backward, and training: forward with the derivative, then backward.
 
@@ -195,9 +195,10 @@ def speed_initializers(typed, operations, shapes, contestants, rounds, quick, fo
 @comparison_options
 @click.pass_obj
 def speed_decay(typed, names, contestants, rounds, quick, form):
-    """The cells of `fastgrad decay` against a plain PyTorch script that measures the same, if it is installed.
+    """The networks of `fastgrad decay` against a plain PyTorch script that measures the same, if it is installed.
 
-    Shapes are cells x depth x width x batch x seeds; "ns each" is for one network.
+    Timed are the passes, the sizes in every layer and the slope; the weights are drawn before, and are the same for
+    both. Shapes are cells x depth x width x batch x seeds; "ns each" is for one network.
 
     \b
     Example:
@@ -207,7 +208,7 @@ def speed_decay(typed, names, contestants, rounds, quick, form):
 
     with one_line(*BAD_INPUT):
         cells = decay.cells([known("activation", name, ACTIVATIONS) for name in names], quick)
-        contestants = peers.check(contestants, ["torch"]) or [name for name in ["torch"] if not peers.missing(name)]
+        contestants = peers.check(contestants, decay.PEERS) or [name for name in decay.PEERS if not peers.missing(name)]
     return _show_parts(cells, contestants, rounds, decay.measure, typed, form)
 
 
