@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fastgrad import bench, plots
-from fastgrad.bench import activations, contestants, parts, peers, tables, timing
+from fastgrad.bench import activations, contestants, network, parts, peers, tables, timing, training
 from fastgrad.bench.activations import Case, SpeedRow, cases, measure
 
 HERE = [name for name in peers.installed() if name != "torch.compile"]
@@ -249,14 +249,60 @@ def test_another_form_of_a_peer_is_another_contestant(monkeypatch):
 @pytest.mark.parametrize("which", [0, 1])
 def test_training_that_gives_a_wrong_y_or_dx_is_told_and_not_timed(which, monkeypatch):
     def peer(name, operation, x, dy):
-        honest = peers.fastgrad(name, operation, x, dy)
-        return lambda: tuple(part * (1.001 if i == which else 1.0) for i, part in enumerate(honest()))
+        def call():
+            y, dx = peers.fastgrad(name, operation, x, dy)()
+            return (y * 1.001, dx) if which == 0 else (y, dx * 1.001)
+
+        return call
 
     monkeypatch.setitem(peers.PEERS, "numpy", peer)
     ours, theirs = measure(Case("tanh", "training", "float32", 100), ["numpy"], 1)
     assert ours.difference is None
     assert theirs.difference == pytest.approx(1e-3, rel=0.01)
     assert theirs.ns_per_element is None
+
+
+def starts_of(arrays):
+    """Bytes by which these arrays miss the start of a cache line."""
+    return [array.ctypes.data % 64 for array in arrays]
+
+
+def test_ours_has_no_better_place_in_memory_than_the_others(monkeypatch, seconds):
+    """Inputs are the same arrays, on a cache line, and what a peer writes to is as well."""
+    at = {}
+
+    def noting(name, make):
+        def peer(*arguments):
+            at[name] = starts_of(array for array in arguments if isinstance(array, np.ndarray))
+            return make(*arguments)
+
+        return peer
+
+    monkeypatch.setitem(peers.PEERS, "numpy", noting("activations", peers.numpy))
+    monkeypatch.setitem(parts.PEERS["dense"], "numpy", noting("dense", parts.dense_numpy))
+    monkeypatch.setitem(network.PEERS, "numpy", noting("network", network.numpy))
+    measure(Case("tanh", "training", "float32", 1001), ["numpy"], 1)
+    parts.measure(parts.Case("dense", "forward", (5, 7, 9)), ["numpy"], 1)
+    network.measure(network.Case(2, 7, 5, "gradients"), ["numpy"], 1)
+    assert at == {"activations": [0, 0], "dense": [0] * 4, "network": [0, at["network"][1]]}  # the last are the labels
+
+    x = np.ones(1001, np.float32)
+    assert starts_of(peers.numpy("elu", "training", x, x)()) == [0, 0]
+    _, gradients = network._call(network.Case(2, 7, 5, "gradients"), "numpy")()
+    assert starts_of(array for pair in gradients for array in pair) == [0] * 6
+    x, weight, bias, dy = (np.ones(shape, np.float32) for shape in ((5, 7), (7, 9), 9, (5, 9)))
+    layer = parts.dense_numpy(x, weight, bias, dy)
+    assert starts_of([*layer["forward"](), *layer["backward"]()]) == [0] * 4
+    assert starts_of([parts.weights_numpy("he_normal", (7, 9))()]) == [0]
+
+
+def test_pytorch_trains_with_its_fused_optimiser(monkeypatch):
+    torch = pytest.importorskip("torch")
+    asked, real = [], torch.optim.Adam
+    monkeypatch.setattr(torch.optim, "Adam", lambda *a, **options: asked.append(options) or real(*a, **options))
+    monkeypatch.setattr(training, "EPOCHS", 1)
+    training.measure(1, 4, ["torch"], 1)
+    assert asked == [{"fused": True}]
 
 
 def test_numpy_makes_no_array_while_it_is_timed():
