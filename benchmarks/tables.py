@@ -138,38 +138,36 @@ def write(name, body, root=ROOT):
 
 
 class Kept:
-    """Which tables are done at this commit, in a folder that goes when all are."""
+    """Which tables are done at this commit, in a folder that goes when all are, or when the commit is another."""
 
     def __init__(self, root=ROOT):
         self.folder = root / KEPT
         self.file = self.folder / "done.json"
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
-        self.done = {"commit": head.stdout.strip()}
-        if self.file.exists():
-            kept = json.loads(self.file.read_text())
-            if kept["commit"] == self.done["commit"]:
-                self.done = kept
-            else:
-                shutil.rmtree(self.folder)
+        self.done = json.loads(self.file.read_text()) if self.file.exists() else {}
+        if self.done.get("commit") != head.stdout.strip():
+            self.forget()
+            self.folder.mkdir()
+            self.add("commit", head.stdout.strip())
 
     def has(self, name, command):
         return self.done.get(name) == command
 
     def add(self, name, command):
         self.done[name] = command
-        self.folder.mkdir(exist_ok=True)
         self.file.write_text(json.dumps(self.done))
 
     def forget(self):
+        self.done = {}
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def run(names, root=ROOT, commands=COMMANDS, printed=printed):
     """Print these tables, or with no name all that are not done yet; how many failed."""
-    kept, failed = None if names else Kept(root), []
+    kept, failed = Kept(root), []
     for place, name in enumerate(names or commands, 1):
         say(f"[{place}/{len(names or commands)}] {name}: {commands[name]}")
-        if kept and kept.has(name, commands[name]):
+        if not names and kept.has(name, commands[name]):
             say("    was done before the interruption")
             continue
         start = time.monotonic()
@@ -179,12 +177,12 @@ def run(names, root=ROOT, commands=COMMANDS, printed=printed):
             failed.append(name)
             say(f"    failed: {error}")
             continue
-        if kept:
+        if not names:
             kept.add(name, commands[name])
         say(f"    done in {time.monotonic() - start:.0f} s")
     if failed:
         say(f"failed: {', '.join(failed)}")
-    elif kept:
+    elif not names or set(kept.done) == {"commit"}:
         kept.forget()
     return len(failed)
 

@@ -68,6 +68,12 @@ def test_wrong_gradients_are_said_and_not_timed(saboteur, monkeypatch):
     assert "wrong differs" in tables.network_verdict([row])[0]
 
 
+def test_what_a_peer_does_not_offer_has_no_row(monkeypatch):
+    monkeypatch.setitem(network.PEERS, "gradients only", lambda *_: None)
+    (row,) = network.measure(SMALL._replace(operation="profile"), ["gradients only"], rounds=1)
+    assert row.contestant == "fastgrad"
+
+
 def test_a_wrong_delta_is_said_and_not_timed(monkeypatch):
     def wrong(net, X, y, operation):
         honest = network.fastgrad(net, X, y, operation)

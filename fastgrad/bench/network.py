@@ -12,7 +12,6 @@
 #         - torch.compile takes minutes to compile a hundred layers, so it runs only where it is asked for.
 #         - scikit-learn has no public gradient of a network to time.
 
-import math
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad._errors import known
-from fastgrad._memory import aligned
+from fastgrad._memory import aligned, aligned_copy
 from fastgrad._validation import positive_int
 from fastgrad.bench import peers
 from fastgrad.bench.peers import jax_on_one_thread
@@ -95,6 +94,7 @@ def cases(networks: Iterable[tuple[int, int, int]] = FULL, operations: Iterable[
 
 # A contestant is a function (net, X, y, operation) -> call. With "gradients" the call returns the loss and [(dL/dW,
 # dL/db), ...], with "profile" log10 of the root mean square of delta in every layer and then of dL/dW in every layer.
+# None is in place of a call that is not offered.
 
 
 def fastgrad(net, X, y, operation):
@@ -112,10 +112,11 @@ def fastgrad(net, X, y, operation):
 def numpy(net, X, y, operation):
     """NumPy, layer by layer, every step into an array that is there already."""
     rows, batch = np.arange(len(y)), np.float32(len(y))
-    hs = [X, *(_zeros((len(X), len(bias))) for bias in net.biases)]  # the output of every layer; the last one's is z
-    deltas = [_zeros(h.shape) for h in hs[1:]]
-    dweights, dbiases = [_zeros(weight.shape) for weight in net.weights], [_zeros(bias.shape) for bias in net.biases]
-    weights, biases = [_placed(weight) for weight in net.weights], [_placed(bias) for bias in net.biases]
+    shapes = [weight.shape for weight in net.weights]
+    dweights, dbiases = _arrays(shapes), _arrays([n for _, n in shapes])
+    deltas = _arrays([(len(X), n) for _, n in shapes])
+    hs = [X, *_arrays([delta.shape for delta in deltas])]  # the output of every layer; the last one's is z
+    weights, biases = [aligned_copy(weight) for weight in net.weights], [aligned_copy(bias) for bias in net.biases]
     layers = range(len(weights))
 
     def forward():
@@ -161,15 +162,8 @@ def numpy(net, X, y, operation):
     return {"gradients": gradients, "profile": profile}[operation]
 
 
-def _zeros(shape):
-    return aligned(math.prod(shape), np.float32).reshape(shape)
-
-
-def _placed(array):
-    """A copy that starts on a cache line."""
-    copy = _zeros(array.shape)
-    copy[...] = array
-    return copy
+def _arrays(shapes):
+    return [aligned(shape, np.float32) for shape in shapes]
 
 
 def torch(net, X, y, operation, transform=lambda function: function):
@@ -204,9 +198,11 @@ def torch(net, X, y, operation, transform=lambda function: function):
 
 
 def torch_compile(net, X, y, operation):
-    """torch.compile of the forward pass, and the backward pass that comes of it."""
+    """torch.compile of the forward pass, and the backward pass that comes of it; autograd does not reach its z."""
     import torch as th
 
+    if operation == "profile":
+        return None
     th._dynamo.reset()
     return torch(net, X, y, operation, th.compile)
 
@@ -300,6 +296,7 @@ def installed() -> list[str]:
 def measure(case: Case, contestants: Iterable[str], rounds: int, memory: bool = False) -> list[NetworkRow]:
     """Time one case in ours and in every one of these peers; ours first."""
     calls = {"fastgrad": _call(case, "fastgrad")} | {peer: _call(case, peer) for peer in contestants}
+    calls = {contestant: call for contestant, call in calls.items() if call is not None}
     differences = _differences(case.operation, calls)
     equal = {name: getattr(call, "timed", call) for name, call in calls.items() if differences[name] <= AGREE}
     seconds = interleaved(equal | {"peak": lambda: compiled.multiply_adds(ROUNDS)}, rounds)
@@ -327,7 +324,7 @@ def _call(case, contestant):
     net = MLP([case.width] * (case.depth + 1) + [CLASSES], "tanh", "xavier_normal", seed=0)
     _ = net.weights, net.biases  # drawn when first used, and no part of the pass
     rng = np.random.default_rng(0)
-    X = _placed(rng.standard_normal((case.batch, case.width)))
+    X = aligned_copy(rng.standard_normal((case.batch, case.width)))
     y = rng.integers(0, CLASSES, case.batch)
     return {"fastgrad": fastgrad, **PEERS}[contestant](net, X, y, case.operation)
 

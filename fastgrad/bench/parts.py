@@ -14,7 +14,7 @@ import numpy as np
 
 import fastgrad
 from fastgrad._errors import known
-from fastgrad._memory import aligned
+from fastgrad._memory import aligned, aligned_copy
 from fastgrad._validation import positive_int
 from fastgrad.bench.peers import jax_on_one_thread, without_autograd
 from fastgrad.bench.timing import interleaved
@@ -69,7 +69,7 @@ def dense_fastgrad(x, weight, bias, dy):
 
 def dense_numpy(x, weight, bias, dy):
     """NumPy's matrix product and tanh, and the derivative from the output, into arrays that are there already."""
-    y, dz, dx, dweight, dbias = map(_like, (dy, dy, x, weight, bias))
+    y, dz, dx, dweight, dbias = (aligned(a.shape, a.dtype) for a in (dy, dy, x, weight, bias))
 
     def forward():
         np.matmul(x, weight, out=y)
@@ -109,17 +109,6 @@ def dense_torch(x, weight, bias, dy):
     return {"forward": forward, "backward": backward}
 
 
-def _like(array):
-    """Zeros of this shape that start on a cache line, as PyTorch's do."""
-    return aligned(array.size, array.dtype).reshape(array.shape)
-
-
-def _placed(array):
-    copy = _like(array)
-    copy[...] = array
-    return copy
-
-
 # Weights: (operation, shape) -> function that returns them.
 
 
@@ -132,7 +121,7 @@ def weights_fastgrad(rule, shape):
 def weights_numpy(rule, shape):
     """NumPy's fastest generator, into an array that is there already."""
     rng, std = np.random.Generator(np.random.SFC64(0)), _std(rule, shape)
-    limit, weight = std * np.float32(3**0.5), aligned(np.prod(shape), np.float32).reshape(shape)
+    limit, weight = std * np.float32(3**0.5), aligned(shape, np.float32)
 
     def normal():
         rng.standard_normal(dtype=np.float32, out=weight)
@@ -206,7 +195,7 @@ def _call(case, make) -> Callable:
     batch, fan_in, fan_out = case.shape
     rng = np.random.default_rng(0)
     shapes = ((batch, fan_in), (fan_in, fan_out), (fan_out,), (batch, fan_out))
-    x, weight, bias, dy = (_placed(rng.standard_normal(shape).astype(np.float32)) for shape in shapes)
+    x, weight, bias, dy = (aligned_copy(rng.standard_normal(shape)) for shape in shapes)
     weight *= np.float32(fan_in**-0.5)
     return make(x, weight, bias, dy)[case.operation]
 
