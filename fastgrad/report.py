@@ -151,16 +151,24 @@ def fill(name: str, **parts: str) -> str:
     )
 
 
-def print_report(report: Report, console) -> None:
-    """The report on a ``rich.console.Console``: findings, machine, heat map, cells, evidence, speed."""
+def print_report(report: Report, console, only: str | None = None) -> None:
+    """The report on a ``rich.console.Console``: findings, machine, heat map, cells, evidence, speed.
+
+    With ``only``, machine and the section of this title; ValueError if there is none.
+    """
     from rich.text import Text
 
+    titles = []
+
     def section(title, table):
-        console.print(Text(f"\n{title}", style="bold"))
-        console.print(table)
+        titles.append(title)
+        if only in (None, title):
+            console.print(Text(f"\n{title}", style="bold"))
+            console.print(table)
 
     shown = report.results if len(report.results) <= TERMINAL_ROWS else deepest(report.results)
-    console.print(Text(headline(report.results), style="bold"))
+    if only is None:
+        console.print(Text(headline(report.results), style="bold"))
     console.print(Text(_setting(report.results)))
     console.print(Text(_facts(report.machine), style="dim"))
     depths, _ = _grid(report.results)
@@ -178,6 +186,8 @@ def print_report(report: Report, console) -> None:
     if report.speed:
         rows = [_speed_row(row) for row in report.speed]
         section("Speed of the activations' values, one thread", _rich_table(SPEED_COLUMNS, {"": rows}))
+    if only not in (None, *titles):
+        raise ValueError(f"--table: there is no {only!r}; there is {', '.join(map(repr, titles))}")
 
 
 @dataclass(frozen=True)

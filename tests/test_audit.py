@@ -322,7 +322,7 @@ def test_every_contestant_here_takes_any_chunk(kind, name):
     field = contestants.contestants(kind, name)
     names = [one.name for one in field]
     assert len(set(names)) == len(names)
-    assert {"fastgrad scalar", "fastgrad numba", "fastgrad numpy", "numpy/scipy"} <= set(names)
+    assert {"fastgrad scalar", "fastgrad numba", "fastgrad numpy", "numpy"} <= set(names)
     for size in (1, 9000):
         z = np.linspace(-3, 3, size).astype(np.float32)
         for one in field:
@@ -340,8 +340,8 @@ def test_the_sample_finds_ours_without_fault_and_the_from_output_derivatives_wro
     ours = [row for row in rows.values() if row["ours"]]
     assert [row["faults"] for row in ours] == [[]] * len(ours)
     assert len(ours) >= 3
-    assert 9.99 <= rows["numpy/scipy"]["first_false_zero"] <= 10.1
-    assert rows["numpy/scipy"]["false_zeros"] > 8000
+    assert 9.99 <= rows["numpy"]["first_false_zero"] <= 10.1
+    assert rows["numpy"]["false_zeros"] > 8000
 
 
 def test_equal_findings_share_a_row_of_the_table(small):

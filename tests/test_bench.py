@@ -5,13 +5,14 @@ import os
 import shutil
 import sys
 import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fastgrad import bench, plots
-from fastgrad.bench import activations, peers, tables, timing
+from fastgrad.bench import activations, contestants, network, parts, peers, tables, timing, training
 from fastgrad.bench.activations import Case, SpeedRow, cases, measure
 
 HERE = [name for name in peers.installed() if name != "torch.compile"]
@@ -203,6 +204,9 @@ def test_jax_gets_one_thread_and_the_environment_stays(monkeypatch):
     seen = []
 
     class Jax:
+        class config:
+            update = staticmethod(lambda name, value: seen.append((name, value)))
+
         @staticmethod
         def devices():
             seen.append(os.environ["NPROC"])
@@ -215,4 +219,123 @@ def test_jax_gets_one_thread_and_the_environment_stays(monkeypatch):
             monkeypatch.setenv("NPROC", before)
         assert peers.jax_on_one_thread() is Jax
         assert os.environ.get("NPROC") == before
-    assert seen == ["1", "1"]
+    assert seen == [("jax_cpu_enable_async_dispatch", False), "1"] * 2
+
+
+@pytest.mark.parametrize("peer", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "leaky_relu", "elu"])
+def test_the_audit_judges_what_the_speed_tables_time(peer, name):
+    """The same bits: one form of each formula per library."""
+    if peers.missing(peer):
+        pytest.skip(f"{peer} is not installed")
+    z = np.linspace(-20, 20, contestants.CHUNK, dtype=np.float32)
+    judged = {}
+    for kind in ("value", "derivative"):
+        (judged[kind],) = (one.run(z) for one in contestants.contestants(kind, name, "peers") if one.name == peer)
+    y, dx = peers.PEERS[peer](name, "training", z, np.ones_like(z))()
+    assert np.array_equal(judged["value"], np.asarray(y))
+    assert np.array_equal(judged["derivative"], np.asarray(dx))
+
+
+def test_another_form_of_a_peer_is_another_contestant(monkeypatch):
+    """So that a resumed audit does not join the findings of two."""
+    (before,) = (one for one in contestants.contestants("value", "elu", "peers") if one.name == "numpy")
+    monkeypatch.setattr(contestants, "_form_of_peers", lambda: "another")
+    (after,) = (one for one in contestants.contestants("value", "elu", "peers") if one.name == "numpy")
+    assert before.version == after.version
+    assert before.identity != after.identity
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_training_that_gives_a_wrong_y_or_dx_is_told_and_not_timed(which, monkeypatch):
+    def peer(name, operation, x, dy):
+        def call():
+            y, dx = peers.fastgrad(name, operation, x, dy)()
+            return (y * 1.001, dx) if which == 0 else (y, dx * 1.001)
+
+        return call
+
+    monkeypatch.setitem(peers.PEERS, "numpy", peer)
+    ours, theirs = measure(Case("tanh", "training", "float32", 100), ["numpy"], 1)
+    assert ours.difference is None
+    assert theirs.difference == pytest.approx(1e-3, rel=0.01)
+    assert theirs.ns_per_element is None
+
+
+def starts_of(arrays):
+    """Bytes by which these arrays miss the start of a cache line."""
+    return [array.ctypes.data % 64 for array in arrays]
+
+
+def test_ours_has_no_better_place_in_memory_than_the_others(monkeypatch, seconds):
+    """Inputs are the same arrays, on a cache line, and what a peer writes to is as well."""
+    at = {}
+
+    def noting(name, make):
+        def peer(*arguments):
+            at[name] = starts_of(array for array in arguments if isinstance(array, np.ndarray))
+            return make(*arguments)
+
+        return peer
+
+    monkeypatch.setitem(peers.PEERS, "numpy", noting("activations", peers.numpy))
+    monkeypatch.setitem(parts.PEERS["dense"], "numpy", noting("dense", parts.dense_numpy))
+    monkeypatch.setitem(network.PEERS, "numpy", noting("network", network.numpy))
+    measure(Case("tanh", "training", "float32", 1001), ["numpy"], 1)
+    parts.measure(parts.Case("dense", "forward", (5, 7, 9)), ["numpy"], 1)
+    network.measure(network.Case(2, 7, 5, "gradients"), ["numpy"], 1)
+    assert at == {"activations": [0, 0], "dense": [0] * 4, "network": [0, at["network"][1]]}  # the last are the labels
+
+    x = np.ones(1001, np.float32)
+    assert starts_of(peers.numpy("elu", "training", x, x)()) == [0, 0]
+    _, gradients = network._call(network.Case(2, 7, 5, "gradients"), "numpy")()
+    assert starts_of(array for pair in gradients for array in pair) == [0] * 6
+    x, weight, bias, dy = (np.ones(shape, np.float32) for shape in ((5, 7), (7, 9), 9, (5, 9)))
+    layer = parts.dense_numpy(x, weight, bias, dy)
+    assert starts_of([*layer["forward"](), *layer["backward"]()]) == [0] * 4
+    assert starts_of([parts.weights_numpy("he_normal", (7, 9))()]) == [0]
+
+
+def test_pytorch_trains_with_its_fused_optimiser(monkeypatch):
+    torch = pytest.importorskip("torch")
+    asked, real = [], torch.optim.Adam
+    monkeypatch.setattr(torch.optim, "Adam", lambda *a, **options: asked.append(options) or real(*a, **options))
+    monkeypatch.setattr(training, "EPOCHS", 1)
+    training.measure(1, 4, ["torch"], 1)
+    assert asked == [{"fused": True}]
+
+
+def test_numpy_makes_no_array_while_it_is_timed():
+    """Every step writes to an array that is there already."""
+    x, dy = np.linspace(-3, 3, 100_000), np.ones(100_000)
+    for name in ("sigmoid", "tanh", "relu", "leaky_relu", "elu"):
+        call = peers.numpy(name, "training", x, dy)
+        call()
+        tracemalloc.start()
+        call()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < x.nbytes / 4, name
+
+
+def test_pytorch_is_timed_without_autograd_and_enters_nothing_in_the_call(monkeypatch):
+    torch = pytest.importorskip("torch")
+    modes, entered = [], []
+
+    def timed(calls, rounds):
+        modes.append(torch.is_inference_mode_enabled())
+        with monkeypatch.context() as patched:
+            for name in ("no_grad", "inference_mode"):
+                patched.setattr(torch, name, lambda: entered.append(1))
+            for call in calls.values():
+                call()
+        return dict.fromkeys(calls, 1.0)
+
+    monkeypatch.setattr(activations, "interleaved", timed)
+    monkeypatch.setattr(parts, "interleaved", timed)
+    measure(Case("tanh", "training", "float32", 100), ["torch"], 1)
+    for operation in parts.OPERATIONS["dense"]:
+        parts.measure(parts.Case("dense", operation, (4, 5, 6)), ["torch"], 1)
+    assert modes == [True] * 3
+    assert entered == []
+    assert not torch.is_inference_mode_enabled()

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -25,16 +26,63 @@ def test_every_installed_peer_agrees_and_is_timed(operation):
     assert all(row.seconds > 0 and 0 < row.percent_of_peak < 100 for row in rows)
 
 
-def test_a_wrong_gradient_is_said_and_not_timed(monkeypatch):
+@pytest.mark.parametrize("contestant", ["numpy", "torch", "jax"])
+def test_a_peer_gives_all_that_ours_gives(contestant):
+    """The loss, and dL/dW and dL/db of every layer in the shapes of ours."""
+    if contestant not in network.installed():
+        pytest.skip(f"{contestant} is not installed")
+    (loss, ours), (theirs_loss, theirs) = (network._call(SMALL, name)() for name in ("fastgrad", contestant))
+    assert float(theirs_loss) == pytest.approx(loss, rel=1e-5)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert [np.shape(array) for array in mine] == [np.shape(array) for array in other]
+
+
+def test_numpy_computes_in_float32():
+    """As its users do; our float64 yardstick of that name is no contestant."""
+    _, gradients = network._call(SMALL, "numpy")()
+    assert {array.dtype for pair in gradients for array in pair} == {np.dtype(np.float32)}
+
+
+SABOTEURS = {
+    "weights of another size": lambda loss, pairs: (loss, [(w * 1.001, b) for w, b in pairs]),
+    "biases of another size": lambda loss, pairs: (loss, [(w, b * 1.001) for w, b in pairs]),
+    "one layer's biases": lambda loss, pairs: (loss, [(pairs[0][0], -pairs[0][1]), *pairs[1:]]),
+    "no biases": lambda loss, pairs: (loss, [(w, 0 * b) for w, b in pairs]),
+    "the sign, which no norm sees": lambda loss, pairs: (loss, [(-w, b) for w, b in pairs]),
+    "the order of units, which no norm sees": lambda loss, pairs: (loss, [(w[::-1], b[::-1]) for w, b in pairs]),
+    "the loss": lambda loss, pairs: (1.001 * loss, pairs),
+    "NaN": lambda loss, pairs: (loss, [(w * np.nan, b) for w, b in pairs]),
+}
+
+
+@pytest.mark.parametrize("saboteur", SABOTEURS)
+def test_wrong_gradients_are_said_and_not_timed(saboteur, monkeypatch):
     def wrong(net, X, y, operation):
         honest = network.fastgrad(net, X, y, operation)
-        return lambda: [(weight * 1.001, bias) for weight, bias in honest()]
+        return lambda: SABOTEURS[saboteur](*honest())
 
     monkeypatch.setitem(network.PEERS, "wrong", wrong)
     _, row = network.measure(SMALL, ["wrong"], rounds=1)
-    assert row.difference == pytest.approx(1e-3, rel=1e-3)
     assert row.seconds is None
+    assert not row.difference < 0.99e-3
     assert "wrong differs" in tables.network_verdict([row])[0]
+
+
+def test_what_a_peer_does_not_offer_has_no_row(monkeypatch):
+    monkeypatch.setitem(network.PEERS, "gradients only", lambda *_: None)
+    (row,) = network.measure(SMALL._replace(operation="profile"), ["gradients only"], rounds=1)
+    assert row.contestant == "fastgrad"
+
+
+def test_a_wrong_delta_is_said_and_not_timed(monkeypatch):
+    def wrong(net, X, y, operation):
+        honest = network.fastgrad(net, X, y, operation)
+        return lambda: [honest()[0] + 0.001, honest()[1]]
+
+    monkeypatch.setitem(network.PEERS, "wrong", wrong)
+    _, row = network.measure(SMALL._replace(operation="profile"), ["wrong"], rounds=1)
+    assert row.difference == pytest.approx(10**0.001 - 1, rel=1e-3)
+    assert row.seconds is None
 
 
 def test_command():

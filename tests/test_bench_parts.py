@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -80,6 +81,40 @@ def test_decay_in_torch_finds_our_slopes():
         ours, theirs = decay.measure(some, ["torch"], rounds=1)
         assert theirs.difference is None
         assert (ours.ratio, ours.count) == (1, 6)
+
+
+def test_decay_draws_no_network_while_it_is_timed(monkeypatch):
+    """Ours and PyTorch's measure the same networks, drawn before."""
+    pytest.importorskip("torch")
+    drawn, at_start = [], []
+    real = decay.MLP
+    monkeypatch.setattr(decay, "MLP", lambda *a: drawn.append(a) or real(*a))
+
+    def timed(calls, rounds):
+        at_start.append(len(drawn))
+        for call in calls.values():
+            first, second = call(), call()
+            assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, second, strict=True))
+        return dict.fromkeys(calls, 1.0)
+
+    monkeypatch.setattr(decay, "interleaved", timed)
+    (some,) = decay.cells(["tanh"], quick=True)
+    rows = decay.measure(some, ["torch"], rounds=1)
+    assert [row.contestant for row in rows] == ["fastgrad", "torch"]
+    assert at_start == [6]
+    assert len(drawn) == 6
+
+
+def test_a_wrong_measurement_of_decay_is_said_and_not_timed(monkeypatch):
+    def wrong(networks, X, y):
+        honest = decay.in_fastgrad(networks, X, y)
+        return lambda: [((delta, dweight + 0.01, signal), slope) for (delta, dweight, signal), slope in honest()]
+
+    monkeypatch.setitem(decay.PEERS, "wrong", wrong)
+    (some,) = decay.cells(["relu"], quick=True)
+    _, row = decay.measure(some, ["wrong"], rounds=1)
+    assert row.difference == pytest.approx(10**0.01 - 1, rel=1e-3)
+    assert row.seconds is None
 
 
 def test_decay_command():

@@ -43,11 +43,29 @@ def test_benchmark(kind, method, chosen):
 def test_every_module_needs_only_what_asv_installs():
     """asv imports every file of the folder, also one that holds no benchmark."""
     for path in sorted((ROOT / "benchmarks").glob("*.py")):
-        tree = ast.parse(path.read_text())
-        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-        names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
-        foreign = {name.split(".")[0] for name in names} - sys.stdlib_module_names
+        foreign = imported(ast.walk(ast.parse(path.read_text()))) - sys.stdlib_module_names
         assert foreign <= {"numpy", "asv_runner", "fastgrad"}, path.name
+
+
+def imported(nodes):
+    """The packages that these nodes import, this one's own left out."""
+    nodes = list(nodes)
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {name.split(".")[0] for name in names}
+
+
+def test_what_is_no_benchmark_does_nothing_when_asv_imports_it():
+    """It needs no package, not even ours, which may be an old commit's; and asv finds nothing to time in it."""
+    paths = [ROOT / "benchmarks" / "tables.py", *sorted((ROOT / "benchmarks" / "studies").glob("*.py"))]
+    assert len(paths) >= 4
+    for path in paths:
+        tree = ast.parse(path.read_text())
+        assert imported(tree.body) <= sys.stdlib_module_names, path.name
+        names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        assert [name for name in names if re.match(r"(time|timeraw|track|mem|peakmem)_|[A-Z]\w*Suite", name)] == []
+        calls = [node for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+        assert calls == [], path.name
 
 
 def test_what_a_commit_lacks_is_skipped_and_nothing_else():

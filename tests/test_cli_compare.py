@@ -59,7 +59,7 @@ def test_the_wide_table_of_every_kernel_here_fits():
     result = call("audit", "--quick", "-a", "sigmoid", "--kind", "derivative")
     assert result.exit_code == 0, result.output
     assert max(map(len, result.stdout.splitlines())) <= 100
-    assert "numpy/scipy" in result.stdout
+    assert "numpy" in result.stdout
     assert "16.64" in result.stdout
 
 
@@ -242,3 +242,31 @@ def test_speed_charts_without_matplotlib(tmp_path, monkeypatch):
 
 def test_unknown_speed_command():
     refused(call("speed", "activation"), "No such command 'activation'")
+
+
+DECAY = ("decay", "--quick", "-a", "relu")
+DENSE = ("speed", "dense", "--shape", "2,3,4", "--peer", "numpy", "--rounds", "1")
+
+
+@pytest.mark.parametrize(
+    ("command", "title", "other"),
+    [
+        (DECAY, "Decades of delta lost per layer", "Decades of delta lost from the last hidden layer to the first"),
+        (DENSE, "backward", "forward"),
+        ((*DENSE, "--markdown"), "forward", "**backward**"),
+    ],
+)
+def test_one_table_is_printed_with_its_machine_and_no_other(command, title, other):
+    result = call(*command, "--table", title)
+    assert result.stdout.count(title) >= 1
+    assert other not in result.stdout
+    assert "processor" in result.stdout
+    assert "Ours is slower" not in result.stdout
+
+
+@pytest.mark.parametrize("command", [DECAY, DENSE])
+def test_a_table_that_is_not_there_gets_a_line_that_names_those_that_are(command):
+    result = call(*command, "--table", "sideways")
+    assert result.exit_code == 2
+    assert "--table: there is no 'sideways'; there is '" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -124,8 +124,8 @@ def test_ci_runs_the_command_that_readme_gives():
 
 
 def test_the_survey_table_is_what_the_command_prints():
-    command = re.search(r"`fastgrad (decay --quick .+?)` prints", TEXT)[1]
-    printed = CliRunner().invoke(commands, command.split()).stdout
+    command = re.search(r"^\$ fastgrad (decay --quick .+)$", TEXT, re.M)[1]
+    printed = CliRunner().invoke(commands, shlex.split(command)).stdout
     row = re.compile(r"  (\w+) +20 +(-?[\d.]+) +(\S+) to (\S+) +(\S+) +none  (\w+)")
     ours, theirs = row.findall(TEXT), row.findall(printed)
     assert len(ours) == 12

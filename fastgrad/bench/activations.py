@@ -119,11 +119,12 @@ def measure(case: Case, contestants: Iterable[str], rounds: int) -> list[SpeedRo
     """
     x, dy = _inputs(case)
     calls = {"fastgrad": peers.fastgrad(case.activation, case.operation, x, dy)}
-    calls |= {peer: peers.PEERS[peer](case.activation, case.operation, x, dy) for peer in contestants}
-    calls = {contestant: call for contestant, call in calls.items() if call is not None}
-    differences = _differences(case.dtype, calls)
-    equal = {contestant: call for contestant, call in calls.items() if differences[contestant] <= AGREE[case.dtype]}
-    seconds = interleaved({**equal, **_limits(case)}, rounds)
+    with peers.without_autograd(contestants):
+        calls |= {peer: peers.PEERS[peer](case.activation, case.operation, x, dy) for peer in contestants}
+        calls = {contestant: call for contestant, call in calls.items() if call is not None}
+        differences = _differences(case.dtype, calls)
+        equal = {contestant: call for contestant, call in calls.items() if differences[contestant] <= AGREE[case.dtype]}
+        seconds = interleaved({**equal, **_limits(case)}, rounds)
     ns = {contestant: time / case.size * 1e9 for contestant, time in seconds.items()}
     return [
         SpeedRow(*case, contestant, **_timed(case, ns, contestant))
@@ -160,10 +161,15 @@ def _inputs(case):
 
 def _differences(dtype, calls):
     """Each contestant's largest difference from ours, relative to ours; NaN or inf if it is not even finite."""
-    ours = np.array(calls["fastgrad"]())
+    ours = np.array(_as_array(calls["fastgrad"]()))
     scale = np.maximum(np.abs(ours), np.finfo(dtype).tiny)
     with np.errstate(all="ignore"):
-        return {name: float(np.max(np.abs(np.asarray(call()) - ours) / scale)) for name, call in calls.items()}
+        return {name: float(np.max(np.abs(_as_array(call()) - ours) / scale)) for name, call in calls.items()}
+
+
+def _as_array(found):
+    """What a call returned, y or dx or both, as one array."""
+    return np.stack([np.asarray(part) for part in found]) if isinstance(found, tuple) else np.asarray(found)
 
 
 def _limits(case):
@@ -218,7 +224,7 @@ def speed_activations(
 
 
 def quick_speed() -> list[dict]:
-    """A taste for reports: the value kernels in float32 at 65,536 elements beside NumPy and SciPy, about a second."""
+    """A taste for reports: the value kernels in float32 at 65,536 elements beside NumPy, about a second."""
     rows = speed_activations(operations=["value"], dtypes=["float32"], sizes=[65_536], contestants=["numpy"], rounds=15)
     ours = {row.activation: asdict(row) for row in rows if row.contestant == "fastgrad"}
     return [

@@ -1,10 +1,9 @@
-"""What can be audited: our kernels, and the formulas of NumPy and SciPy, PyTorch and JAX as their users get them."""
+"""What can be audited: our kernels, and the formulas of NumPy, PyTorch and JAX as the speed tables time them."""
 
 # Design: - Made once per formula and called for every chunk: a sweep is 130,000 chunks, and JAX compiles once.
-#         - A contestant carries the version of what it runs, so that a resumed sweep never joins two of them.
+#         - A contestant carries version and form of what it runs, so that a resumed sweep never joins two of them.
 
 import hashlib
-import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fastgrad import elementary, formulas, kernels
-from fastgrad.bench.peers import jax_on_one_thread
+from fastgrad.bench import peers
 from fastgrad.bench.truth import in_blocks
 from fastgrad.kernels import compiled
 
@@ -33,17 +32,20 @@ class Contestant:
         float32 array of at most CHUNK elements -> float32 array.
     bound : float or None
         The ULP that ours must keep; None for peers.
+    form : str
+        A digest of how it is written here, where that is no part of its version.
     """
 
     name: str
     version: str
     run: Callable[[np.ndarray], np.ndarray]
     bound: float | None = None
+    form: str = ""
 
     @property
     def identity(self) -> str:
-        """Name and version."""
-        return f"{self.name} {self.version}"
+        """Name, version and form."""
+        return f"{self.name} {self.version} {self.form}".rstrip()
 
 
 def parameter_of(name: str) -> float | None:
@@ -57,7 +59,7 @@ def contestants(kind: str, name: str, group: str = "all") -> list[Contestant]:
     if group != "peers":
         found += _ours(kind, name)
     if group != "ours":
-        found += [make(kind, name) for package, make in PEERS.items() if importlib.util.find_spec(package)]
+        found += [_peer(peer, packages, kind, name) for peer, packages in PEERS.items() if not peers.missing(peer)]
     return found
 
 
@@ -86,82 +88,23 @@ def _our_version():
     return digest.hexdigest()[:12]
 
 
-def _numpy(kind, name):
-    """NumPy and SciPy's functions; derivatives from the output, as is usual."""
-    from scipy.special import expit
-
-    slope = np.float32(formulas.PARAMETERS["leaky_relu"][1])
-    values = {
-        "sigmoid": expit,
-        "tanh": np.tanh,
-        "relu": lambda z: np.maximum(z, 0),
-        "leaky_relu": lambda z: np.where(z > 0, z, slope * z),
-        "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
-    }
-    from_output = {
-        "sigmoid": lambda y: y * (1 - y),
-        "tanh": lambda y: 1 - y * y,
-        "relu": lambda y: (y > 0).astype(y.dtype),
-        "leaky_relu": lambda y: np.where(y > 0, np.float32(1), slope),
-        "elu": lambda y: np.where(y > 0, np.float32(1), y + 1),
-    }
+def _peer(name: str, packages: tuple[str, ...], kind: str, formula: str) -> Contestant:
+    """A peer of the speed tables; the derivative is what its backward pass makes of a gradient of 1."""
+    make, ones = peers.PEERS[name], np.ones(CHUNK, np.float32)
 
     @np.errstate(all="ignore")
     def run(z):
-        y = values[name](z)
-        return y if kind == "value" else from_output[name](y)
-
-    return Contestant("numpy/scipy", f"{version('numpy')} {version('scipy')}", run)
-
-
-def _torch(kind, name):
-    """PyTorch's function and what autograd makes of it."""
-    import torch
-
-    torch.set_num_threads(1)
-    functional, slope = torch.nn.functional, formulas.PARAMETERS["leaky_relu"][1]
-    function = {
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "relu": torch.relu,
-        "leaky_relu": lambda t: functional.leaky_relu(t, slope),
-        "elu": functional.elu,
-    }[name]
-
-    def run(z):
-        z = torch.from_numpy(z)
-        if kind == "value":
-            return function(z).numpy()
-        z.requires_grad_()
-        y = function(z)
-        return torch.autograd.grad(y, z, torch.ones_like(y))[0].numpy()
-
-    return Contestant("torch", version("torch"), run)
-
-
-def _jax(kind, name):
-    """JAX's function and its vector-Jacobian product, compiled for chunks of one size."""
-    jax = jax_on_one_thread()
-    slope = formulas.PARAMETERS["leaky_relu"][1]
-    function = {
-        "sigmoid": jax.nn.sigmoid,
-        "tanh": jax.numpy.tanh,
-        "relu": jax.nn.relu,
-        "leaky_relu": lambda t: jax.nn.leaky_relu(t, slope),
-        "elu": jax.nn.elu,
-    }[name]
-
-    def derivative(t):
-        return jax.vjp(function, t)[1](jax.numpy.ones_like(t))[0]
-
-    jitted = jax.jit(function if kind == "value" else derivative)
-
-    def run(z):
-        padded = np.zeros(CHUNK, np.float32)
+        padded = np.zeros(CHUNK, np.float32)  # JAX compiles for each size
         padded[: z.size] = z
-        return np.array(jitted(padded)[: z.size])
+        found = make(formula, "value" if kind == "value" else "training", padded, ones)()
+        return np.asarray(found if kind == "value" else found[1])[: z.size].copy()
 
-    return Contestant("jax", version("jax"), run)
+    return Contestant(name, " ".join(map(version, packages)), run, form=_form_of_peers())
 
 
-PEERS = {"scipy": _numpy, "torch": _torch, "jax": _jax}
+@cache
+def _form_of_peers():
+    return hashlib.sha256(Path(peers.__file__).read_bytes()).hexdigest()[:12]
+
+
+PEERS = {"numpy": ("numpy",), "torch": ("torch",), "jax": ("jax",)}

@@ -1,12 +1,13 @@
-"""``fastgrad speed decay``: the cells of ``fastgrad decay``, measured by us and by a plain PyTorch script."""
+"""``fastgrad speed decay``: the networks of ``fastgrad decay``, measured by us and by a plain PyTorch script."""
 
-# Design: - ``in_torch`` is what one would write with PyTorch: layers, its own initialisers, autograd for every
-#           pre-activation, the slope of the logarithms. It has no prediction, no interval, no verdict; ours has.
-#         - Before anything is timed it gets our weights and has to find our slopes.
+# Design: - Every network is drawn once, by us, before anything is timed; PyTorch gets the same weights. Timed is one
+#           measurement of every network: forward, backward, the sizes of delta, dL/dW and the signal in every layer,
+#           and the slope of log10 delta. Draws, theory's prediction, intervals and verdicts are not.
+#         - ``in_torch`` is what one would write with PyTorch: autograd for every pre-activation and weight, norms.
+#         - Before anything is timed it has to find our sizes, layer by layer.
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -19,7 +20,12 @@ from fastgrad.network import MLP
 
 FULL = {"depth": 20, "width": 128, "batch": 128, "seeds": 10}
 QUICK = {"depth": 10, "width": 32, "batch": 32, "seeds": 2}
-AGREE = 1e-3  # relative difference of a slope from ours, float32
+NOTE = (
+    "us: ours, for all networks. torch: its time over ours; ! marks where ours is slower. Timed: forward, backward, "
+    "the sizes of delta, dL/dW and the signal in every layer, and the slope; the networks are drawn before, and both "
+    "have the same weights. float32, one thread each. Both took turns; the least sample counts."
+)
+AGREE = 1e-3  # relative difference of a size from ours, float32
 
 
 def cells(activations: Iterable[str], quick: bool = False) -> list[list[study.Cell]]:
@@ -29,72 +35,88 @@ def cells(activations: Iterable[str], quick: bool = False) -> list[list[study.Ce
     return [study.grid([name], SURVEYED, [size["depth"]], **options) for name in dict.fromkeys(activations)]
 
 
-def in_torch(cell: study.Cell, X, y, networks=None) -> list[float]:
-    """Decades of delta lost per layer of each network of a cell; ``networks`` are ours, whose weights it takes.
+def networks_of(cell: study.Cell, features: int) -> list[MLP]:
+    """The cell's networks, weights and all."""
+    sizes = [features, *[cell.width] * cell.depth, 10]
+    networks = [MLP(sizes, cell.activation, cell.init, seed) for seed in cell.seeds]
+    for network in networks:
+        _ = network.weights, network.biases  # drawn when first used
+    return networks
 
-    The sizes of dL/dW and of the signal are found too, as ours are.
-    """
+
+def in_fastgrad(networks: Sequence[MLP], X, y) -> Callable[[], list[tuple[np.ndarray, float]]]:
+    """Ours: log10 of the sizes, (3, layers), of delta, dL/dW and signal, and the slope, for each network."""
+
+    def run():
+        found = [network.gradient_profile(X, y) for network in networks]
+        return [((p.log10_delta, p.log10_weight_gradient, p.log10_signal), p.decades_per_layer) for p in found]
+
+    return run
+
+
+def in_torch(networks: Sequence[MLP], X, y) -> Callable[[], list[tuple[np.ndarray, float]]]:
+    """The same with PyTorch."""
     import torch
-    from torch import nn
+    from torch.nn import functional
 
-    phi = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU}
-    init = {"xavier_normal": nn.init.xavier_normal_, "he_normal": nn.init.kaiming_normal_, "torch_linear": None}
+    torch.set_num_threads(1)
+    phi = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
+    phi = phi.get(networks[0].activation.name) or getattr(functional, networks[0].activation.name)
     X, y = torch.tensor(X, dtype=torch.float32), torch.tensor(y)
-    sizes = [X.shape[1], *[cell.width] * cell.depth, 10]
-    slopes = []
-    for place, seed in enumerate(cell.seeds):
-        torch.manual_seed(seed)
-        layers = [nn.Linear(m, n) for m, n in pairwise(sizes)]
-        for layer, linear in enumerate(layers):
-            if init[cell.init] is not None:
-                init[cell.init](linear.weight)
-                nn.init.zeros_(linear.bias)
-            if networks is not None:
-                linear.weight.data = torch.tensor(networks[place].weights[layer].T.copy())
-                linear.bias.data = torch.tensor(networks[place].biases[layer])
-        h, zs, activation = X, [], phi[cell.activation]()
-        for linear in layers:
-            zs.append(linear(h))
-            h = activation(zs[-1])
-        loss = nn.functional.cross_entropy(zs[-1], y)
-        gradients = torch.autograd.grad(loss, [*zs, *(linear.weight for linear in layers)])
-        log10_size = [
-            float(tensor.square().mean().sqrt().log10()) for tensor in (*gradients, *(z.detach() for z in zs))
+    parameters = [
+        [
+            (torch.tensor(weight, requires_grad=True), torch.tensor(bias))
+            for weight, bias in zip(network.weights, network.biases, strict=True)
         ]
-        slopes.append(float(np.polyfit(np.arange(cell.depth), log10_size[: cell.depth], 1)[0]))
-    return slopes
+        for network in networks
+    ]
+
+    def measured(layers):
+        h, zs = X, []
+        for weight, bias in layers:
+            zs.append(torch.addmm(bias, h, weight))
+            h = phi(zs[-1]) if len(zs) < len(layers) else None
+        loss = functional.cross_entropy(zs[-1], y)
+        gradients = torch.autograd.grad(loss, [*zs, *(weight for weight, _ in layers)])
+        arrays = (*gradients, *(z.detach() for z in zs))
+        sizes = torch.stack([torch.linalg.vector_norm(a) / a.numel() ** 0.5 for a in arrays])
+        log10_size = sizes.log10().numpy().reshape(3, -1)
+        return log10_size, float(np.polyfit(np.arange(len(layers) - 1), log10_size[0, :-1], 1)[0])
+
+    return lambda: [measured(layers) for layers in parameters]
 
 
 def measure(some: list[study.Cell], contestants: Iterable[str], rounds: int) -> list[PartRow]:
-    """Time the cells of one activation, ours and where it is wanted PyTorch; ours first."""
+    """Time the networks of the cells of one activation, in ours and where it is wanted in PyTorch; ours first."""
     first = some[0]
     X, y = load(first.data)
-    X, y = X[: first.batch], y[: first.batch]
+    X, y = X[: first.batch].astype(np.float32), y[: first.batch]
+    networks = [network for cell in some for network in networks_of(cell, X.shape[1])]
     row = PartRow(
         "decay",
         first.activation,
         (len(some), first.depth, first.width, first.batch, len(first.seeds)),
         "fastgrad",
-        len(some) * len(first.seeds),
+        len(networks),
     )
-    calls = {"fastgrad": lambda: [study.measure_cell(cell) for cell in some]}
-    differences = {}
-    if "torch" in contestants:
-        import torch
+    makers = {"fastgrad": in_fastgrad} | {name: PEERS[name] for name in contestants}
+    calls = {name: make(networks, X, y) for name, make in makers.items()}
+    found = {name: call() for name, call in calls.items()}
+    differences = {name: _difference(found["fastgrad"], theirs) for name, theirs in found.items()}
+    equal = {name: call for name, call in calls.items() if differences[name] <= AGREE}
+    seconds = interleaved(equal, rounds)
+    return [
+        replace(row, contestant=name, seconds=seconds[name], ratio=seconds[name] / seconds["fastgrad"])
+        if name in equal
+        else replace(row, contestant=name, difference=differences[name])
+        for name in calls
+    ]
 
-        torch.set_num_threads(1)
-        differences["torch"] = max(_difference(cell, X, y) for cell in some)
-        if differences["torch"] <= AGREE:
-            calls["torch"] = lambda: [in_torch(cell, X, y) for cell in some]
-    seconds = interleaved(calls, rounds)
-    rows = [replace(row, contestant=name, seconds=s, ratio=s / seconds["fastgrad"]) for name, s in seconds.items()]
-    return rows + [replace(row, contestant=name, difference=d) for name, d in differences.items() if name not in calls]
+
+def _difference(ours, theirs):
+    """The largest relative difference of a size, over the layers of all networks."""
+    a, b = (np.array([sizes for sizes, _ in found], np.float64) for found in (ours, theirs))
+    return float(np.max(np.abs(10.0 ** (b - a) - 1)))
 
 
-def _difference(cell, X, y):
-    """The largest relative difference between PyTorch's slopes and ours on the same weights."""
-    sizes = [X.shape[1], *[cell.width] * cell.depth, 10]
-    networks = [MLP(sizes, cell.activation, cell.init, seed) for seed in cell.seeds]
-    ours = np.array([network.gradient_profile(X, y).decades_per_layer for network in networks])
-    theirs = np.array(in_torch(cell, X, y, networks))
-    return float(np.max(np.abs(theirs - ours)) / np.max(np.abs(ours)))
+PEERS = {"torch": in_torch}

@@ -1,8 +1,13 @@
 """``fastgrad speed network``: a whole network forward and backward, in our backends and in other libraries."""
 
-# Design: - The same weights and data for all; gradients are compared in float64 norms before anything is timed.
+# Design: - The same weights and data for all; before anything is timed, the loss and every entry of every dL/dW and
+#           dL/db are compared with ours, layer by layer.
+#         - Peers' arrays start on a cache line: PyTorch and JAX copy them there, for NumPy it is done here. Ours takes
+#           its weights where NumPy puts them.
 #         - ``gradients`` are what training needs: the loss and every dL/dW and dL/db. ``profile`` is what a measurement
 #           needs: the root mean square of delta and of dL/dW of every layer, as its users would get it from autograd.
+#         - NumPy's is what its skilled users write: float32, every product and function into an array made once. Our
+#           own backend of that name is no contestant: it computes in float64, to judge the others.
 #         - Everything runs on one thread: a study runs many networks side by side.
 #         - torch.compile takes minutes to compile a hundred layers, so it runs only where it is asked for.
 #         - scikit-learn has no public gradient of a network to time.
@@ -11,13 +16,14 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import chain, pairwise, product
 from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgrad._errors import known
+from fastgrad._memory import aligned, aligned_copy
 from fastgrad._validation import positive_int
 from fastgrad.bench import peers
 from fastgrad.bench.peers import jax_on_one_thread
@@ -32,7 +38,7 @@ FULL = ((10, 32, 32), (50, 64, 32), (100, 128, 64), (50, 256, 128), (20, 512, 25
 QUICK = FULL[:2]
 CLASSES = 10
 ROUNDS = 20_000  # of multiply-adds, half a millisecond
-AGREE = 1e-4  # relative difference of a gradient's norm from ours, float32 through a hundred layers
+AGREE = 1e-4  # norm of a gradient's difference over the norm of ours; 100 layers in float32 add up to 1e-5
 
 
 class Case(NamedTuple):
@@ -51,7 +57,8 @@ class NetworkRow:
     Attributes
     ----------
     difference : float or None
-        The largest relative difference of a layer's gradient norm from ours, if too large: then nothing was timed.
+        The norm of a result's difference from ours over the norm of ours, the largest over the results (loss and
+        gradients of weights and biases of every layer, or their sizes), if too large: then nothing was timed.
     seconds : float
         Of one pass.
     gflops : float
@@ -85,17 +92,78 @@ def cases(networks: Iterable[tuple[int, int, int]] = FULL, operations: Iterable[
     return [Case(*network, operation) for network, operation in product(networks, operations)]
 
 
+# A contestant is a function (net, X, y, operation) -> call. With "gradients" the call returns the loss and [(dL/dW,
+# dL/db), ...], with "profile" log10 of the root mean square of delta in every layer and then of dL/dW in every layer.
+# None is in place of a call that is not offered.
+
+
 def fastgrad(net, X, y, operation):
     """Ours: one compiled call."""
     if operation == "gradients":
-        return lambda: net.loss_and_gradients(X, y)[1]
-    return lambda: net.gradient_profile(X, y).log10_weight_gradient
+        return lambda: net.loss_and_gradients(X, y)
+
+    def profile():
+        found = net.gradient_profile(X, y)
+        return [found.log10_delta, found.log10_weight_gradient]
+
+    return profile
 
 
 def numpy(net, X, y, operation):
-    """NumPy's matrix products and elementwise functions, layer by layer."""
-    twin = MLP(net.sizes, net.activation, net.initializer, net.seed, net.dtype, backend="numpy")
-    return fastgrad(twin, X, y, operation)
+    """NumPy, layer by layer, every step into an array that is there already."""
+    rows, batch = np.arange(len(y)), np.float32(len(y))
+    shapes = [weight.shape for weight in net.weights]
+    dweights, dbiases = _arrays(shapes), _arrays([n for _, n in shapes])
+    deltas = _arrays([(len(X), n) for _, n in shapes])
+    hs = [X, *_arrays([delta.shape for delta in deltas])]  # the output of every layer; the last one's is z
+    weights, biases = [aligned_copy(weight) for weight in net.weights], [aligned_copy(bias) for bias in net.biases]
+    layers = range(len(weights))
+
+    def forward():
+        for layer in layers:
+            h = hs[layer + 1]
+            np.matmul(hs[layer], weights[layer], out=h)
+            np.add(h, biases[layer], out=h)
+            if layer != layers[-1]:
+                np.tanh(h, out=h)
+
+    def loss_and_delta():  # delta = (softmax(z) - [label]) / batch
+        z, delta = hs[-1], deltas[-1]
+        np.subtract(z, z.max(axis=1, keepdims=True), out=z)
+        np.exp(z, out=delta)
+        total = delta.sum(axis=1, keepdims=True)
+        loss = np.mean(np.log(total[:, 0]) - z[rows, y])
+        np.divide(delta, total * batch, out=delta)
+        delta[rows, y] -= 1 / batch
+        return loss
+
+    def backward():
+        for layer in reversed(layers):
+            h, delta = hs[layer], deltas[layer]
+            np.matmul(h.T, delta, out=dweights[layer])
+            if operation == "gradients":
+                np.add.reduce(delta, axis=0, out=dbiases[layer])
+            if layer:  # delta below = (delta W^T) (1 - h^2)
+                np.matmul(delta, weights[layer].T, out=deltas[layer - 1])
+                np.multiply(h, h, out=h)
+                np.subtract(1, h, out=h)
+                np.multiply(deltas[layer - 1], h, out=deltas[layer - 1])
+
+    def gradients():
+        forward()
+        loss = loss_and_delta()
+        backward()
+        return loss, list(zip(dweights, dbiases, strict=True))
+
+    def profile():
+        gradients()
+        return [np.log10([np.vdot(a, a) / a.size for a in arrays]) / 2 for arrays in (deltas, dweights)]
+
+    return {"gradients": gradients, "profile": profile}[operation]
+
+
+def _arrays(shapes):
+    return [aligned(shape, np.float32) for shape in shapes]
 
 
 def torch(net, X, y, operation, transform=lambda function: function):
@@ -113,25 +181,28 @@ def torch(net, X, y, operation, transform=lambda function: function):
         h, zs = X, []
         for weight, bias in zip(weights, biases, strict=True):
             zs.append(th.addmm(bias, h, weight))
-            h = th.tanh(zs[-1])
+            h = th.tanh(zs[-1]) if len(zs) < len(weights) else None
         return zs, th.nn.functional.cross_entropy(zs[-1], y)
 
     def gradients():
-        found = th.autograd.grad(forward()[1], parameters)
-        return list(zip(found[::2], found[1::2], strict=True))
+        loss = forward()[1]
+        found = th.autograd.grad(loss, parameters)
+        return loss.detach(), list(zip(found[::2], found[1::2], strict=True))
 
     def profile():
         zs, loss = forward()
         found = th.autograd.grad(loss, [*zs, *weights])
-        return th.stack([tensor.square().mean().sqrt() for tensor in found]).log10()[len(zs) :].numpy()
+        return th.stack([th.linalg.vector_norm(a) / a.numel() ** 0.5 for a in found]).log10().numpy()
 
     return {"gradients": gradients, "profile": profile}[operation]
 
 
 def torch_compile(net, X, y, operation):
-    """torch.compile of the forward pass, and the backward pass that comes of it."""
+    """torch.compile of the forward pass, and the backward pass that comes of it; autograd does not reach its z."""
     import torch as th
 
+    if operation == "profile":
+        return None
     th._dynamo.reset()
     return torch(net, X, y, operation, th.compile)
 
@@ -153,7 +224,13 @@ def jax(net, X, y, operation):
     call = _jax_gradients(jx, outputs, (weights, biases, probes), y, operation)
     if operation == "profile":
         return call
-    return lambda: list(zip(*call()[:2], strict=True))
+
+    def gradients():
+        loss, (dweights, dbiases) = call()
+        return loss, zip(dweights, dbiases, strict=True)
+
+    gradients.timed = call
+    return gradients
 
 
 def jax_scan(net, X, y, operation):
@@ -177,15 +254,15 @@ def jax_scan(net, X, y, operation):
         return call
 
     def gradients():
-        (first, middle, last), (first_bias, middle_bias, last_bias) = call()[:2]
-        return [(first, first_bias), *zip(middle, middle_bias, strict=True), (last, last_bias)]
+        loss, ((first, middle, last), (first_bias, middle_bias, last_bias)) = call()
+        return loss, [(first, first_bias), *zip(middle, middle_bias, strict=True), (last, last_bias)]
 
     gradients.timed = call  # taking the stack apart is no part of the pass
     return gradients
 
 
 def _jax_gradients(jx, outputs, arguments, y, operation):
-    """The jitted gradient of the loss with respect to the arguments, or the sizes of those of dL/dW."""
+    """The jitted loss and its gradients with respect to weights and biases, or the sizes of those of z and weights."""
 
     def loss(*arguments):
         return -jx.nn.log_softmax(outputs(*arguments))[jx.numpy.arange(len(y)), y].mean()
@@ -194,18 +271,17 @@ def _jax_gradients(jx, outputs, arguments, y, operation):
         weights, biases, probes = arguments
         # NumPy's zeros are constants of the program and vanish from it
         still = [np.zeros(probe.shape, np.float32) for probe in probes]
-        call = jx.jit(jx.grad(lambda weights, biases: loss(weights, biases, still), argnums=(0, 1)))
+        call = jx.jit(jx.value_and_grad(lambda weights, biases: loss(weights, biases, still), argnums=(0, 1)))
         return lambda: jx.block_until_ready(call(weights, biases))
 
     def profile(*arguments):
-        weights, _, deltas = jx.grad(loss, argnums=(0, 1, 2))(*arguments)
-        sizes = [(a**2).mean(axis=(-2, -1)) for a in (*weights, *deltas)]
+        dweights, deltas = jx.grad(loss, argnums=(0, 2))(*arguments)
+        sizes = [(a**2).mean(axis=(-2, -1)) for a in (*deltas, *dweights)]
         flat = jx.numpy.concatenate([jx.numpy.atleast_1d(size) for size in sizes])
         return jx.numpy.log10(flat) / 2
 
     call = jx.jit(profile)
-    count = sum(1 if weight.ndim == 2 else len(weight) for weight in arguments[0])
-    return lambda: jx.block_until_ready(call(*arguments))[:count]
+    return lambda: call(*arguments).block_until_ready()
 
 
 PEERS = {"numpy": numpy, "torch": torch, "torch.compile": torch_compile, "jax": jax, "jax.scan": jax_scan}
@@ -220,6 +296,7 @@ def installed() -> list[str]:
 def measure(case: Case, contestants: Iterable[str], rounds: int, memory: bool = False) -> list[NetworkRow]:
     """Time one case in ours and in every one of these peers; ours first."""
     calls = {"fastgrad": _call(case, "fastgrad")} | {peer: _call(case, peer) for peer in contestants}
+    calls = {contestant: call for contestant, call in calls.items() if call is not None}
     differences = _differences(case.operation, calls)
     equal = {name: getattr(call, "timed", call) for name, call in calls.items() if differences[name] <= AGREE}
     seconds = interleaved(equal | {"peak": lambda: compiled.multiply_adds(ROUNDS)}, rounds)
@@ -247,7 +324,7 @@ def _call(case, contestant):
     net = MLP([case.width] * (case.depth + 1) + [CLASSES], "tanh", "xavier_normal", seed=0)
     _ = net.weights, net.biases  # drawn when first used, and no part of the pass
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((case.batch, case.width)).astype(np.float32)
+    X = aligned_copy(rng.standard_normal((case.batch, case.width)))
     y = rng.integers(0, CLASSES, case.batch)
     return {"fastgrad": fastgrad, **PEERS}[contestant](net, X, y, case.operation)
 
@@ -275,12 +352,20 @@ def _resident():
 
 
 def _differences(operation: str, calls: dict[str, Callable]) -> dict[str, float]:
-    """Each contestant's largest difference from ours over the layers, relative."""
-    found = {}
-    for contestant, call in calls.items():
-        if operation == "profile":
-            found[contestant] = 10.0 ** np.asarray(call(), np.float64)
-        else:
-            found[contestant] = np.array([np.linalg.norm(np.asarray(weight, np.float64)) for weight, _ in call()])
+    """Each contestant's largest difference from ours over the results, relative."""
+    found = {contestant: _results(operation, call()) for contestant, call in calls.items()}
     ours = found["fastgrad"]
-    return {contestant: float(np.max(np.abs(theirs / ours - 1))) for contestant, theirs in found.items()}
+    return {contestant: _difference(ours, theirs) for contestant, theirs in found.items()}
+
+
+def _results(operation, found):
+    """What was found as float64 arrays that are compared one by one: of a profile, the size of every layer."""
+    if operation == "profile":
+        return list(10.0 ** np.concatenate([np.ravel(np.asarray(part, np.float64)) for part in found]))
+    loss, gradients = found
+    return [np.asarray(part, np.float64) for part in (loss, *chain.from_iterable(gradients))]
+
+
+def _difference(ours, theirs):
+    """NaN or inf if theirs is not even finite."""
+    return float(np.max([np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(ours, theirs, strict=True)]))

@@ -1,7 +1,8 @@
 """``fastgrad speed dense`` and ``fastgrad speed initializers``: parts of a network, ours and other libraries'."""
 
 # Design: - A dense layer is judged by what it computes: forward y, backward dx, dW and db. Ours gives the derivative
-#           with y, which a peer leaves to its backward pass.
+#           with y, which a peer leaves to its backward pass, and makes its outputs; peers write into theirs, and the
+#           arrays of all start on a cache line.
 #         - Random numbers differ, so weights are judged by their standard deviation.
 
 from collections.abc import Callable, Iterable
@@ -13,8 +14,9 @@ import numpy as np
 
 import fastgrad
 from fastgrad._errors import known
+from fastgrad._memory import aligned, aligned_copy
 from fastgrad._validation import positive_int
-from fastgrad.bench.peers import jax_on_one_thread
+from fastgrad.bench.peers import jax_on_one_thread, without_autograd
 from fastgrad.bench.timing import interleaved
 
 DENSE = ((1, 64, 64), (32, 64, 64), (128, 256, 256), (512, 1024, 1024))  # batch, fan_in, fan_out
@@ -66,32 +68,45 @@ def dense_fastgrad(x, weight, bias, dy):
 
 
 def dense_numpy(x, weight, bias, dy):
-    """NumPy's matrix product and tanh, and the derivative from the output."""
-    y = np.tanh(x @ weight + bias)
+    """NumPy's matrix product and tanh, and the derivative from the output, into arrays that are there already."""
+    y, dz, dx, dweight, dbias = (aligned(a.shape, a.dtype) for a in (dy, dy, x, weight, bias))
 
-    def backward():
-        dz = dy * (1 - y * y)
-        return dz @ weight.T, x.T @ dz, dz.sum(axis=0)
+    def forward():
+        np.matmul(x, weight, out=y)
+        np.add(y, bias, out=y)
+        return [np.tanh(y, out=y)]
 
-    return {"forward": lambda: [np.tanh(x @ weight + bias)], "backward": backward}
+    def backward():  # dz = dy (1 - y^2)
+        np.multiply(y, y, out=dz)
+        np.subtract(1, dz, out=dz)
+        np.multiply(dz, dy, out=dz)
+        outputs = np.matmul(dz, weight.T, out=dx), np.matmul(x.T, dz, out=dweight)
+        return *outputs, np.add.reduce(dz, axis=0, out=dbias)
+
+    forward()
+    return {"forward": forward, "backward": backward}
 
 
 def dense_torch(x, weight, bias, dy):
-    """PyTorch eager: torch.tanh of addmm, and autograd."""
+    """PyTorch's operators, those that its autograd calls, into tensors that are there already."""
     import torch
 
     torch.set_num_threads(1)
-    x, weight, bias, dy = (torch.tensor(a, requires_grad=a is not dy) for a in (x, weight, bias, dy))
-    y = torch.tanh(torch.addmm(bias, x, weight))
+    x, weight, bias, dy = map(torch.tensor, (x, weight, bias, dy))
+    y, dz, dx, dweight, dbias = map(torch.empty_like, (dy, dy, x, weight, bias))
+    tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
     def forward():
-        with torch.no_grad():
-            return [torch.tanh(torch.addmm(bias, x, weight))]
+        torch.addmm(bias, x, weight, out=y)
+        return [torch.tanh(y, out=y)]
 
-    return {
-        "forward": forward,
-        "backward": lambda: torch.autograd.grad(y, (x, weight, bias), dy, retain_graph=True),
-    }
+    def backward():
+        tanh_backward(dy, y, grad_input=dz)
+        outputs = torch.mm(dz, weight.t(), out=dx), torch.mm(x.t(), dz, out=dweight)
+        return *outputs, torch.sum(dz, 0, out=dbias)
+
+    forward()
+    return {"forward": forward, "backward": backward}
 
 
 # Weights: (operation, shape) -> function that returns them.
@@ -104,21 +119,31 @@ def weights_fastgrad(rule, shape):
 
 
 def weights_numpy(rule, shape):
-    """NumPy's default generator."""
-    rng, std = np.random.default_rng(0), _std(rule, shape)
-    if rule == "he_normal":
-        return lambda: rng.standard_normal(shape, np.float32) * std
-    return lambda: (rng.random(shape, np.float32) * 2 - 1) * (std * np.float32(3**0.5))
+    """NumPy's fastest generator, into an array that is there already."""
+    rng, std = np.random.Generator(np.random.SFC64(0)), _std(rule, shape)
+    limit, weight = std * np.float32(3**0.5), aligned(shape, np.float32)
+
+    def normal():
+        rng.standard_normal(dtype=np.float32, out=weight)
+        return np.multiply(weight, std, out=weight)
+
+    def uniform():
+        rng.random(dtype=np.float32, out=weight)
+        np.multiply(weight, 2 * limit, out=weight)
+        return np.subtract(weight, limit, out=weight)
+
+    return {"he_normal": normal, "xavier_uniform": uniform}[rule]
 
 
 def weights_torch(rule, shape):
-    """PyTorch's in-place initialisers, on a (fan_out, fan_in) tensor as its layers hold them."""
+    """PyTorch's in-place draws, those that its initialisers call, on a (fan_out, fan_in) tensor as its layers hold."""
     import torch
 
     torch.set_num_threads(1)
-    tensor = torch.empty(shape[::-1])
-    draw = {"he_normal": torch.nn.init.kaiming_normal_, "xavier_uniform": torch.nn.init.xavier_uniform_}[rule]
-    return lambda: draw(tensor)
+    tensor, std = torch.empty(shape[::-1]), float(_std(rule, shape))
+    limit = std * 3**0.5
+    draws = {"he_normal": lambda: tensor.normal_(0, std), "xavier_uniform": lambda: tensor.uniform_(-limit, limit)}
+    return draws[rule]
 
 
 def weights_jax(rule, shape):
@@ -149,11 +174,12 @@ def measure(case: Case, contestants: Iterable[str], rounds: int) -> list[PartRow
     """Time one case in ours and in every one of these peers; ours first."""
     ours = {"dense": dense_fastgrad, "initializers": weights_fastgrad}[case.part]
     makers = {"fastgrad": ours} | {name: PEERS[case.part][name] for name in contestants}
-    calls = {name: _call(case, make) for name, make in makers.items()}
-    found = {name: _judged(case, call) for name, call in calls.items()}
-    differences = {name: _difference(found["fastgrad"], theirs) for name, theirs in found.items()}
-    equal = {name: call for name, call in calls.items() if differences[name] <= AGREE[case.part]}
-    seconds = interleaved(equal, rounds)
+    with without_autograd(contestants):
+        calls = {name: _call(case, make) for name, make in makers.items()}
+        found = {name: _judged(case, call) for name, call in calls.items()}
+        differences = {name: _difference(found["fastgrad"], theirs) for name, theirs in found.items()}
+        equal = {name: call for name, call in calls.items() if differences[name] <= AGREE[case.part]}
+        seconds = interleaved(equal, rounds)
     count = int(np.prod(case.shape[-2:] if case.part == "initializers" else (case.shape[0], case.shape[-1])))
     return [
         PartRow(*case, name, count, seconds=seconds[name], ratio=seconds[name] / seconds["fastgrad"])
@@ -169,15 +195,16 @@ def _call(case, make) -> Callable:
     batch, fan_in, fan_out = case.shape
     rng = np.random.default_rng(0)
     shapes = ((batch, fan_in), (fan_in, fan_out), (fan_out,), (batch, fan_out))
-    x, weight, bias, dy = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
-    return make(x, weight * np.float32(fan_in**-0.5), bias, dy)[case.operation]
+    x, weight, bias, dy = (aligned_copy(rng.standard_normal(shape)) for shape in shapes)
+    weight *= np.float32(fan_in**-0.5)
+    return make(x, weight, bias, dy)[case.operation]
 
 
 def _judged(case, call):
     """What has to be equal: the outputs, or the standard deviation."""
     if case.part == "initializers":
         return [np.std(np.asarray(call()), dtype=np.float64)]
-    return [np.asarray(a.detach() if hasattr(a, "detach") else a, np.float64) for a in call()]
+    return [np.asarray(a, np.float64) for a in call()]
 
 
 def _difference(ours, theirs):

@@ -1,14 +1,24 @@
-"""The same operations in other people's libraries, each written as its users would, without avoidable work.
+"""The same operations in other people's libraries: each library's one form of each activation, its best.
 
-A peer is a function ``(activation, operation, x, dy) -> callable or None``; the callable does the operation once
-and returns an array-like. Operations: ``value``, ``backward`` (dy -> dx from what forward kept) and ``training``
-(forward keeping what backward needs, then backward). Outputs are preallocated wherever the library allows it.
+A peer is a function ``(activation, operation, x, dy) -> callable or None``; the callable does the operation once.
+Operations: ``value`` gives y, ``backward`` gives dx from dy and what forward kept, and ``training`` gives (y, dx):
+forward keeping what backward needs, then backward. Outputs are preallocated wherever the library allows it.
 """
+
+# Design: - The audit and the speed tables run these same functions, so no library is exact in one table and fast in
+#           the other.
+#         - A form is the fastest of those tried that are right to within rounding where nothing cancels: derivatives
+#           come from the output, as is usual. Tried and slower in NumPy 2.4: ``np.where`` and ``copyto(where=)`` on the
+#           sign of random numbers (5 to 20 times), scipy's expit (4), a scalar as the second argument of ``minimum``
+#           and ``maximum`` (2 to 3: only two arrays of one layout go through its vector loop).
+#         - The arrays of all contestants start on a cache line (``aligned``): PyTorch's and JAX's own do.
 
 import importlib.util
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from importlib.metadata import version
 
 import numpy as np
@@ -33,8 +43,7 @@ def _operation(operation, forward, backward):
         return backward
 
     def training():
-        forward()
-        return backward()
+        return forward(), backward()
 
     return training
 
@@ -45,29 +54,67 @@ def fastgrad(name, operation, x, dy):
     y, d, dx = (aligned(x.size, x.dtype) for _ in range(3))
     if operation == "value":
         return lambda: value(x, out=y)
-    return _operation(operation, lambda: both(x, out=(y, d)), lambda: np.multiply(dy, d, out=dx))
+    return _operation(operation, lambda: both(x, out=(y, d))[0], lambda: np.multiply(dy, d, out=dx))
 
 
 def numpy(name, operation, x, dy):
-    """NumPy and SciPy."""
-    from scipy.special import expit
+    """NumPy, every step into an array that is there already."""
+    y, kept, dx, zero = (aligned(x.size, x.dtype) for _ in range(4))
+    slope = x.dtype.type(SLOPE)
 
-    y, dx = aligned(x.size, x.dtype), aligned(x.size, x.dtype)
-    forward = {
-        "sigmoid": lambda: expit(x, out=y),
-        "tanh": lambda: np.tanh(x, out=y),
-        "relu": lambda: np.maximum(x, 0, out=y),
-        "leaky_relu": lambda: np.maximum(x, x * x.dtype.type(SLOPE), out=y),
-        "elu": lambda: np.where(x > 0, x, np.expm1(x)),
-    }[name]
-    backward = {
-        "sigmoid": lambda: np.multiply(dy, y * (1 - y), out=dx),
-        "tanh": lambda: np.multiply(dy, 1 - y * y, out=dx),
-        "relu": lambda: np.multiply(dy, x > 0, out=dx),
-        "leaky_relu": lambda: np.where(x > 0, dy, dy * x.dtype.type(SLOPE)),
-        "elu": lambda: np.where(x > 0, dy, dy * np.exp(np.minimum(x, 0))),
-    }[name]
-    return _operation(operation, forward, backward)
+    def sigmoid():  # y = 1 / (1 + exp(-x))
+        np.negative(x, out=y)
+        np.exp(y, out=y)
+        np.add(y, 1, out=y)
+        return np.divide(1, y, out=y)
+
+    def sigmoid_backward():  # dx = dy y (1 - y)
+        np.subtract(1, y, out=dx)
+        np.multiply(dx, y, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+    def tanh():
+        return np.tanh(x, out=y)
+
+    def tanh_backward():  # dx = dy (1 - y^2)
+        np.multiply(y, y, out=dx)
+        np.subtract(1, dx, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+    def relu():
+        return np.maximum(x, zero, out=y)
+
+    def relu_backward():  # dx = dy [x > 0]
+        np.greater(x, 0, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+    def leaky_relu():
+        np.multiply(x, slope, out=y)
+        return np.maximum(x, y, out=y)
+
+    def leaky_relu_backward():  # dx = dy ([x > 0] (1 - slope) + slope)
+        np.greater(x, 0, out=dx)
+        np.multiply(dx, 1 - slope, out=dx)
+        np.add(dx, slope, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+    def elu():  # for alpha = 1: kept = expm1(min(x, 0)), y = max(x, kept)
+        np.minimum(x, zero, out=kept)
+        np.expm1(kept, out=kept)
+        return np.maximum(x, kept, out=y)
+
+    def elu_backward():  # dx = dy (kept + 1)
+        np.add(kept, 1, out=dx)
+        return np.multiply(dx, dy, out=dx)
+
+    forms = {
+        "sigmoid": (sigmoid, sigmoid_backward),
+        "tanh": (tanh, tanh_backward),
+        "relu": (relu, relu_backward),
+        "leaky_relu": (leaky_relu, leaky_relu_backward),
+        "elu": (elu, elu_backward),
+    }
+    return _operation(operation, *forms[name])
 
 
 def numexpr(name, operation, x, dy):
@@ -136,7 +183,19 @@ def torch_compile(name, operation, x, dy):
 
 
 def jax(name, operation, x, dy):
-    """JAX, jitted, on the CPU."""
+    """JAX, jitted, on the CPU. Its backward pass is not to be had without its forward pass."""
+    if operation == "backward":
+        return None
+    jx, value, training = _jax_functions(name)
+    x, dy = jx.numpy.asarray(x), jx.numpy.asarray(dy)
+    if operation == "value":
+        return lambda: value(x).block_until_ready()
+    return lambda: jx.block_until_ready(training(x, dy))
+
+
+@cache
+def _jax_functions(name):
+    """JAX, and its value and its training of one activation; kept, as a function made anew is compiled anew."""
     jx = jax_on_one_thread()
     jx.config.update("jax_enable_x64", True)
     function = {
@@ -146,33 +205,45 @@ def jax(name, operation, x, dy):
         "leaky_relu": lambda t: jx.nn.leaky_relu(t, SLOPE),
         "elu": lambda t: jx.nn.elu(t, ALPHA),
     }[name]
-    x, dy = jx.numpy.asarray(x), jx.numpy.asarray(dy)
-    if operation == "value":
-        jitted = jx.jit(function)
-        return lambda: jitted(x).block_until_ready()
-    if operation == "backward":
-        return None  # its backward pass is not separate from its forward pass
-    jitted = jx.jit(lambda t, g: jx.vjp(function, t)[1](g)[0])
-    return lambda: jitted(x, dy).block_until_ready()
+
+    def training(x, dy):
+        y, pull = jx.vjp(function, x)
+        return y, pull(dy)[0]
+
+    return jx, jx.jit(function), jx.jit(training)
 
 
 def jax_on_one_thread():
-    """The module jax, whose compiler's pool of threads has one thread, unless somebody else started it before.
+    """The module jax on one thread, unless somebody else started it before.
 
-    XLA sizes the pool by NPROC when it starts; its flags for that (``--xla_cpu_multi_thread_eigen=false``) leave
-    tanh of 10^7 elements on two threads.
+    XLA sizes its pool by NPROC when it starts; its flags for that (``--xla_cpu_multi_thread_eigen=false``) leave
+    tanh of 10^7 elements on two threads. What JAX takes for expensive it hands to a thread and waits for: 10 to 80 us a
+    call, which once made ReLU, compiled to the same maximum as ours, read 15 times ours. So it is told not to.
     """
     before = os.environ.get("NPROC")
     os.environ["NPROC"] = "1"
     try:
         import jax as jx
 
+        jx.config.update("jax_cpu_enable_async_dispatch", False)
         jx.devices()
     finally:
         os.environ.pop("NPROC")
         if before is not None:
             os.environ["NPROC"] = before
     return jx
+
+
+def without_autograd(contestants: Iterable[str]) -> AbstractContextManager:
+    """What calls that need no gradients from PyTorch are timed in: its inference mode, entered once for all of them.
+
+    Entered in the call, it would be timed: a microsecond or two.
+    """
+    if not any(_PACKAGES.get(name, name) == "torch" for name in contestants):
+        return nullcontext()
+    import torch as th
+
+    return th.inference_mode()
 
 
 PEERS = {"numpy": numpy, "numexpr": numexpr, "torch": torch, "torch.compile": torch_compile, "jax": jax}

@@ -3,7 +3,9 @@
 # Design: - Digits, four fifths to train on and a fifth to test, Adam, the same epochs and batches, float32, one thread.
 #         - A round is a seed: all contestants train from Xavier weights of that seed, in random order. The least time
 #           of the rounds counts, and the mean accuracy, since nobody should be fast by learning less.
-#         - PyTorch's loop is written as its users would, less a DataLoader, which would be slower.
+#         - PyTorch's loop is written as its users would, less a DataLoader, which would be slower. Of the forms of Adam
+#           it has the fastest: with the fused one a step takes a quarter less than with the default, and foreach is
+#           between them.
 
 import random
 import time
@@ -86,7 +88,7 @@ def torch(net, train, seed):
     order = th.Generator().manual_seed(seed)
 
     def run():
-        optimizer = th.optim.Adam(model.parameters(), RATE)
+        optimizer = th.optim.Adam(model.parameters(), RATE, fused=True)
         for _ in range(EPOCHS):
             for rows in th.randperm(len(X), generator=order).split(BATCH):
                 optimizer.zero_grad()

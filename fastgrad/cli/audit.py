@@ -16,7 +16,7 @@ from fastgrad.cli.shared import BAD_INPUT, INTERRUPTED, comparison_options, one_
 @comparison_options
 @click.pass_obj
 def audit(typed, names, kinds, group, out, workers, quick, form):
-    """Every float32 through every kernel, and through the same formulas in PyTorch, JAX, NumPy and SciPy.
+    """Every float32 through every kernel, and through the same formulas in NumPy, PyTorch and JAX.
 
     Exit code 1 if a kernel of ours breaks what it promises: its ULP bound, no false zero, monotonic where the
     function is, exactly odd or even where it is, within its range, no NaN.

@@ -1,6 +1,7 @@
 """What the commands share: their errors, their progress, and the way a comparison is shown."""
 
 import contextlib
+from dataclasses import replace
 
 import click
 import rich.console
@@ -8,11 +9,28 @@ import rich.console
 import fastgrad
 
 INTERRUPTED = 130
+_TABLE = "fastgrad.table"
 BAD_INPUT = (ValueError, TypeError, ImportError, OSError)
+
+
+def table_option(command):
+    """``--table TITLE``, which reaches what prints by the context: a command need not pass it on."""
+
+    def keep(context, _, title):
+        context.meta[_TABLE] = title
+
+    text = "Print only the table of this title."
+    return click.option("--table", metavar="TITLE", expose_value=False, callback=keep, help=text)(command)
+
+
+def wanted_table() -> str | None:
+    """The title that ``--table`` asks for."""
+    return click.get_current_context().meta.get(_TABLE)
 
 
 def comparison_options(command):
     for option in (
+        table_option,
         click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a README."),
         click.option("--json", "form", flag_value="json", help="Print JSON on stdout, and nothing else."),
     ):
@@ -27,6 +45,12 @@ def show_comparison(rows, shown, versions, typed, form):
 
     found = report.Comparison(*shown, machine() | versions, typed)
     text = comparison_json(found, rows=rows)
+    if only := wanted_table():
+        tables = [table for table in found.tables if table.title == only]
+        if not tables:
+            titles = ", ".join(repr(table.title) for table in found.tables)
+            raise click.UsageError(f"--table: there is no {only!r}; there is {titles}")
+        found = replace(found, tables=tables, verdicts=())
     show_as(form, found, text, report.comparison_markdown(found))
     return text
 

@@ -44,7 +44,7 @@ def speed(context):
 @comparison_options
 @click.pass_obj
 def speed_activations(typed, names, operations, dtypes, sizes, contestants, rounds, out, quick, form):
-    """The activations against NumPy, SciPy, numexpr, PyTorch, torch.compile and JAX, as far as they are installed.
+    """The activations against NumPy, numexpr, PyTorch, torch.compile and JAX, as far as they are installed.
 
     Operations are value, backward, and training: forward with the derivative, then backward.
 
@@ -195,9 +195,10 @@ def speed_initializers(typed, operations, shapes, contestants, rounds, quick, fo
 @comparison_options
 @click.pass_obj
 def speed_decay(typed, names, contestants, rounds, quick, form):
-    """The cells of `fastgrad decay` against a plain PyTorch script that measures the same, if it is installed.
+    """The networks of `fastgrad decay` against a plain PyTorch script that measures the same, if it is installed.
 
-    Shapes are cells x depth x width x batch x seeds; "ns each" is for one network.
+    Timed are the passes, the sizes in every layer and the slope; the weights are drawn before, and are the same for
+    both. Shapes are cells x depth x width x batch x seeds; "ns each" is for one network.
 
     \b
     Example:
@@ -207,22 +208,23 @@ def speed_decay(typed, names, contestants, rounds, quick, form):
 
     with one_line(*BAD_INPUT):
         cells = decay.cells([known("activation", name, ACTIVATIONS) for name in names], quick)
-        contestants = peers.check(contestants, ["torch"]) or [name for name in ["torch"] if not peers.missing(name)]
-    return _show_parts(cells, contestants, rounds, decay.measure, typed, form)
+        contestants = peers.check(contestants, decay.PEERS) or [name for name in decay.PEERS if not peers.missing(name)]
+    return _show_parts(cells, contestants, rounds, decay.measure, decay.NOTE, typed, form)
 
 
 def _speed_of_part(part, full, typed, operations, shapes, contestants, rounds, quick, form):
-    from fastgrad.bench import parts, peers
+    from fastgrad.bench import parts, peers, tables
 
     with one_line(*BAD_INPUT):
         shapes = [_whole_numbers("--shape", text, full[0]) for text in shapes] or (full[:2] if quick else full)
         cases = parts.cases(part, shapes, operations or parts.OPERATIONS[part])
         known_ones = parts.PEERS[part]
         contestants = peers.check(contestants, known_ones) or [name for name in known_ones if not peers.missing(name)]
-    return _show_parts(cases, contestants, min(rounds, 5) if quick else rounds, parts.measure, typed, form)
+    rounds = min(rounds, 5) if quick else rounds
+    return _show_parts(cases, contestants, rounds, parts.measure, tables.PART_NOTE, typed, form)
 
 
-def _show_parts(cases, contestants, rounds, measure, typed, form):
+def _show_parts(cases, contestants, rounds, measure, note, typed, form):
     from threadpoolctl import threadpool_limits
 
     from fastgrad.bench import peers, tables
@@ -231,7 +233,7 @@ def _show_parts(cases, contestants, rounds, measure, typed, form):
         measured = _time(cases, contestants, rounds, measure)
     if measured:
         rows = [row for case in measured for row in case]
-        shown = tables.part_tables(rows), tables.part_verdict(rows), tables.PART_NOTE
+        shown = tables.part_tables(rows), tables.part_verdict(rows), note
         show_comparison([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
     return 0 if len(measured) == len(cases) else INTERRUPTED
 

@@ -12,6 +12,8 @@ from fastgrad.cli.shared import (
     say,
     status,
     stdout_console,
+    table_option,
+    wanted_table,
 )
 from fastgrad.datasets import DATASETS
 from fastgrad.initializers import INITIALIZERS, SURVEYED
@@ -30,6 +32,7 @@ def survey_options(command):
             show_default=True,
             help="Threads that measure.",
         ),
+        table_option,
         click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else."),
         click.option("--quick", is_flag=True, help="Fewer, smaller networks: a look in seconds."),
     ):
@@ -152,6 +155,7 @@ def _show(results, speed, typed, out, as_json):
     if as_json:
         click.echo(report.to_json(found), nl=False)
         return
-    report.print_report(found, stdout_console())
+    with one_line(ValueError):
+        report.print_report(found, stdout_console(), wanted_table())
     if page is not None:
         click.echo(f"Report: {page}")
