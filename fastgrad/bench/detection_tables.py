@@ -89,7 +89,7 @@ NOTE = (
     f"precision: {CONFIDENCE:.0%} intervals, two-sided, for runs that resemble each other within an architecture. "
     f"Delay: steps until the alarm, mean over the faults found; checks are {STEPS} steps apart, the first before the "
     "first step. ! marks where another detector does better than ours. Loss only: the loss at step 100 is above 0.8 "
-    "of that of constant outputs."
+    "of that of constant outputs, which says that something is wrong and not what."
 )
 
 
