@@ -79,7 +79,7 @@ class Record:
     loss, accuracy : ndarray, shape (checks,)
         On a fixed window of training rows.
     baseline : float
-        The loss of constant outputs.
+        The loss of the best constant outputs, on the same rows.
     classes : int
     step : ndarray, shape (checks,)
         Updates made before it.

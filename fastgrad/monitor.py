@@ -116,7 +116,7 @@ class GradientMonitor:
     window : int
         Rows that saturated and dead units are counted over; of more rows that many are taken, evenly spaced.
     max_readings : int, optional
-        How many readings are kept, the latest; all of them without it.
+        How many readings are kept, the latest; all of them without it. ``alarm`` needs five.
 
     Attributes
     ----------

@@ -182,8 +182,8 @@ def run(case: Case) -> tuple[Record, float]:
         finite = finite and trainer.run(order, case.learning_rate, at + 1, at + STEPS).finite
     measured = {name: np.array([check[name] for check in checks]) for name in checks[0]}
     record = Record(
-        **measured, step=STEPS * np.arange(CHECKS + 1), baseline=baseline("cross_entropy", y), classes=net.sizes[-1],
-        activation=case.activation, initial_variances=variances,
+        **measured, step=STEPS * np.arange(CHECKS + 1), baseline=baseline("cross_entropy", y[window]),
+        classes=net.sizes[-1], activation=case.activation, initial_variances=variances,
     )  # fmt: skip
     return record, float(np.mean(ends[-3:]))
 
