@@ -64,6 +64,8 @@ class GradientProfile:
     network : MLP
     X, y : ndarray
         What was measured, not copied: ``diagnosis`` sees them as they are when it is first asked for.
+    mean_loss : float
+        Over the batch.
     """
 
     log10_delta: np.ndarray
@@ -77,6 +79,7 @@ class GradientProfile:
     network: MLP = field(repr=False)
     X: np.ndarray = field(repr=False)
     y: np.ndarray = field(repr=False)
+    mean_loss: float = field(repr=False)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -167,15 +170,16 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
     arrays = _in_one_pass(network, X, y, threshold, recompute) if network.backend == "compiled" else None
     if arrays is None:
         arrays = _layer_by_layer(network, X, y, threshold)
-    return GradientProfile(*arrays, len(X), network, X, y)
+    mean_loss, *measured = arrays
+    return GradientProfile(*measured, len(X), network, X, y, mean_loss)
 
 
 def _in_one_pass(network, X, y, threshold, recompute):
-    """The profile's first seven fields from one compiled pass; None if the signal must carry exponents."""
+    """The loss, then the profile's first seven fields, from one pass; None if the signal must carry exponents."""
     result = network.compiled_pass(X, y, measured=True, threshold=threshold, recompute=recompute)
     if result is None:
         return None
-    _, (signal, signal_top, saturated, dead, delta, delta_top, gradient, *parameter_tops), exponents = result
+    loss, (signal, signal_top, saturated, dead, delta, delta_top, gradient, *parameter_tops), exponents = result
     if not signal_top.all():
         return None
     weight_top = _checked_tops(*parameter_tops)
@@ -190,11 +194,11 @@ def _in_one_pass(network, X, y, threshold, recompute):
     zero_layers = [None, None]
     if delta_top.min() < FLOAT32_ZERO + 24:  # sums of less than 2^24 products: above it none has vanished
         zero_layers = [_zero_layer(delta_top, weight_top, limit) for limit in (FLOAT32_ZERO, FLOAT64_ZERO)]
-    return log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
+    return loss, log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
 
 
 def _layer_by_layer(network, X, y, threshold):
-    """The profile's first seven fields, an exponent carried beside every array, forward as well as backward."""
+    """As above, an exponent carried beside every array, forward as well as backward."""
     with np.errstate(divide="ignore"):  # weights of nothing but 0
         weight_top = np.log2(_checked_tops(_largest(network.weights), _largest(network.biases)))
     depth, act = network.depth, network.activation
@@ -214,7 +218,7 @@ def _layer_by_layer(network, X, y, threshold):
         hs.append(_rescaled(h, k))
         ds.append(_rescaled(d, 0))
 
-    _, *top = SCALED[network.loss](z, y, k)
+    loss, *top = SCALED[network.loss](z, y, k)
     for layer, delta, k in _deltas(network, ds, *top):
         log10_delta[layer] = _log10_rms(delta, k)
         delta_top[layer] = _log2_max(delta, k)
@@ -226,7 +230,7 @@ def _layer_by_layer(network, X, y, threshold):
         lost = signal_top[:-1] <= limit
         seen = _delta_top_without_signal(network, ds, top, lost) if lost.any() else delta_top
         zero_layers.append(_zero_layer(seen, weight_top, limit))
-    return log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
+    return loss, log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
 
 
 def _deltas(network, ds, delta, k):

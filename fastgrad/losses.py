@@ -73,6 +73,21 @@ def mse(outputs, targets) -> tuple[float, np.ndarray]:
     return _plain("mse", outputs, targets, "targets")
 
 
+def baseline(loss: str, y) -> float:
+    """The loss of the best constant outputs: the entropy of the labels' shares, the variance of targets.
+
+    Parameters
+    ----------
+    loss : {"cross_entropy", "mse"}
+    y : array_like
+        Labels from 0, shape (rows,), or targets, shape (rows, n_out).
+    """
+    if loss == "mse":
+        return float(np.mean(np.var(np.asarray(y, np.float64), axis=0)))
+    shares = np.bincount(y)[np.unique(y)] / len(y)
+    return float(-np.sum(shares * np.log(shares)))
+
+
 def scaled_cross_entropy(outputs, labels, exponent=0):
     """``cross_entropy`` of ``2^exponent * outputs`` -> (loss, delta, k), the gradient being ``2^k * delta``.
 

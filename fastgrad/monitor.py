@@ -17,7 +17,9 @@ import numpy as np
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.activations import activation as activation_record
 from fastgrad.decay import SATURATED_SHARE, SATURATING
+from fastgrad.detectors import vanishing_alarm
 from fastgrad.diagnosis import Diagnosis, diagnose, judge
+from fastgrad.losses import baseline
 from fastgrad.models import as_array, parameters_of
 from fastgrad.network import MLP
 
@@ -49,6 +51,8 @@ class Reading:
         As in :class:`fastgrad.GradientProfile`, over the window.
     diagnosis : Diagnosis or None
         The verdict on it; None without delta.
+    relative_loss : float or None
+        The loss on the window over that of the best constant outputs there; None if it was fed.
     """
 
     step: int
@@ -59,6 +63,7 @@ class Reading:
     saturated_fraction: np.ndarray | None = None
     dead_fraction: np.ndarray | None = None
     diagnosis: Diagnosis | None = None
+    relative_loss: float | None = None
 
     @property
     def verdict(self) -> str | None:
@@ -72,7 +77,8 @@ class Reading:
         found = {name: getattr(self, name) for name in arrays}
         lists = {name: None if array is None else array.tolist() for name, array in found.items()}
         evidence = None if self.diagnosis is None else self.diagnosis.evidence
-        return {"step": self.step, "verdict": self.verdict, "evidence": evidence} | lists
+        scalars = {"step": self.step, "relative_loss": self.relative_loss}
+        return scalars | {"verdict": self.verdict, "evidence": evidence} | lists
 
     @classmethod
     def from_dict(cls, record: dict) -> "Reading":
@@ -80,9 +86,10 @@ class Reading:
         arrays = {
             name: None if values is None else np.array([float(value) for value in values])
             for name, values in record.items()
-            if name not in ("step", "verdict", "evidence")
+            if name not in ("step", "relative_loss", "verdict", "evidence")
         }
-        return cls(record["step"], **arrays)._judged()
+        loss = record.get("relative_loss")
+        return cls(record["step"], **arrays, relative_loss=None if loss is None else float(loss))._judged()
 
     def _judged(self):
         if self.log10_delta is None or self.saturated_fraction is None:
@@ -110,7 +117,7 @@ class GradientMonitor:
     window : int
         Rows that saturated and dead units are counted over; of more rows that many are taken, evenly spaced.
     max_readings : int, optional
-        How many readings are kept, the latest; all of them without it.
+        How many readings are kept, the latest; all of them without it. ``alarm`` needs five.
 
     Attributes
     ----------
@@ -167,6 +174,16 @@ class GradientMonitor:
         """That of the latest reading, None before the first."""
         return self.readings[-1].diagnosis if self.readings else None
 
+    @property
+    def alarm(self) -> bool:
+        """Whether vanishing gradients keep the network from learning: :func:`fastgrad.detectors.vanishing_alarm`.
+
+        A verdict is one reading's; this asks for five in a row on the window's rows, and ends when they end. False
+        where readings were fed, which have no loss, and before the fifth.
+        """
+        known = [r for r in self.readings if r.log10_delta is not None and r.relative_loss is not None]
+        return vanishing_alarm([r.log10_delta for r in known], [r.relative_loss for r in known])
+
     def measure(self, step: int, network) -> Reading:
         """A reading on the window, of a network as it is at this step.
 
@@ -203,6 +220,7 @@ class GradientMonitor:
                 profile.saturated_fraction,
                 profile.dead_fraction,
                 diagnose(profile),
+                _relative_loss(profile),
             )
         )
 
@@ -314,6 +332,12 @@ class GradientMonitor:
         counts, saturated, open_units = zip(*self._fed, strict=True)
         dead = [1 - np.mean(np.any(units, axis=0)) for units in zip(*open_units, strict=True)]
         return np.average(np.array(saturated), axis=0, weights=counts), np.array(dead)
+
+
+def _relative_loss(profile):
+    """Over that of the best constant outputs; NaN on rows that are all alike."""
+    constant = baseline(profile.network.loss, profile.y)
+    return profile.mean_loss / constant if constant > 0 else math.nan
 
 
 def _arrays(name, values, layers=None):

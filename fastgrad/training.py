@@ -19,7 +19,7 @@ from fastgrad import checkpoints, initializers, optimizers, schedules
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.decay import LARGEST_WEIGHT
 from fastgrad.history import Interrupted, TrainingHistory
-from fastgrad.losses import SCALED, correct
+from fastgrad.losses import SCALED, baseline, correct
 from fastgrad.monitor import GradientMonitor
 from fastgrad.network import MLP
 from fastgrad.optimizers import LEARNING_RATES, Optimizer
@@ -295,14 +295,6 @@ def evaluate(net: MLP, X, y) -> tuple[float, float | None]:
         loss += SCALED[net.loss](outputs, y[rows])[0] * len(outputs)
         right += correct(net.loss, outputs, y[rows])
     return loss / len(X), right / len(X) if net.loss == "cross_entropy" else None
-
-
-def baseline(loss: str, y) -> float:
-    """The loss of the best constant outputs: the entropy of the labels' shares, the variance of targets."""
-    if loss == "mse":
-        return float(np.mean(np.var(np.asarray(y, np.float64), axis=0)))
-    shares = np.bincount(y)[np.unique(y)] / len(y)
-    return float(-np.sum(shares * np.log(shares)))
 
 
 def split(net: MLP, X, y, wanted: dict, seed=0):

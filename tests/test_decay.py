@@ -354,3 +354,13 @@ def test_weights_of_nothing_but_0_are_no_warning():
     profile = net.gradient_profile(X, y)
     assert profile.log10_delta.tolist()[:-2] == [-math.inf, -math.inf]
     assert profile.float32_zero_layer == 2
+
+
+@pytest.mark.parametrize("backend", ["compiled", "numpy"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_the_mean_loss_is_the_one_that_delta_is_the_gradient_of(backend, loss):
+    net = fastgrad.MLP([8, 6, 5, 3], "tanh", dtype="float64", backend=backend, loss=loss)
+    X, y = np.random.default_rng(0).standard_normal((16, 8)), np.arange(16) % 3
+    y = y if loss == "cross_entropy" else np.eye(3)[y]
+    expected = net.loss_and_gradients(X, y)[0]
+    assert abs(net.gradient_profile(X, y).mean_loss - expected) <= 1e-12 * expected

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import fastgrad
 from fastgrad import detectors
-from fastgrad.bench import detection
+from fastgrad.bench import detection, detection_tables
+from fastgrad.monitor import Reading
 
 CHECKS, LAYERS = 8, 4
 
@@ -19,6 +21,7 @@ def record(**changes):
         accuracy=np.linspace(0.1, 0.98, CHECKS),
         baseline=2.3,
         classes=10,
+        step=25 * np.arange(CHECKS),
         activation="relu",
         log10_delta=np.full((CHECKS, LAYERS), -3.0),
         gradient=np.full((CHECKS, LAYERS), 1e-3),
@@ -35,53 +38,153 @@ def record(**changes):
 
 
 STUCK = {"loss": np.full(CHECKS, 2.3), "accuracy": np.full(CHECKS, 0.1)}
-DELTA = np.tile([-6.0, -5.0, -3.0, -2.0], (CHECKS, 1))  # three decades over the hidden layers
+VANISHING, ANY = 0, 1
+INF = np.inf
+RATES = np.full((CHECKS, LAYERS), 1e-3)
+
+
+def losses(*shares):
+    """A run whose loss is these shares of the baseline, and the last of them from then on."""
+    return {"loss": 2.3 * np.array([*shares, *[shares[-1]] * (CHECKS - len(shares))])}
+
+
+def deltas(*rows):
+    """delta at every check, or at each of them; two hidden layers more than the first and the outputs."""
+    return {"log10_delta": np.array([rows[min(check, len(rows) - 1)] for check in range(CHECKS)], float)}
 
 
 def gradients(first, last=1e-3):
     found = np.full((CHECKS, LAYERS), last)
     found[:, 0] = first
-    return found
+    return {"gradient": found}
 
 
-VANISHING, ANY = 0, 1
+def accuracies(*values):
+    return {"accuracy": np.array([*values, *[values[-1]] * (CHECKS - len(values))])}
 
 
-@pytest.mark.parametrize(
-    ("name", "which", "run", "alarm"),
-    [
-        ("fastgrad", VANISHING, record(**STUCK, log10_delta=DELTA), 1),
-        ("fastgrad", VANISHING, record(log10_delta=DELTA), 1),
-        ("fastgrad", VANISHING, record(log10_delta=DELTA, loss=np.full(CHECKS, 1.0)), None),
-        ("fastgrad", VANISHING, record(**STUCK, log10_delta=DELTA / 2), None),
-        ("fastgrad", VANISHING, record(**STUCK, log10_delta=DELTA - 30), 1),
-        ("fastgrad", VANISHING, record(**STUCK, log10_delta=np.tile([-np.inf, -np.inf, -3, -2], (CHECKS, 1))), 1),
-        ("fastgrad", ANY, record(**STUCK), 5),
-        ("fastgrad", ANY, record(loss=np.array([2.3, 2, np.nan, *[1] * 5])), 2),
-        ("AUTOTRAINER", VANISHING, record(**STUCK, gradient=gradients(9e-7)), 0),
-        ("AUTOTRAINER", VANISHING, record(gradient=gradients(9e-7)), 0),
-        ("AUTOTRAINER", VANISHING, record(gradient=gradients(9e-7), accuracy=np.full(CHECKS, 0.7)), None),
-        ("AUTOTRAINER", VANISHING, record(**STUCK, gradient=gradients(1.1e-6)), None),
-        ("AUTOTRAINER", ANY, record(gradient=gradients(0.07)), 0),
-        ("AUTOTRAINER", ANY, record(zero_gradient=np.full((CHECKS, LAYERS), 0.7)), 0),
-        ("AUTOTRAINER", ANY, record(**STUCK), 4),
-        ("DeepDiagnosis", VANISHING, record(gradient=gradients(0.9e-7)), 0),
-        ("DeepDiagnosis", VANISHING, record(gradient=gradients(1.1e-7)), None),
-        ("DeepDiagnosis", ANY, record(closed=np.full((CHECKS, 3), 0.7)), 0),
-        ("DeepDiagnosis", ANY, record(update_ratio=np.full((CHECKS, LAYERS), 0.2)), 0),
-        ("DeepDiagnosis", ANY, record(activation="tanh", large=np.full((CHECKS, 3), 0.6)), 0),
-        ("TheDeepChecker", VANISHING, record(gradient=gradients(0.9e-6)), 0),
-        ("TheDeepChecker", VANISHING, record(gradient=gradients(0.5 ** np.arange(CHECKS))), 5),
-        ("TheDeepChecker", VANISHING, record(gradient=gradients(0.6 ** np.arange(CHECKS))), None),
-        ("TheDeepChecker", ANY, record(loss=np.full(CHECKS, 3.0)), 0),
-        ("TheDeepChecker", ANY, record(activation_std=np.full((CHECKS, 3), 0.4)), 0),
-        ("SageMaker Debugger", VANISHING, record(gradient=gradients(0.9e-7)), 0),
-        ("SageMaker Debugger", ANY, record(initial_variances=np.array([0.11, 0.01, 0.01, 0.01])), 0),
-        ("SageMaker Debugger", ANY, record(dead=np.full((CHECKS, 3), 0.6)), 0),
-    ],
-)
-def test_rules(name, which, run, alarm):
-    assert detectors.first_alarm(detectors.DETECTORS[name][which], run) == alarm
+def one(name, value, columns=LAYERS - 1, healthy=None):
+    """One layer, not the first or the last, with this value at every check."""
+    found = np.array(getattr(record(), name)) if healthy is None else np.full((CHECKS, columns), healthy)
+    found[:, 1] = value
+    return {name: found}
+
+
+LOST = deltas([-6, -5, -3, -2])  # three decades over the hidden layers
+LEVEL = [-3, -3, -3, -3]
+
+# (detector, question, what differs from a healthy run, the check of the alarm): the two sides of a limit side by side
+LIMITS = [
+    # ours: five checks in a row,
+    ("fastgrad", VANISHING, STUCK | LOST, 4),
+    ("fastgrad", VANISHING, STUCK | deltas(LEVEL, [-6, -5, -3, -2]), 5),
+    ("fastgrad", VANISHING, STUCK | deltas([-6, -5, -3, -2], [-6, -5, -3, -2], LEVEL, [-6, -5, -3, -2]), 7),
+    ("fastgrad", VANISHING, STUCK | deltas(*[[-6, -5, -3, -2]] * 4, LEVEL), None),
+    # two decades,
+    ("fastgrad", VANISHING, STUCK | deltas([-5, -5, -3, -2]), 4),
+    ("fastgrad", VANISHING, STUCK | deltas([-4.99, -5, -3, -2]), None),
+    ("fastgrad", VANISHING, STUCK | deltas([-35, -34, -32, -30]), 4),
+    ("fastgrad", VANISHING, STUCK | deltas([-1, -2, -4, -5]), None),  # it grows
+    # which are infinitely many where delta is 0 at the first layers, or at all hidden ones,
+    ("fastgrad", VANISHING, STUCK | deltas([-INF, -INF, -3, -2]), 4),
+    ("fastgrad", VANISHING, STUCK | deltas([-INF, -INF, -INF, -2]), 4),
+    # a loss above 0.4 of the baseline,
+    ("fastgrad", VANISHING, LOST | losses(0.41), 4),
+    ("fastgrad", VANISHING, LOST | losses(0.39), None),
+    ("fastgrad", VANISHING, LOST | losses(0.42, 0.39, 0.42), 6),
+    # that falls by less than a tenth over the five,
+    ("fastgrad", VANISHING, LOST | losses(1, 0.99, 0.95, 0.92, 0.91, 0.8, 0.7, 0.6), 4),
+    ("fastgrad", VANISHING, LOST | losses(1, 0.99, 0.95, 0.92, 0.89, 0.8, 0.7, 0.6), None),
+    ("fastgrad", VANISHING, LOST | losses(1, 2, 2, 1, 1), 4),
+    # and is finite
+    ("fastgrad", VANISHING, LOST | losses(1, INF, 1), 6),
+    ("fastgrad", VANISHING, LOST | losses(1, np.nan, 1), 6),
+    ("fastgrad", ANY, STUCK, 4),
+    ("fastgrad", ANY, losses(0.41), 4),
+    ("fastgrad", ANY, losses(0.39), None),
+    ("fastgrad", ANY, losses(1, 0.7, np.nan, 0.3), 2),
+    ("fastgrad", ANY, losses(1, 0.7, INF, 0.3), 2),
+    ("loss only", ANY, losses(0.81), 4),
+    ("loss only", ANY, losses(0.79), None),
+    ("loss only", VANISHING, losses(1, 1, 1, 1, 0.79), None),
+    ("loss only", VANISHING, losses(0.1, 0.1, 0.1, 0.1, 0.81), 4),
+    ("loss only", ANY, losses(0.1, 0.1, 0.1, 0.1, 0.1, 1), None),
+    ("loss only", ANY, losses(1, np.nan), 4),
+    ("AUTOTRAINER", VANISHING, gradients(9e-7), 0),
+    ("AUTOTRAINER", VANISHING, gradients(1.1e-6), None),
+    ("AUTOTRAINER", VANISHING, gradients(0.9e-4, 0.2), 0),
+    ("AUTOTRAINER", VANISHING, gradients(1.1e-4, 0.2), None),
+    ("AUTOTRAINER", VANISHING, gradients(9e-7) | accuracies(0.6), 0),
+    ("AUTOTRAINER", VANISHING, gradients(9e-7) | accuracies(0.61), None),
+    ("AUTOTRAINER", ANY, gradients(9e-7), 0),
+    ("AUTOTRAINER", ANY, gradients(0.0701), 0),
+    ("AUTOTRAINER", ANY, gradients(0.0699), None),
+    ("AUTOTRAINER", ANY, losses(1, np.nan, 0.1), 1),
+    ("AUTOTRAINER", ANY, one("zero_gradient", 0.7), 0),
+    ("AUTOTRAINER", ANY, one("zero_gradient", 0.69), None),
+    ("AUTOTRAINER", ANY, one("zero_gradient", 0.7) | {"activation": "tanh"}, None),
+    ("AUTOTRAINER", ANY, accuracies(0.5), 4),
+    ("AUTOTRAINER", ANY, accuracies(0.6), 4),
+    ("AUTOTRAINER", ANY, accuracies(0.61), None),
+    ("AUTOTRAINER", ANY, accuracies(0.5, 0.509, 0.5, 0.509, 0.5, 0.509, 0.5, 0.509), 4),
+    ("AUTOTRAINER", ANY, accuracies(0.5, 0.511, 0.5, 0.511, 0.5, 0.511, 0.5, 0.511), None),
+    ("AUTOTRAINER", ANY, accuracies(0.5, 0.5, 0.5, 0.5, 0.511, 0.522, 0.533, 0.544), None),
+    ("AUTOTRAINER", ANY, accuracies(0.3, 0.51, 0.3, 0.51, 0.3, 0.51, 0.3, 0.51), 4),
+    ("AUTOTRAINER", ANY, accuracies(0.3, 0.49, 0.3, 0.49, 0.3, 0.49, 0.3, 0.49), None),
+    ("AUTOTRAINER", ANY, accuracies(0.65, 0.9, 0.65, 0.9, 0.65, 0.9, 0.65, 0.9), None),
+    ("DeepDiagnosis", VANISHING, one("gradient", 0.9e-7), 0),
+    ("DeepDiagnosis", VANISHING, one("gradient", 1.1e-7), None),
+    ("DeepDiagnosis", ANY, one("gradient", 0.9e-7), 0),
+    ("DeepDiagnosis", ANY, losses(1, np.nan, 0.1), 1),
+    ("DeepDiagnosis", ANY, one("closed", 0.7), 0),
+    ("DeepDiagnosis", ANY, one("closed", 0.69), None),
+    ("DeepDiagnosis", ANY, one("closed", 0.7) | {"activation": "leaky_relu"}, 0),
+    ("DeepDiagnosis", ANY, one("closed", 0.7) | {"activation": "tanh"}, None),
+    ("DeepDiagnosis", ANY, one("large", 0.51) | {"activation": "tanh"}, 0),
+    ("DeepDiagnosis", ANY, one("large", 0.51) | {"activation": "sigmoid"}, 0),
+    ("DeepDiagnosis", ANY, one("large", 0.5) | {"activation": "tanh"}, None),
+    ("DeepDiagnosis", ANY, one("large", 0.51), None),
+    ("DeepDiagnosis", ANY, one("update_ratio", 1.1e-1), 0),
+    ("DeepDiagnosis", ANY, one("update_ratio", 0.9e-1), None),
+    ("DeepDiagnosis", ANY, one("update_ratio", 0.9e-5), 0),
+    ("DeepDiagnosis", ANY, one("update_ratio", 1.1e-5), None),
+    ("TheDeepChecker", VANISHING, one("gradient", 0.9e-6), 0),
+    ("TheDeepChecker", VANISHING, one("gradient", 1.1e-6), None),
+    ("TheDeepChecker", VANISHING, one("gradient", 0.5 ** np.arange(CHECKS)), 5),
+    ("TheDeepChecker", VANISHING, one("gradient", 0.51 ** np.arange(CHECKS)), None),
+    ("TheDeepChecker", VANISHING, one("gradient", 0.5 ** np.array([0, 1, 2, 3, 4, 4, 5, 6])), None),
+    ("TheDeepChecker", ANY, one("gradient", 0.9e-6), 0),
+    ("TheDeepChecker", ANY, losses(1, np.nan, 0.1), 1),
+    ("TheDeepChecker", ANY, {"loss": np.log(10) * np.full(CHECKS, 1.11)}, 0),
+    ("TheDeepChecker", ANY, {"loss": np.log(10) * np.full(CHECKS, 1.09)}, None),
+    ("TheDeepChecker", ANY, {"loss": np.log(10) * np.full(CHECKS, 0.89)}, 0),
+    ("TheDeepChecker", ANY, {"loss": np.log(10) * np.full(CHECKS, 0.91)}, None),
+    ("TheDeepChecker", ANY, one("activation_std", 0.49), 0),
+    ("TheDeepChecker", ANY, one("activation_std", 0.51), None),
+    ("TheDeepChecker", ANY, one("activation_std", 2.01), 0),
+    ("TheDeepChecker", ANY, one("activation_std", 1.99), None),
+    ("TheDeepChecker", ANY, one("update_ratio", 1.1e-1), 0),
+    ("TheDeepChecker", ANY, one("update_ratio", 0.9e-1), None),
+    ("TheDeepChecker", ANY, one("update_ratio", 0.9e-4), 0),
+    ("TheDeepChecker", ANY, one("update_ratio", 1.1e-4), None),
+    ("SageMaker Debugger", VANISHING, one("gradient", 0.9e-7), 0),
+    ("SageMaker Debugger", VANISHING, one("gradient", 1.1e-7), None),
+    ("SageMaker Debugger", ANY, one("gradient", 0.9e-7), 0),
+    ("SageMaker Debugger", ANY, losses(1, np.nan, 0.1), 1),
+    ("SageMaker Debugger", ANY, one("dead", 0.5), 0),
+    ("SageMaker Debugger", ANY, one("dead", 0.49), None),
+    ("SageMaker Debugger", ANY, one("dead", 0.5) | {"activation": "sigmoid"}, None),
+    ("SageMaker Debugger", ANY, one("beyond_tanh", 0.5) | {"activation": "tanh"}, 0),
+    ("SageMaker Debugger", ANY, one("beyond_tanh", 0.49) | {"activation": "tanh"}, None),
+    ("SageMaker Debugger", ANY, one("beyond_tanh", 0.5), None),
+    ("SageMaker Debugger", ANY, {"initial_variances": np.array([0.101, 0.01, 0.01, 0.01])}, 0),
+    ("SageMaker Debugger", ANY, {"initial_variances": np.array([0.099, 0.01, 0.01, 0.01])}, None),
+]
+
+
+@pytest.mark.parametrize(("name", "question", "changes", "alarm"), LIMITS)
+def test_rules_on_both_sides_of_their_limits(name, question, changes, alarm):
+    assert detectors.first_alarm(detectors.DETECTORS[name][question], record(**changes)) == alarm
 
 
 @pytest.mark.parametrize("name", detectors.DETECTORS)
@@ -90,51 +193,173 @@ def test_nothing_is_raised_where_nothing_is_wrong(name):
         assert detectors.first_alarm(rule, record()) is None
 
 
-def test_the_benchmark_is_large_balanced_and_names_what_is_held_out():
+@pytest.mark.parametrize("name", detectors.DETECTORS)
+def test_every_rule_has_two_sides_here(name):
+    for question in (VANISHING, ANY):
+        alarms = {alarm is None for detector, asked, _, alarm in LIMITS if (detector, asked) == (name, question)}
+        assert alarms == {True, False}
+
+
+def test_what_is_wrong_at_the_start_is_said_at_the_start():
+    odd = record(loss=np.full(CHECKS, 3.0), initial_variances=np.array([1.0, 0.01, 0.01, 0.01]))
+    for rule in (detectors.deepchecker_any, detectors.sagemaker_any):
+        assert [rule(odd, check) for check in (0, 1)] == [True, False]
+
+
+def test_the_alarm_ends():
+    run = record(**STUCK | deltas(*[[-6, -5, -3, -2]] * 6, LEVEL))
+    assert [detectors.ours_vanishing(run, check) for check in range(CHECKS)] == [False] * 4 + [True] * 2 + [False] * 2
+
+
+def test_what_is_judged_is_what_the_monitor_says():
+    run, _ = detection.run(detection.Case("wine", "sigmoid", "xavier_normal", 8, "adam", 0.001, 0))
+    monitor, said = fastgrad.GradientMonitor(), []
+    for step, delta, loss in zip(run.step, run.log10_delta, run.loss / run.baseline, strict=True):
+        monitor.readings.append(Reading(int(step), delta, delta, relative_loss=float(loss)))
+        said.append(monitor.alarm)
+    assert said == [detectors.ours_vanishing(run, check) for check in range(len(run.loss))]
+    assert set(said) == {True, False}
+
+
+def test_what_ours_was_set_on_and_what_judges_it_share_nothing():
     grid = detection.cases()
-    assert len(grid) == len(set(grid)) >= 300
-    assert sum(case.data in detection.HELD_OUT for case in grid) * 3 == len(grid)
+    assert len(grid) == len(set(grid)) >= 1000
+    parts = [[case for case in grid if case.held_out == held_out] for held_out in (True, False)]
+    data, seeds = ([{getattr(case, name) for case in part} for part in parts] for name in ("data", "seed"))
+    assert not data[0] & data[1]
+    assert not seeds[0] & seeds[1]
+    assert min(map(len, seeds)) >= 2
+    for part in parts:  # every network is there at every rate, and so is all that its label needs
+        assert {other for case in part for other in detection.compared_with(case)} == set(part)
+    hidden = [
+        {detection.network(case).weights[1].tobytes() for case in part if case.init == "he_normal" and case.depth == 2}
+        for part in parts
+    ]
+    assert not hidden[0] & hidden[1]
+    assert set(detection.cases(quick=True)) < set(grid)
 
 
-def outcome(vanishing, alarm, accuracy=0.1):
-    case = detection.Case("digits", "relu", "he_normal", 2, "sgd", 0.1)
-    alarms = dict.fromkeys(detectors.DETECTORS, (alarm, None))
-    return detection.Outcome(case, 0.0, accuracy, 1.0, vanishing, vanishing, alarms)
+CASE = detection.Case("digits", "tanh", "torch_linear", 8, "sgd", 0.1, 2)
+OWN, OTHER_RATE = ("tanh", "torch_linear", 0.1), ("tanh", "torch_linear", 0.01)
+TWIN, TWIN_OTHER_RATE = ("relu", "he_normal", 0.1), ("relu", "he_normal", 0.01)
 
 
-def test_scores_count():
-    runs = [outcome(True, 2), outcome(True, 4), outcome(True, None), outcome(False, 0), *[outcome(False, None)] * 6]
-    found = detection.score("fastgrad", "vanishing", runs)
-    assert (found.true_positive, found.false_positive, found.false_negative, found.true_negative) == (2, 1, 1, 6)
-    assert found.recall == found.precision == pytest.approx(2 / 3)
-    assert found.delay == 3 * detection.STEPS
-    nothing = detection.score("fastgrad", "any fault", [outcome(False, None)])
-    assert np.isnan(nothing.recall)
-    assert np.isnan(nothing.precision)
+def labels(monkeypatch, ends, case=CASE):
+    """(vanishing, any fault) of a case whose runs, and those it is compared with, end so; 0.1 where nothing is said."""
+
+    def judged(case):
+        return ends.get((case.activation, case.init, case.learning_rate), 0.1), {}
+
+    monkeypatch.setattr(detection, "judged", judged)
+    (found,) = detection.run_benchmark([case])
+    return found.vanishing, found.faulty
 
 
-def test_losing_cells_are_marked():
-    runs = [outcome(True, 1), outcome(False, None)]
-    runs[0].alarms["fastgrad"] = (None, None)
-    table = detection.tables(runs)[0]
-    assert table.groups[""][0][5] == "0.00"
-    assert table.groups[""][1][5] == "1.00 !"
-    assert "beaten by AUTOTRAINER (recall 1.00 against 0.00)" in detection.verdicts(runs)[0]
+def test_labels_are_what_happened(monkeypatch):
+    assert labels(monkeypatch, {TWIN: 0.9}) == (True, True)
+    assert labels(monkeypatch, {TWIN_OTHER_RATE: 0.9}) == (True, True)  # the twin's best rate counts, not the run's
+    assert labels(monkeypatch, {}) == (False, False)  # the twin does no better
+    assert labels(monkeypatch, {TWIN: 0.9, OWN: 0.9}) == (False, False)
+    assert labels(monkeypatch, {TWIN: 0.9, OTHER_RATE: 0.9}) == (False, True)  # the learning rate is at fault
+    # the margin, from both sides
+    assert labels(monkeypatch, {TWIN: 0.9, OWN: 0.69}) == (True, True)
+    assert labels(monkeypatch, {TWIN: 0.9, OWN: 0.71}) == (False, False)
+    assert labels(monkeypatch, {TWIN: 0.9, OTHER_RATE: 0.69}) == (True, True)
+    assert labels(monkeypatch, {TWIN: 0.9, OTHER_RATE: 0.71}) == (False, True)
+
+
+def test_what_smaller_weights_cure_has_not_vanished(monkeypatch):
+    large = replace(CASE, init="large")
+    assert labels(monkeypatch, {TWIN: 0.9}, large) == (True, True)
+    for rate in (0.1, 0.01):
+        assert labels(monkeypatch, {TWIN: 0.9, ("tanh", "he_normal", rate): 0.9}, large) == (False, True)
+        assert labels(monkeypatch, {TWIN: 0.9, ("tanh", "he_normal", rate): 0.9}) == (True, True)  # its own are smaller
+    variances = {name: rule.weight_variance(32, 32) for name, rule in detection.INITS.items()}
+    he = variances["he_normal"]
+    assert set(detection.LARGER_THAN_HE) == {name for name, variance in variances.items() if variance > he}
 
 
 def test_labels_and_alarms_of_real_runs():
     pick = detection.Case
     vanishing = pick("wine", "sigmoid", "xavier_normal", 20, "adam", 0.001)
     healthy = pick("wine", "relu", "he_normal", 2, "adam", 0.001)
-    too_slow = pick("wine", "relu", "he_normal", 20, "sgd", 1e-7)
-    found = {o.case: o for o in detection.run_benchmark([vanishing, healthy, too_slow])}
-    assert (found[vanishing].vanishing, found[vanishing].faulty) == (True, True)
-    assert found[vanishing].decades >= 2
-    assert (found[healthy].vanishing, found[healthy].faulty) == (False, False)
-    assert (found[too_slow].vanishing, found[too_slow].faulty) == (False, True)
-    assert found[vanishing].alarms["fastgrad"] == (1, 1)
+    too_fast = pick("wine", "relu", "he_normal", 8, "sgd", 1.0)
+    exploding = pick("wine", "relu", "large", 8, "sgd", 0.1)
+    runs = [vanishing, healthy, too_fast, exploding]
+    found = {o.case: o for o in detection.run_benchmark(runs)}
+    assert {case: (o.vanishing, o.faulty) for case, o in found.items()} == {
+        vanishing: (True, True), healthy: (False, False), too_fast: (False, True), exploding: (False, True),
+    }  # fmt: skip
+    assert all(100 <= step <= 200 for step in found[vanishing].alarms["fastgrad"])  # not before the fifth check
     assert found[healthy].alarms["fastgrad"] == (None, None)
-    assert found[too_slow].alarms["fastgrad"][0] is None
-    assert found[too_slow].alarms["fastgrad"][1] is not None
-    again = {o.case: o for o in detection.run_benchmark([vanishing, healthy, too_slow])}
-    assert again == found
+    assert found[too_fast].alarms["fastgrad"][0] is None
+    assert found[exploding].alarms["fastgrad"][0] is None
+    assert found[exploding].alarms["fastgrad"][1] is not None
+    assert {o.case: o for o in detection.run_benchmark(runs, workers=2)} == found
+
+
+def outcome(vanishing, step, data="digits", depth=2):
+    alarms = dict.fromkeys(detectors.DETECTORS, (step, None))
+    case = detection.Case(data, "relu", "he_normal", depth, "sgd", 0.1)
+    return detection.Outcome(case, *([0.1, 0.1, 1.0, 0.1] if vanishing else [1.0] * 4), alarms)
+
+
+def test_scores_count():
+    runs = [outcome(True, 50), outcome(True, 100), outcome(True, None), outcome(False, 0), *[outcome(False, None)] * 6]
+    found = detection_tables.score("fastgrad", "vanishing", runs)
+    assert (found.true_positive, found.false_positive, found.false_negative, found.true_negative) == (2, 1, 1, 6)
+    assert found.recall == found.precision == pytest.approx(2 / 3)
+    assert found.delay == 75
+    nothing = detection_tables.score("fastgrad", "any fault", [outcome(False, None)])
+    assert np.isnan([nothing.recall, *nothing.recall_interval, nothing.precision, *nothing.precision_interval]).all()
+
+
+def test_intervals_of_runs_that_have_nothing_in_common():
+    from scipy.stats import binomtest
+
+    found = detection_tables.interval((run, run < 70) for run in range(101))
+    low, high = binomtest(70, 101).proportion_ci(0.95, "exact")
+    assert abs(found[0] - low) <= 0.01 * low
+    assert abs(found[1] - high) <= 0.01 * high
+    # shares of 1 and 0: as many as there are architectures, however many runs each has
+    low, high = detection_tables.interval((run % 8, True) for run in range(80))
+    assert (low, high) == (pytest.approx(0.025 ** (1 / 8)), 1.0)
+    assert detection_tables.interval((run % 8, False) for run in range(80)) == (0.0, pytest.approx(1 - low))
+
+
+@pytest.mark.parametrize(("alike", "clusters"), [(0.0, 40), (4.0, 40), (4.0, 8)])
+def test_intervals_hold_the_truth_as_often_as_they_say(alike, clusters):
+    rng, truth, runs, repeats = np.random.default_rng(0), 0.7, 8, 400
+    held = naive = 0
+    from scipy.stats import binomtest
+
+    for _ in range(repeats):
+        shares = rng.beta(truth * alike, (1 - truth) * alike, clusters) if alike else np.full(clusters, truth)
+        hits = rng.random((clusters, runs)) < shares[:, None]
+        low, high = detection_tables.interval((c, hit) for c in range(clusters) for hit in hits[c])
+        held += low <= truth <= high
+        exact = binomtest(int(hits.sum()), hits.size).proportion_ci(0.95, "exact")
+        naive += exact.low <= truth <= exact.high
+    assert 0.93 * repeats <= held <= 0.995 * repeats
+    assert (naive < 0.9 * repeats) == (alike > 0)  # what taking the runs for independent would have claimed
+
+
+def test_losing_cells_are_marked_in_every_column():
+    runs = [outcome(True, 25), outcome(True, 25, depth=8), outcome(False, None), outcome(False, None, depth=8)]
+    runs[0].alarms["fastgrad"] = (None, None)
+    runs[1].alarms["fastgrad"] = (50, None)
+    runs[2].alarms["fastgrad"] = (50, None)
+    ours, loss, *_ = detection_tables.tables(runs)[0].groups[""]
+    assert [cell.endswith("!") for cell in ours] == [False] * len(ours)
+    assert [cell.endswith("!") for cell in loss] == [False] + [True] * (len(loss) - 1)
+    assert (ours[5][:4], loss[5][:4], ours[-1], loss[-1]) == ("0.50", "1.00", "50", "25 !")
+    lines = detection_tables.verdicts(runs)
+    assert "beaten by loss only (recall 1.00 against 0.50); loss only (precision 1.00 against 0.50)" in lines[0]
+    assert "does not beat the loss alone, which is better in recall and precision." in lines[0]
+    better = [replace(run, alarms=run.alarms | {"fastgrad": (0 if run.vanishing else None, None)}) for run in runs]
+    for run in better:
+        run.alarms["loss only"] = (100, None)
+    assert "It beats the loss alone in precision." in detection_tables.verdicts(better)[0]
+    tables = detection_tables.tables(better)
+    assert not any(cell.endswith("!") for cell in tables[0].groups[""][1])
+    assert [table.title.split(":")[0] for table in tables] == ["vanishing"] * 2 + ["any fault"] * 2

@@ -8,7 +8,7 @@ import pytest
 import fastgrad
 from fastgrad import datasets
 from fastgrad.models import parameters_of
-from fastgrad.monitor import BUDGET, GradientMonitor
+from fastgrad.monitor import BUDGET, GradientMonitor, Reading
 
 try:
     import torch
@@ -349,3 +349,51 @@ def test_readings_come_as_often_as_the_budget_allows():
     for step in range(4):
         few.measure(step, net())
     assert [reading.step for reading in few.readings] == [2, 3]
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_a_reading_knows_how_much_of_the_loss_is_left(loss):
+    network = net(loss=loss)
+    targets = Y if loss == "cross_entropy" else np.eye(10)[Y]
+    shares = np.bincount(Y) / len(Y)
+    constant = -np.sum(shares * np.log(shares)) if loss == "cross_entropy" else np.mean(shares * (1 - shares))
+    reading = GradientMonitor(X, targets, window=200).measure(0, network)
+    expected = network.loss_and_gradients(X, targets)[0] / constant
+    assert abs(reading.relative_loss - expected) <= 1e-9 * expected
+    assert Reading.from_dict(reading.to_dict()).relative_loss == reading.relative_loss
+    assert Reading.from_dict(reading.to_dict() | {"relative_loss": None}).relative_loss is None
+
+
+def test_the_alarm_asks_for_five_readings_and_ends():
+    stuck, well = fastgrad.MLP([64, *[16] * 20, 10], "sigmoid", "xavier_normal"), fastgrad.MLP([64, 16, 16, 10])
+    monitor, alarms = GradientMonitor(X, Y), []
+    for step, network in enumerate([stuck] * 6 + [well] + [stuck] * 5):
+        monitor.measure(step, network)
+        alarms.append(monitor.alarm)
+    assert alarms == [False] * 4 + [True] * 2 + [False] * 5 + [True]
+    assert not GradientMonitor(X, Y).alarm
+
+
+def test_no_alarm_where_the_loss_is_not_known():
+    gradients, deltas = (
+        [np.ones((2, 4)), np.ones((4, 4)), np.ones((4, 1))],
+        [np.ones((2, 4)) * 1e-5, *[np.ones((2, 4))] * 2],
+    )
+    monitor = GradientMonitor()
+    for step in range(6):
+        assert monitor.feed(step, gradients, deltas=deltas).verdict == "vanishing"
+        assert monitor.alarm is False
+    alike = GradientMonitor(X, np.zeros(200, int))  # rows of one class: constant outputs have no loss
+    for step in range(6):
+        alike.measure(step, fastgrad.MLP([64, *[16] * 20, 10], "sigmoid", "xavier_normal"))
+    assert math.isnan(alike.readings[-1].relative_loss)
+    assert alike.alarm is False
+
+
+def test_the_alarm_of_a_run_that_goes_on_from_a_checkpoint(tmp_path):
+    options = {"epochs": 2, "monitor": GradientMonitor(every=1), "checkpoint": tmp_path / "run.npz"}
+    fastgrad.fit(fastgrad.MLP([64, *[16] * 20, 10], "sigmoid", "xavier_normal"), X, Y, **options)
+    assert options["monitor"].alarm is True
+    again = GradientMonitor(every=1)
+    fastgrad.fit(fastgrad.MLP([64, *[16] * 20, 10], "sigmoid", "xavier_normal"), X, Y, **options | {"monitor": again})
+    assert again.alarm is True

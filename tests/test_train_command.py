@@ -136,4 +136,4 @@ def test_reproduce(tmp_path):
 def test_detectors():
     result = run("detectors", "--quick", "--json")
     assert result.exit_code == 0, result.stderr
-    assert len(json.loads(result.stdout)["rows"]) == 103
+    assert len(json.loads(result.stdout)["rows"]) == 192
