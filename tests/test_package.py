@@ -25,7 +25,6 @@ FLOW = (
         "activations",
         "functions",
         "overloads",
-        "cykernels",
         "ffi",
         "config",
         "initializers",
