@@ -53,7 +53,7 @@ class Initializers:
     param_names = ("rule", "in_out")
 
     def time_weights(self, rule, shape):
-        getattr(fastgrad.initializers, rule)(shape)
+        getattr(fastgrad.initializers, rule)(shape, rng=0)
 
 
 class Training:

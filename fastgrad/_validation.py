@@ -5,6 +5,14 @@ import operator
 
 import numpy as np
 
+# Types of arrays that come back as they are given; other real ones go to float64.
+KEPT = (np.float16, np.float32, np.float64)
+
+
+def computed_in(dtype) -> np.dtype:
+    """The type in which results of a kept type are computed, to be rounded once: float32 for float16."""
+    return np.promote_types(dtype, np.float32)
+
 
 def positive_int(name: str, value) -> int:
     """``value`` as an int; TypeError unless it is an integer, ValueError unless it is at least 1."""
@@ -34,13 +42,14 @@ def real_number(name: str, value, *, above: float | None = None, minimum: float 
 
 
 def float_dtype(dtype) -> np.dtype:
-    """float32 or float64 as a NumPy dtype; TypeError for anything else."""
+    """float32 or float64 as a NumPy dtype; TypeError for anything else, float16 too, which is too short to learn in."""
     try:
         found = np.dtype(dtype)
     except TypeError:
         found = None
     if dtype is None or found not in (np.float32, np.float64):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
+        hint = ": weights are not kept in float16, which functions and dense layers take" if found == np.float16 else ""
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}{hint}")
     return found
 
 
@@ -73,13 +82,13 @@ def plain_array(name: str, values) -> np.ndarray:
 
 
 def real_array(name: str, values, dtype=None) -> np.ndarray:
-    """An array of ``dtype``; without one float32 and float64 are kept and other real types go to float64."""
+    """An array of ``dtype``; without one float16, float32 and float64 are kept and other real types go to float64."""
     array = plain_array(name, values)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if dtype is None:
         native = array.dtype.newbyteorder("=")
-        dtype = native if native in (np.float32, np.float64) else np.float64
+        dtype = native if native in KEPT else np.float64
     with np.errstate(over="ignore"):  # beyond float32 is inf, and the finiteness check names its row
         return np.asarray(array, dtype=dtype, order="C")
 

@@ -20,8 +20,8 @@ class Activation:
     """An activation function with its parameter.
 
     Get one with :func:`activation`. Calling it gives phi(x); ``derivative(x)`` gives phi'(x) from x, right in the
-    tails; ``value_and_derivative(x)`` gives both in one pass. Arrays of float32 and float64 keep their type,
-    other real types go to float64.
+    tails; ``value_and_derivative(x)`` gives both in one pass. Arrays of float16, float32 and float64 keep their
+    type, other real types go to float64.
     """
 
     name: str

@@ -6,12 +6,13 @@
 #         - With the compiled backend a layer is one call of C, whose look at the arrays costs a tenth of what the
 #           checks below cost; they are for whatever it does not take as it is.
 
-from itertools import combinations
+import math
+from itertools import combinations, product
 
 import numpy as np
 
 from fastgrad import activations, kernels
-from fastgrad._validation import matrix, real_array
+from fastgrad._validation import computed_in, matrix, real_array
 from fastgrad.kernels import compiled
 
 
@@ -30,25 +31,29 @@ def affine_backward(dz, x, weight, need_dx=True):
     return dx, dweight, dbias
 
 
-def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
+def dense_forward(
+    x, weight, bias=None, activation="tanh", *, backend="compiled", out=None
+) -> tuple[np.ndarray, np.ndarray]:
     """One dense layer, ``y = phi(x @ weight + bias)``, and the derivative that the backward pass needs.
 
     Parameters
     ----------
-    x : array_like, shape (batch, fan_in)
+    x : array_like, shape (..., fan_in)
     weight : array_like, shape (fan_in, fan_out)
-    bias : array_like, shape (fan_out,)
-        float32 or float64 are kept as given, other real types go to float64; mixed types give float64.
+    bias : array_like, shape (fan_out,), optional
+        Without one there is none. float16, float32 and float64 are kept as given, other real types go to float64; of
+        mixed types the result has NumPy's common one. float16 is computed in float32 and rounded once.
     activation : str or Activation
     backend : {"compiled", "numba", "numpy"}
         What runs the layer: "numba" and "numpy" take NumPy's matrix product.
     out : (ndarray, ndarray), optional
-        Where to put y and d, shape (batch, fan_out) and of the result's dtype.
+        Where to put y and d, shape (..., fan_out) and of the result's dtype.
 
     Returns
     -------
-    y : ndarray, shape (batch, fan_out)
-    d : ndarray, shape (batch, fan_out)
+    y : ndarray, shape (..., fan_out)
+        The leading axes are those of x.
+    d : ndarray, shape (..., fan_out)
         phi'(z) at the pre-activation ``z = x @ weight + bias``, computed from z.
 
     Raises
@@ -65,22 +70,45 @@ def dense_forward(x, weight, bias, activation, *, backend="compiled", out=None):
         if found is not None:
             return found
     record = activations.activation(activation)
-    x = matrix("x", x, (None, None))
-    weight = matrix("weight", weight, (x.shape[1], None))
-    bias = real_array("bias", bias)
-    if bias.shape != weight.shape[1:]:
-        raise ValueError(f"bias must have shape ({weight.shape[1]},), got {bias.shape}")
+    x, weight = _rows_and_weight(x, weight)
+    fan_out = weight.shape[1]
+    bias = np.zeros(fan_out, weight.dtype) if bias is None else real_array("bias", bias)
+    if bias.shape != (fan_out,):
+        raise ValueError(f"bias must have shape ({fan_out},), got {bias.shape}")
     dtype = np.result_type(x, weight, bias)
-    shape = x.shape[0], weight.shape[1]
-    y, d = _outputs(out, {"y": shape, "d": shape}, dtype)
-    if backend == "compiled":
-        x, weight, bias = (np.ascontiguousarray(array, dtype) for array in (x, weight, bias))
-        found = compiled.dense_forward(x, weight, bias, record.name, record.parameter, (y, d))
-        if found is not None:
-            return found
-    np.matmul(x, weight, out=y)
-    y += bias
-    return record.value_and_derivative(y, out=(y, d), backend=backend)
+    shape = (*x.shape[:-1], fan_out)
+    given = _outputs(out, {"y": shape, "d": shape}, dtype)
+    x, weight, bias = (np.ascontiguousarray(array, computed_in(dtype)) for array in (_flat(x), weight, bias))
+    direct = dtype == x.dtype and all(array.flags.c_contiguous for array in given)
+    direct = direct and not any(np.may_share_memory(*pair) for pair in product(given, (x, weight, bias)))
+    y, d = (_flat(array) if direct else np.empty((len(x), fan_out), x.dtype) for array in given)
+    ours = backend == "compiled"
+    if not ours or compiled.dense_forward(x, weight, bias, record.name, record.parameter, (y, d)) is None:
+        np.matmul(x, weight, out=y)
+        y += bias
+        record.value_and_derivative(y, out=(y, d), backend=backend)
+    return given if direct else _written(given, (y, d))
+
+
+def _rows_and_weight(x, weight):
+    """Both as real arrays that fit each other."""
+    x = real_array("x", x)
+    if x.ndim == 0:
+        raise ValueError("x must have shape (..., fan_in), got ()")
+    return x, matrix("weight", weight, (x.shape[-1], None))
+
+
+def _flat(array):
+    """(..., n) as a matrix (rows, n), a view if it is C-contiguous."""
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
+
+
+def _written(out, found):
+    """``out`` with these results in it, rounded to its type and in its shape."""
+    with np.errstate(over="ignore"):  # beyond float16 is inf, as beyond float32
+        for array, result in zip(out, found, strict=True):
+            array[...] = result.reshape(array.shape)
+    return out
 
 
 def _outputs(out, shapes, dtype):
@@ -105,16 +133,16 @@ def _outputs(out, shapes, dtype):
     return given
 
 
-def dense_backward(dy, d, x, weight, *, backend="compiled", out=None):
+def dense_backward(dy, d, x, weight, *, backend="compiled", out=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The gradients of one dense layer.
 
     Parameters
     ----------
-    dy : array_like, shape (batch, fan_out)
+    dy : array_like, shape (..., fan_out)
         Gradient of the loss with respect to the layer's output y.
-    d : array_like, shape (batch, fan_out)
-        phi'(z), from :func:`dense_forward`.
-    x : array_like, shape (batch, fan_in)
+    d : array_like, shape (..., fan_out)
+        phi'(z), from :func:`dense_forward`; types are as there.
+    x : array_like, shape (..., fan_in)
     weight : array_like, shape (fan_in, fan_out)
     backend : {"compiled", "numba", "numpy"}
         What runs the layer: "numba" and "numpy" take NumPy's matrix products.
@@ -123,9 +151,11 @@ def dense_backward(dy, d, x, weight, *, backend="compiled", out=None):
 
     Returns
     -------
-    dx : ndarray, shape (batch, fan_in)
+    dx : ndarray, shape (..., fan_in)
     dweight : ndarray, shape (fan_in, fan_out)
+        Summed over all leading axes.
     dbias : ndarray, shape (fan_out,)
+        Summed likewise. It is there also for a layer without a bias, which has no use for it.
 
     Raises
     ------
@@ -140,18 +170,19 @@ def dense_backward(dy, d, x, weight, *, backend="compiled", out=None):
     if found is not None:
         return found
     kernels.get(backend)
-    x = matrix("x", x, (None, None))
-    weight = matrix("weight", weight, (x.shape[1], None))
-    dy = matrix("dy", dy, (x.shape[0], weight.shape[1]))
-    d = matrix("d", d, dy.shape)
+    x, weight = _rows_and_weight(x, weight)
+    dy, d = real_array("dy", dy), real_array("d", d)
+    shape = (*x.shape[:-1], weight.shape[1])
+    for name, array in (("dy", dy), ("d", d)):
+        if array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     dtype = np.result_type(x, weight, dy, d)
-    if out is not None:
-        out = _outputs(out, {"dx": x.shape, "dweight": weight.shape, "dbias": weight.shape[1:]}, dtype)
-    if backend == "compiled":
-        found = compiled.dense_backward(*(np.ascontiguousarray(array, dtype) for array in (dy, d, x, weight)))
+    shapes = {"dx": x.shape, "dweight": weight.shape, "dbias": weight.shape[1:]}
+    out = _outputs(out, shapes, dtype) if out is not None else None
+    flat = (_flat(dy), _flat(d), _flat(x), weight)
+    dy, d, x, weight = (np.ascontiguousarray(array, computed_in(dtype)) for array in flat)
+    found = compiled.dense_backward(dy, d, x, weight) if backend == "compiled" else None
     found = found or affine_backward(dy * d, x, weight)  # y = phi(z), d = phi'(z)
-    if out is None:
-        return found
-    for array, result in zip(out, found, strict=True):
-        array[...] = result
-    return out
+    if out is None and dtype == weight.dtype:
+        return found[0].reshape(shapes["dx"]), *found[1:]
+    return _written(out or _outputs(None, shapes, dtype), found)

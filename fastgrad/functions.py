@@ -3,6 +3,7 @@
 # Design: sigmoid, tanh and relu are NumPy ufuncs themselves, not functions around them, so ``out=``, ``where=``,
 #         broadcasting, strides and ``__array_ufunc__`` (pandas, xarray, dask) are NumPy's own and a call
 #         costs what np.negative costs. Leaky ReLU and ELU check their parameter and then call one.
+#         - float16 is computed in float32, the parameter too, and rounded once: within 0.501 ULP of the true result.
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def leaky_relu(x, negative_slope: float = _SLOPE, out=None, **kwargs) -> np.ndar
     Parameters
     ----------
     x : array_like
-        float32 and float64 keep their type, other real types go to float64.
+        float16, float32 and float64 keep their type, other real types go to float64.
     negative_slope : float
         Finite, at least 0, at most 2**100.
     out : ndarray, optional
@@ -64,7 +65,7 @@ def elu(x, alpha: float = _ALPHA, out=None, **kwargs) -> np.ndarray:
     Parameters
     ----------
     x : array_like
-        float32 and float64 keep their type, other real types go to float64.
+        float16, float32 and float64 keep their type, other real types go to float64.
     alpha : float
         Finite, at least 0, at most 2**100.
     out : ndarray, optional
@@ -98,7 +99,7 @@ def value_and_derivative(name: str | Activation, x, out=(None, None), **kwargs) 
     name : str or Activation
         Which activation; its parameter goes in ``alpha=`` or ``negative_slope=``.
     x : array_like
-        Pre-activations of any shape.
+        Pre-activations of any shape. float16, float32 and float64 keep their type, other real types go to float64.
     out : tuple of two arrays or None
         Where to put the value and the derivative.
     **kwargs

@@ -30,7 +30,7 @@ MODES = ("fan_in", "fan_out", "fan_avg")
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-500, 2.0**500
 
 Seed = int | np.random.SeedSequence
-Rng = Seed | np.random.Generator
+Rng = Seed | np.random.Generator | None
 
 
 # What one thread fills of a weight matrix that several share: whole draws of the generator.
@@ -130,19 +130,20 @@ class Initializer:
         return _RULES[self.name].bias_variance(fan_in)
 
     def weight(
-        self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32, *, stream: int = 0, workers: int = 1
+        self, shape: tuple[int, int], rng: Rng = None, dtype=np.float32, *, stream: int = 0, workers: int = 1
     ) -> np.ndarray:
         """Weights, shape ``(fan_in, fan_out)``.
 
-        ``rng`` is a seed, a SeedSequence or a Generator, which then gives the seed; ``stream`` numbers independent
-        draws of one seed; ``workers`` is the number of threads that fill the array, and changes nothing else.
+        ``rng`` is as in SPEC 7 of Scientific Python: a seed, a SeedSequence, a Generator, which then gives the seed, or
+        None for fresh entropy, so that no two calls draw the same. ``stream`` numbers independent draws of one seed;
+        ``workers`` is the number of threads that fill the array, and changes nothing else.
         ValueError if they are too large for the dtype.
         """
         shape = _check_shape(shape)
         std = math.sqrt(self.weight_variance(*shape))
         return draw(f"weights of {self}", _RULES[self.name].distribution, std, shape, rng, dtype, stream, workers)
 
-    def bias(self, shape: tuple[int, int], rng: Rng = 0, dtype=np.float32, *, stream: int = 0) -> np.ndarray:
+    def bias(self, shape: tuple[int, int], rng: Rng = None, dtype=np.float32, *, stream: int = 0) -> np.ndarray:
         """The bias of a ``(fan_in, fan_out)`` layer, shape ``(fan_out,)``: zeros but for ``torch_linear``."""
         (fan_in, fan_out), dtype = _check_shape(shape), float_dtype(dtype)
         std = math.sqrt(self.bias_variance(fan_in, fan_out))
@@ -206,12 +207,14 @@ def draw(
 
 
 def key(rng: Rng) -> np.ndarray:
-    """The four numbers, uint32, that a seed, SeedSequence or Generator gives; what is such an array is returned."""
+    """The four numbers, uint32, that ``rng`` gives, None those of fresh entropy; what is such an array is returned."""
+    if rng is None:
+        return np.random.SeedSequence().generate_state(4)
     if isinstance(rng, np.ndarray) and rng.dtype == np.uint32 and rng.shape == (4,):
         return rng
     if isinstance(rng, np.random.Generator):
         return rng.integers(2**32, size=4, dtype=np.uint32)
-    return _seed_sequence(rng, "an integer, a numpy.random.SeedSequence or Generator").generate_state(4)
+    return _seed_sequence(rng, "an integer, a numpy.random.SeedSequence, a Generator or None").generate_state(4)
 
 
 def check_seed(seed: Seed) -> Seed:
@@ -260,7 +263,7 @@ def _check_option(key, value):
     return number
 
 
-def xavier_normal(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def xavier_normal(shape, gain: float = 1.0, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Normal weights of variance ``2 gain^2 / (fan_in + fan_out)``.
 
     Parameters
@@ -268,7 +271,8 @@ def xavier_normal(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> n
     shape : (fan_in, fan_out)
     gain : float
         Factor on the standard deviation, 2^-500 to 2^500; ``activation(name).gain`` is one that keeps delta's scale.
-    rng : int, SeedSequence or Generator
+    rng : int, SeedSequence or Generator, optional
+        Without one the weights are drawn from fresh entropy, other ones at every call.
     dtype : float32 or float64
 
     Returns
@@ -289,7 +293,7 @@ def xavier_normal(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> n
     return Initializer("xavier_normal", {"gain": gain}).weight(shape, rng, dtype)
 
 
-def xavier_uniform(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def xavier_uniform(shape, gain: float = 1.0, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Uniform weights on ``+-gain sqrt(6 / (fan_in + fan_out))``: Glorot and Bengio 2010, equation 16.
 
     Parameters, result and errors are those of :func:`xavier_normal`.
@@ -297,7 +301,9 @@ def xavier_uniform(shape, gain: float = 1.0, rng: Rng = 0, dtype=np.float32) -> 
     return Initializer("xavier_uniform", {"gain": gain}).weight(shape, rng, dtype)
 
 
-def he_normal(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def he_normal(
+    shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = None, dtype=np.float32
+) -> np.ndarray:
     """Normal weights of variance ``2 / ((1 + negative_slope^2) fan)``.
 
     Parameters
@@ -307,7 +313,8 @@ def he_normal(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng
         Of the Leaky ReLU that follows, 0 to 2^500; 0 for ReLU.
     mode : {"fan_in", "fan_out", "fan_avg"}
         Which fan: ``fan_in`` keeps the scale of the signal, ``fan_out`` that of delta.
-    rng : int, SeedSequence or Generator
+    rng : int, SeedSequence or Generator, optional
+        Without one the weights are drawn from fresh entropy, other ones at every call.
     dtype : float32 or float64
 
     Returns
@@ -329,13 +336,15 @@ def he_normal(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng
     return Initializer("he_normal", options).weight(shape, rng, dtype)
 
 
-def he_uniform(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def he_uniform(
+    shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = None, dtype=np.float32
+) -> np.ndarray:
     """Uniform weights of variance ``2 / ((1 + negative_slope^2) fan)``; all else as :func:`he_normal`."""
     options = {"negative_slope": negative_slope, "mode": mode}
     return Initializer("he_uniform", options).weight(shape, rng, dtype)
 
 
-def lecun_normal(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def lecun_normal(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Truncated normal weights of variance ``1 / fan_in``, as Keras draws them.
 
     The normal is cut off at two standard deviations, and its scale divided by 0.8796 so that the variance is
@@ -344,7 +353,7 @@ def lecun_normal(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
     return Initializer("lecun_normal").weight(shape, rng, dtype)
 
 
-def keras_he_normal(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def keras_he_normal(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Truncated normal weights of variance ``2 / fan_in``: Keras' ``he_normal``.
 
     Errors as in :func:`xavier_normal`.
@@ -352,7 +361,7 @@ def keras_he_normal(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
     return Initializer("keras_he_normal").weight(shape, rng, dtype)
 
 
-def keras_glorot_normal(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def keras_glorot_normal(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Truncated normal weights of variance ``2 / (fan_in + fan_out)``: Keras' ``glorot_normal``.
 
     Errors as in :func:`xavier_normal`.
@@ -360,12 +369,12 @@ def keras_glorot_normal(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
     return Initializer("keras_glorot_normal").weight(shape, rng, dtype)
 
 
-def keras_dense(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def keras_dense(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """The default of Keras' ``Dense``: :func:`xavier_uniform` with gain 1; its bias is zero."""
     return Initializer("keras_dense").weight(shape, rng, dtype)
 
 
-def torch_linear(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def torch_linear(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """The default of PyTorch's ``Linear``: uniform on ``+-1 / sqrt(fan_in)``, weights and biases alike.
 
     The variance is ``1 / (3 fan_in)``. It is the "standard initialization" of Glorot and Bengio 2010,
@@ -374,7 +383,7 @@ def torch_linear(shape, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
     return Initializer("torch_linear").weight(shape, rng, dtype)
 
 
-def normal(shape, std: float = 0.01, rng: Rng = 0, dtype=np.float32) -> np.ndarray:
+def normal(shape, std: float = 0.01, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Normal weights of a fixed standard deviation, whatever the fans.
 
     What Xavier and He replace; 0.01 is the choice of Krizhevsky et al. 2012 (AlexNet), section 5. ``std`` is

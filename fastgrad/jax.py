@@ -8,6 +8,7 @@
 #           floats where jnp.tanh takes 26, or an extension built against XLA's headers.
 #         - What JAX's own functions lack is the derivative: that of jnp.tanh is 0 from |z| = 8. It comes as a
 #           custom_jvp, so forward and reverse mode have it; higher derivatives are JAX's of that formula.
+#         - float16 and bfloat16 are computed in float32 and rounded once.
 #         - XLA's exp costs a few ULP, and it flushes subnormal numbers to 0.
 
 from functools import cache
@@ -45,13 +46,16 @@ def _function(phi: Activation):
     formula = FunctionType(formulas.VALUES[phi.name].__code__, _NAMES)
     derivative = FunctionType(formulas.DERIVATIVES[phi.name].__code__, _NAMES)
 
+    def rounded(function, z):
+        return function(z.astype(jnp.promote_types(z.dtype, jnp.float32)), *more).astype(z.dtype)
+
     @jax.custom_jvp
     def value(z):
-        return formula(z, *more)
+        return rounded(formula, z)
 
     @value.defjvp
     def _(inputs, tangents):
-        return value(*inputs), derivative(*inputs, *more) * tangents[0]
+        return value(*inputs), rounded(derivative, *inputs) * tangents[0]
 
     return value
 

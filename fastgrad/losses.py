@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from fastgrad._validation import data_matrix, plain_array, real_array
+from fastgrad._validation import computed_in, data_matrix, plain_array, real_array
 
 # Where the other classes' largest log-probability is below this, delta counts as 0: so large a logarithm has
 # no digits left for what a layer changes.
@@ -25,7 +25,7 @@ def cross_entropy(outputs, labels) -> tuple[float, np.ndarray]:
     Parameters
     ----------
     outputs : array_like, shape (batch, classes)
-        Finite real numbers; float32 and float64 are kept, other types go to float64.
+        Finite real numbers; float16, float32 and float64 are kept, other types go to float64.
     labels : array_like of int, shape (batch,)
         From 0 to ``classes - 1``.
 
@@ -53,7 +53,8 @@ def mse(outputs, targets) -> tuple[float, np.ndarray]:
     Parameters
     ----------
     outputs, targets : array_like, shape (batch, n_out)
-        Finite real numbers; float32 and float64 are kept, other types go to float64.
+        Finite real numbers; float16, float32 and float64 are kept, other types go to float64. Targets of one output
+        may have shape (batch,).
 
     Returns
     -------
@@ -119,7 +120,12 @@ LOSSES = tuple(SCALED)
 def check_targets(loss: str, y, batch: int, n_out: int, dtype, name: str = "y") -> np.ndarray:
     """``y`` as the array this loss wants for ``(batch, n_out)`` outputs, or the error that says why not."""
     if loss == "mse":
-        return data_matrix(name, y, (batch, n_out), dtype)
+        targets = real_array(name, y, dtype)
+        if targets.shape == (batch,):
+            if n_out > 1:
+                raise ValueError(f"{name} must have shape ({batch}, {n_out}), a column for each output, got ({batch},)")
+            targets = targets[:, None]
+        return data_matrix(name, targets, (batch, n_out), dtype)
     labels = plain_array(name, y)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integer labels for the cross-entropy, got dtype {labels.dtype}")
@@ -143,10 +149,32 @@ def correct(loss: str, outputs, y) -> int:
     return int(np.count_nonzero(outputs.argmax(axis=1) == y)) if loss == "cross_entropy" else 0
 
 
+def accuracy(labels, y) -> float:
+    """The share of rows whose label is y's."""
+    return float(np.mean(labels == y))
+
+
+def r_squared(values, targets) -> float:
+    """The coefficient of determination, 1 - sum (target - value)^2 / sum (target - mean)^2, its mean over the outputs.
+
+    As scikit-learn's ``r2_score`` has it: an output whose targets are all equal counts 1 if it is met exactly and else
+    0. NaN for a single row, of which nothing is known, and for values that are not finite.
+    """
+    if len(targets) < 2 or not np.isfinite(values).all():
+        return math.nan
+    values, targets = values.astype(np.float64), targets.astype(np.float64)
+    left, total = (np.square(targets - other).sum(axis=0) for other in (values, targets.mean(axis=0)))
+    constant = (targets == targets[0]).all(axis=0)  # their mean may be off by a rounding, and the total not 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.where(constant, left == 0, 1 - left / total).mean())
+
+
 def _plain(loss, outputs, targets, name):
     outputs = real_array("outputs", outputs)
-    outputs = data_matrix("outputs", outputs, (None, None), outputs.dtype)
+    dtype, wide = outputs.dtype, computed_in(outputs.dtype)
+    outputs = data_matrix("outputs", outputs, (None, None), wide)
     check_n_out(loss, outputs.shape[1])
-    targets = check_targets(loss, targets, *outputs.shape, outputs.dtype, name)
+    targets = check_targets(loss, targets, *outputs.shape, wide, name)
     value, delta, k = SCALED[loss](outputs, targets)
-    return value, np.ldexp(delta, k)
+    with np.errstate(over="ignore"):  # beyond float16 is inf
+        return value, np.ldexp(delta, k).astype(dtype, copy=False)

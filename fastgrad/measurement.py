@@ -95,7 +95,8 @@ def measure(
         Units per hidden layer.
     X : array_like, shape (batch, n_in)
     y : array_like
-        Integer labels, shape (batch,), or for the mean squared error targets, shape (batch, n_out).
+        Integer labels, shape (batch,), or for the mean squared error targets, shape (batch, n_out); those of one
+        output may have shape (batch,).
     seeds : iterable of int or SeedSequence
         One network each, all on the same batch; no two alike.
     dtype, loss, bias_std, backend

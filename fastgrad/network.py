@@ -9,7 +9,7 @@ from fastgrad import activations, initializers, kernels
 from fastgrad._errors import unknown
 from fastgrad._validation import data_matrix, float_dtype, layer_sizes, listed, real_number
 from fastgrad.dense import affine_backward, affine_forward
-from fastgrad.losses import LOSSES, SCALED, check_n_out, check_targets
+from fastgrad.losses import LOSSES, SCALED, accuracy, check_n_out, check_targets, r_squared
 
 
 class MLP:
@@ -21,8 +21,9 @@ class MLP:
         ``[n_in, n_1, ..., n_out]``: features, one width per hidden layer (at least one), outputs.
     activation : str or Activation
     init : str or Initializer
-    seed : int or SeedSequence
+    seed : int, SeedSequence or None
         A weight depends on the seed, its layer and its place in it alone; float32 and float64 draw the same network.
+        None is fresh entropy: another network every time, which the number that ``seed`` then holds draws again.
     dtype : {"float32", "float64"}
     loss : {"cross_entropy", "mse"}
         Softmax cross-entropy on integer labels, or mean squared error over batch and outputs.
@@ -40,7 +41,7 @@ class MLP:
     initializer : Initializer
     sizes : tuple of int
     seed, dtype, loss, bias_std, backend
-        As given; ``dtype`` is a ``numpy.dtype``.
+        As given; ``dtype`` is a ``numpy.dtype``, and ``seed`` an integer if None was given.
 
     Raises
     ------
@@ -71,7 +72,7 @@ class MLP:
         kernels.get(backend)
         self.activation = activations.activation(activation)
         self.initializer = initializers.initializer(init)
-        self.seed = initializers.check_seed(seed)
+        self.seed = np.random.SeedSequence().entropy if seed is None else initializers.check_seed(seed)
         self.dtype = float_dtype(dtype)
         self.loss = loss
         self.bias_std = None if bias_std is None else real_number("bias_std", bias_std, minimum=0.0)
@@ -112,14 +113,41 @@ class MLP:
         return len(self.sizes) - 2
 
     @np.errstate(over="ignore", invalid="ignore")  # a network that overflows answers inf or NaN
-    def predict(self, X) -> np.ndarray:
-        """The outputs (logits for the cross-entropy), shape (batch, n_out), of X, shape (batch, n_in)."""
+    def forward(self, X) -> np.ndarray:
+        """The outputs, shape (batch, n_out), of X, shape (batch, n_in): logits if the loss is the cross-entropy.
+
+        Errors concerning X are those of :meth:`loss_and_gradients`.
+        """
         self.check_parameters()
         h = self.check_data(X)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             z = affine_forward(h, weight, bias)
             h = self.activation(z, out=z, backend=self.backend)
         return affine_forward(h, self.weights[-1], self.biases[-1])
+
+    def predict(self, X) -> np.ndarray:
+        """The label of each row, int64, shape (batch,); for the mean squared error the values, as :meth:`forward`.
+
+        A label is the index of the largest output, of equals the first. ValueError if an output is NaN, as there is no
+        largest then; other errors are those of :meth:`forward`.
+        """
+        outputs = self.forward(X)
+        if self.loss == "mse":
+            return outputs
+        bad = np.flatnonzero(np.isnan(outputs).any(axis=1))
+        if bad.size:
+            raise ValueError(f"the network overflows: the outputs of row {bad[0]} are NaN, and no label is the largest")
+        return outputs.argmax(axis=1).astype(np.int64, copy=False)
+
+    def score(self, X, y) -> float:
+        """How good the predictions are: the share of right labels, or R^2 for the mean squared error.
+
+        R^2 is scikit-learn's: the mean over the outputs, and for constant targets 1 if they are met exactly and else 0;
+        of a single row, and where the network overflows, it is NaN. X, y and the errors are those of
+        :meth:`loss_and_gradients` and :meth:`predict`.
+        """
+        y = self.check_targets(y, len(self.check_data(X)))
+        return (accuracy if self.loss == "cross_entropy" else r_squared)(self.predict(X), y)
 
     @np.errstate(over="ignore", invalid="ignore")
     def loss_and_gradients(self, X, y, *, out=None) -> tuple[float, list[tuple[np.ndarray, np.ndarray]]]:
@@ -132,7 +160,8 @@ class MLP:
         X : array_like, shape (batch, n_in)
             Finite real numbers.
         y : array_like
-            Integer labels, shape (batch,), or for the mean squared error targets, shape (batch, n_out).
+            Integer labels, shape (batch,), or for the mean squared error targets, shape (batch, n_out); those of one
+            output may have shape (batch,).
         out : list of (dweight, dbias), optional
             What an earlier call returned, to be written over: C-contiguous arrays of the weights' and biases' shapes
             and dtype.

@@ -378,7 +378,7 @@ class _BaseMLP(BaseEstimator):
     def _predicted(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        return self._network().predict(X.astype(self.coefs_[0].dtype, copy=False))
+        return self._network().forward(X.astype(self.coefs_[0].dtype, copy=False))
 
 
 def scale_of_loss(loss: str) -> float:
@@ -428,7 +428,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
         return len(self.classes_)
 
     def _score(self, net, X, y):
-        return accuracy_score(y, net.predict(X).argmax(axis=1))
+        return accuracy_score(y, net.forward(X).argmax(axis=1))
 
     def predict(self, X):
         """The most probable class of every row, shape (rows,)."""
@@ -468,7 +468,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
         return y.shape[1]
 
     def _score(self, net, X, y):
-        outputs = net.predict(X)
+        outputs = net.forward(X)
         return float(r2_score(y, outputs)) if np.isfinite(outputs).all() else float("nan")
 
     def predict(self, X):

@@ -276,7 +276,7 @@ def evaluate(net: MLP, X, y) -> tuple[float, float | None]:
     loss, right = 0.0, 0
     for start in range(0, len(X), EVALUATED):
         rows = slice(start, start + EVALUATED)
-        outputs = net.predict(X[rows])
+        outputs = net.forward(X[rows])
         if not np.isfinite(outputs).all():
             return float("nan"), right / len(X)
         loss += SCALED[net.loss](outputs, y[rows])[0] * len(outputs)

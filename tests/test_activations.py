@@ -4,6 +4,7 @@ import math
 import pickle
 
 import numpy as np
+import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,13 +108,27 @@ def test_every_backend_reads_other_real_types_as_float64(name, backend):
     if backend == "numba":
         pytest.importorskip("numba")
     phi = activation(name)
-    for x in (np.array([-3, 0, 2], np.int8), np.array([-3, 0, 2], np.float16), [-3, 0, 2], -3):
+    for x in (np.array([-3, 0, 2], np.int8), np.array([-3, 0, 2], np.longdouble), [-3, 0, 2], -3):
         for got, want in zip(phi.value_and_derivative(x, backend=backend), phi.value_and_derivative(x), strict=True):
             assert got.dtype == np.float64
             assert got.shape == np.shape(x)
             assert np.abs(got - want).max() <= 1e-15 * np.abs(want).max()
         assert np.array_equal(phi(x, backend=backend), phi.value_and_derivative(x, backend=backend)[0])
         assert np.array_equal(phi.derivative(x, backend=backend), phi.value_and_derivative(x, backend=backend)[1])
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("phi", [*ACTIVATIONS, activation("elu", alpha=0.3)], ids=str)
+def test_every_backend_keeps_float16(phi, backend):
+    """It was float64; the compiled backend is held to the true values in test_functions.py."""
+    phi, x = activation(phi), np.arange(2**16, dtype=np.uint16).view(np.float16)
+    wide = x[np.isfinite(x)].astype(np.float64)
+    got = phi.value_and_derivative(x, backend=backend)
+    assert np.array_equal(got[0], phi(x, backend=backend), equal_nan=True)
+    assert np.array_equal(got[1], phi.derivative(x, backend=backend), equal_nan=True)
+    for mine, true in zip(got, (phi(wide), phi.derivative(wide)), strict=True):
+        assert mine.dtype == np.float16
+        assert (oracle.ulp_error(mine[np.isfinite(x)], (true, np.zeros_like(true)), np.float16) <= 0.501).all()
 
 
 def test_elu_is_relu_only_where_alpha_is_nothing_beside_the_scale():

@@ -140,7 +140,7 @@ CALLS = {
         ("initializers.he_normal(5)", ValueError, "shape must be (fan_in, fan_out), got 5"),
         ("initializers.he_normal((4, 0))", ValueError, "fan_out must be at least 1, got 0"),
         ("initializers.he_normal((4, 5), dtype=int)", TypeError, "dtype must be float32 or float64, got <class 'int'>"),
-        ('initializers.he_normal((4, 5), rng="0")', TypeError, "an integer, a numpy.random.SeedSequence or Generator"),
+        ('initializers.he_normal((4, 5), rng="0")', TypeError, "an integer, a numpy.random.SeedSequence, a Gen"),
         ("initializers.he_normal((4, 5), rng=-1)", ValueError, "a seed must be at least 0, got -1"),
         (
             "initializers.he_normal((4, 5), rng=np.arange(4))",
@@ -159,10 +159,10 @@ CALLS = {
         ),
     ],
     "dense": [
-        ('fastgrad.dense_forward(X[0], W, B, "relu")', ValueError, "x must have shape (any, any), got (4,)"),
+        ('fastgrad.dense_forward(1.0, W, B, "relu")', ValueError, "x must have shape (..., fan_in), got ()"),
         ('fastgrad.dense_forward(X, W.T, B, "relu")', ValueError, "weight must have shape (4, any), got (5, 4)"),
         ('fastgrad.dense_forward(X, W, 0, "relu")', ValueError, "bias must have shape (5,), got ()"),
-        ('fastgrad.dense_forward(X, W, None, "relu")', TypeError, "bias must be an array, got None"),
+        ('fastgrad.dense_forward(X, W, "relu")', TypeError, "bias must hold real numbers, got dtype <U4"),
         ('fastgrad.dense_forward([[1, 2], [3]], W, B, "relu")', ValueError, "x must be an array, got rows of unequal"),
         ('fastgrad.dense_forward(X, W, B, "relu", out=np.ones((6, 5)))', TypeError, "out must be two arrays, (y, d)"),
         ('fastgrad.dense_forward(X, W, B, "relu", out=5)', TypeError, "out must be two arrays, (y, d), got 1 of type"),
@@ -217,7 +217,7 @@ CALLS = {
         ("net().loss_and_gradients(X, Y - 1)", ValueError, "y must hold labels from 0 to 2, but row 0 holds -1"),
         ("net().loss_and_gradients(X, Y * 1.0)", TypeError, "y must hold integer labels for the cross-entropy, got"),
         ("net().loss_and_gradients(X, np.eye(3)[Y])", TypeError, "y must hold integer labels for the cross-entropy"),
-        ('net(loss="mse").loss_and_gradients(X, Y)', ValueError, "y must have shape (6, 3), got (6,)"),
+        ('net(loss="mse").loss_and_gradients(X, Y)', ValueError, "y must have shape (6, 3), a column f"),
         ("net().loss_and_gradients(X, Y, out=W)", ValueError, "out must hold a pair (dweight, dbias) per layer"),
         (
             "net().loss_and_gradients(X, Y, out=[(W, B)])",

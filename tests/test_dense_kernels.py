@@ -127,6 +127,17 @@ def test_out_may_be_an_input():
         np.testing.assert_allclose(mine, theirs, rtol=1e-13)
 
 
+@pytest.mark.parametrize("backend", ["compiled", "numba", "numpy"])
+def test_out_may_be_the_bias(backend):
+    """It was added to itself."""
+    x, weight, bias, *_ = made((1, 17, 17), "float64")
+    expected = fastgrad.dense_forward(x, weight, bias, "tanh", backend=backend)
+    got = fastgrad.dense_forward(x, weight, bias, "tanh", backend=backend, out=(bias[None], np.empty_like(x)))
+    assert np.shares_memory(got[0], bias)
+    for mine, theirs in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 @pytest.mark.parametrize("backend", ["compiled", "numpy"])
 @pytest.mark.parametrize("shape", [(9, 17, 17), (40, 300, 21)], ids=str)
 def test_backward_writes_to_out(backend, shape):

@@ -3,6 +3,7 @@
 import importlib
 
 import numpy as np
+import oracle
 import pytest
 
 import fastgrad
@@ -32,16 +33,108 @@ def z(dtype=np.float32, size=1000):
 
 @pytest.mark.parametrize("dtype", REAL_TYPES, ids=lambda t: np.dtype(t).name)
 @by_name
-def test_float32_stays_and_other_real_types_go_to_float64(function, dtype):
+def test_floating_types_stay_and_other_real_types_go_to_float64(function, dtype):
     x = np.array([0, 1, 1, 0, 1], dtype)
     result = function(x)
-    assert result.dtype == (np.float32 if dtype is np.float32 else np.float64)
+    assert result.dtype == (dtype if dtype in (np.float16, np.float32) else np.float64)
     np.testing.assert_array_equal(result, function(x.astype(result.dtype)))
 
 
-def test_every_half_is_read_right():
-    x = np.arange(2**16, dtype=np.uint16).view(np.float16)
-    np.testing.assert_array_equal(fastgrad.relu(x), fastgrad.relu(x.astype(np.float64)))
+# Every float16, and what the functions truly are of it, in float64 (written with cosh, as in oracle.py).
+HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)
+TRUE = {
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+    "leaky_relu": lambda z, slope=0.01: np.where(z > 0, z, slope * z),
+    "elu": lambda z, alpha=1.0: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),
+    "sigmoid_derivative": lambda z: 0.25 / np.cosh(z / 2) ** 2,
+    "tanh_derivative": lambda z: 1 / np.cosh(z) ** 2,
+    "relu_derivative": lambda z: 1.0 * (z > 0),
+    "leaky_relu_derivative": lambda z, slope=0.01: np.where(z > 0, 1.0, slope),
+    "elu_derivative": lambda z, alpha=1.0: np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0))),
+}
+
+
+def parameters(function):
+    return [()] if function in UFUNCS else [(), (0.3,), (1000.0,)]
+
+
+def right_in_float16(function, *parameter):
+    """Rounded once from float32, subnormal numbers too: within half a unit and what float32 is off by."""
+    z = HALVES[np.isfinite(HALVES)]
+    with np.errstate(over="ignore"):
+        true = TRUE[function.__name__](z.astype(np.float64), *parameter)
+    got = function(z, *parameter)
+    assert got.dtype == np.float16
+    assert (oracle.ulp_error(got, (true, np.zeros_like(true)), np.float16) <= 0.501).all()
+    assert got[np.abs(true) >= 0.501 * 2.0**-24].all()
+
+
+@by_name
+def test_every_float16_against_the_true_value(function):
+    for parameter in parameters(function):
+        right_in_float16(function, *parameter)
+
+
+@by_name
+def test_every_float16_has_the_bits_of_the_float32_result(function):
+    for parameter in parameters(function):
+        got = function(HALVES, *parameter)
+        with np.errstate(over="ignore", invalid="ignore"):
+            want = function(HALVES.astype(np.float32), *parameter).astype(np.float16)
+        nan = np.isnan(want)
+        np.testing.assert_array_equal(np.isnan(got), nan)
+        np.testing.assert_array_equal(got[~nan].view(np.uint16), want[~nan].view(np.uint16))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda z: (1 - np.tanh(z) * np.tanh(z)).astype(np.float16),  # in float16
+        lambda z: np.where(abs(z) < 5, fastgrad.tanh_derivative(z), np.float16(0)),  # no subnormal numbers
+        lambda z: np.nextafter(fastgrad.tanh_derivative(z), np.float16(1)),
+        lambda z: fastgrad.tanh_derivative(z.astype(np.float32)),
+        lambda z: fastgrad.tanh_derivative(z) * np.float16(np.nan),
+    ],
+)
+def test_the_test_of_float16_sees_what_is_wrong(wrong):
+    wrong.__name__ = "tanh_derivative"
+    with pytest.raises(AssertionError):
+        right_in_float16(wrong)
+
+
+@by_name
+def test_float16_out_where_and_layouts(function):
+    x = z(np.float16)
+    expected = function(x)
+    out = np.full_like(x, 7)
+    mask = x > 1
+    assert function(x, out=out, where=mask) is out
+    np.testing.assert_array_equal(out, np.where(mask, expected, np.float16(7)))
+    raw = np.zeros(x.nbytes + 1, np.uint8)
+    misaligned = raw[1:].view(np.float16)
+    misaligned[...] = x
+    for view in (misaligned, x.astype(">f2"), np.repeat(x, 2)[::2]):
+        np.testing.assert_array_equal(function(view), expected)
+    np.testing.assert_array_equal(function(x[::-3]), expected[::-3])
+    wide = np.empty(x.shape, np.float32)
+    np.testing.assert_array_equal(function(x, out=wide), expected)
+    assert isinstance(function(np.float16(1)), np.float16)
+    with np.errstate(all="raise"):
+        function(HALVES)
+    function(x, out=x)
+    np.testing.assert_array_equal(x, expected)
+
+
+@pytest.mark.parametrize("name", fastgrad.ACTIVATIONS)
+def test_float16_value_and_derivative_in_one_pass(name):
+    phi = fastgrad.activation(name)
+    for got, want in zip(
+        fastgrad.value_and_derivative(name, HALVES), (phi(HALVES), phi.derivative(HALVES)), strict=True
+    ):
+        assert got.dtype == np.float16
+        np.testing.assert_array_equal(got, want)
 
 
 @by_name

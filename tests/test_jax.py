@@ -51,6 +51,18 @@ def test_forward_mode_and_second_derivative():
     assert abs(second / (-2 * t * (1 - t * t)) - 1) <= 1e-5
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", CASES)
+def test_short_types_are_computed_in_float32_and_rounded_once(name, dtype):
+    z = jax.numpy.arange(2**16, dtype="uint16").view(dtype)
+    z = z[jax.numpy.isfinite(z)]
+    wide = z.astype("float32")
+    slope = jax.vmap(jax.grad(function(name)))
+    for got, want in ((function(name)(z), function(name)(wide)), (slope(z), slope(wide))):
+        assert got.dtype == z.dtype
+        np.testing.assert_array_equal(got.view("uint16"), want.astype(dtype).view("uint16"))
+
+
 def test_types():
     assert fj.tanh(np.arange(3)).dtype == jax.numpy.asarray(0.5).dtype  # JAX's default
     assert fj.tanh(jax.numpy.ones(3, "bfloat16")).dtype == jax.numpy.bfloat16

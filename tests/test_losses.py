@@ -4,6 +4,7 @@ import math
 import re
 
 import numpy as np
+import oracle
 import pytest
 from checks_network import assert_delta_close, exact_cross_entropy, exact_mse
 
@@ -79,6 +80,21 @@ def test_losses_of_other_types():
     assert cross_entropy([[0, 0]], [1])[1].dtype == np.float64
     assert cross_entropy([[0, 0]], [1])[0] == np.log(2.0)
     assert mse([[1, 2]], [[1, 4]])[0] == 2.0
+    assert mse([[1], [2]], [1, 4])[0] == 2.0
+
+
+@pytest.mark.parametrize("scale", [1, 10, 1000])
+def test_losses_keep_float16(scale):
+    """delta has float64's digits, rounded, subnormal numbers too; targets are not rounded to float16."""
+    outputs = (scale * rng.standard_normal((40, 5))).astype(np.float16)
+    targets = scale * rng.standard_normal((40, 5))
+    for loss, y in ((cross_entropy, rng.integers(0, 5, 40)), (mse, targets.astype(np.float32))):
+        value, delta = loss(outputs, y)
+        want, exact = loss(outputs.astype(np.float64), y)
+        assert delta.dtype == np.float16
+        assert value == want
+        assert (oracle.ulp_error(delta, (exact, np.zeros_like(exact)), np.float16) <= 0.501).all()
+        assert (np.abs(exact) < 2**-14).any() or loss is mse or scale == 1
 
 
 @pytest.mark.parametrize(
@@ -116,6 +132,8 @@ def test_losses_of_other_types():
         ),
         (lambda: cross_entropy([[1, 2]], [-1]), ValueError, "labels from 0 to 1, but row 0 holds -1"),
         (lambda: mse([[1, 2]], [1, 2]), ValueError, "targets must have shape (1, 2), got (2,)"),
+        (lambda: mse([[1, 2]], [1]), ValueError, "targets must have shape (1, 2), a column for each output, got (1,)"),
+        (lambda: mse([[1], [2]], [1, 2, 3]), ValueError, "targets must have shape (2, 1), got (3,)"),
         (lambda: mse([[1], [2]], [[1]]), ValueError, "targets must have shape (2, 1), got (1, 1)"),
         (lambda: mse([[1]], [[np.inf]]), ValueError, "targets must be finite in float64, but row 0"),
         (lambda: mse([[1]], [["a"]]), TypeError, "targets must hold real numbers"),

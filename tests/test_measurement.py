@@ -86,9 +86,9 @@ def test_interval_is_students_t():
         (lambda: measure("rleu", "he_normal", 2, 8), ValueError, "did you mean 'relu'?"),
         (lambda: measure("relu", "he_normal", 2, 8, loss="l2"), ValueError, "unknown loss 'l2'"),
         (
-            lambda: measure("relu", "he_normal", 2, 8, loss="mse"),
+            lambda: measure("relu", "he_normal", 2, 8, loss="mse", n_out=2),
             ValueError,
-            "y must have shape (16, 1), got (16,)",
+            "y must have shape (16, 2), a column for each output, got (16,)",
         ),
         (
             lambda: measurement.measure("relu", "he_normal", 2, 8, [1.0], [1]),

@@ -8,6 +8,7 @@ import checks_network
 import numpy as np
 import pytest
 from checks_network import LIMIT, assert_all_close, data
+from sklearn.metrics import accuracy_score, r2_score
 
 import fastgrad
 from fastgrad.activations import ACTIVATIONS
@@ -65,7 +66,7 @@ def test_gradients_against_pytorch(name, loss, dtype):
     total.backward()
     assert abs(value / total.item() - 1) <= LIMIT[dtype]
     assert_all_close(gradients, [[p.grad.numpy() for p in pair] for pair in parameters], LIMIT[dtype])
-    assert_all_close([[net.predict(X)]], [[outputs.detach().numpy()]], LIMIT[dtype])
+    assert_all_close([[net.forward(X)]], [[outputs.detach().numpy()]], LIMIT[dtype])
 
 
 def test_layer_streams_depend_on_seed_and_layer_alone():
@@ -85,11 +86,24 @@ def test_seed_sequence_is_a_seed():
     assert np.array_equal(first.weights[1], MLP([7, 6, 5], seed=3, backend="numpy").weights[1])
 
 
+def test_no_seed_is_a_network_that_its_own_seed_draws_again():
+    """SPEC 7: None is fresh entropy; what came of it is kept, so that ``del``, pickle and repr mean this network."""
+    one, other = (MLP([7, 6, 5], seed=None, init="torch_linear", backend="numpy") for _ in range(2))
+    assert not np.array_equal(one.weights[1], other.weights[1])
+    again = MLP([7, 6, 5], seed=one.seed, init="torch_linear", backend="numpy")
+    for mine, theirs in zip(one.weights + one.biases, again.weights + again.biases, strict=True):
+        assert np.array_equal(mine, theirs)
+    assert repr(one) == repr(again)
+    kept = one.weights[1]
+    del one.weights
+    assert np.array_equal(one.weights[1], kept)
+
+
 def test_parameters_may_be_replaced_and_drawn_again():
     net = MLP([4, 3, 2], seed=1, backend="numpy")
     drawn = [w.copy() for w in net.weights]
     net.weights = [0 * w for w in drawn]
-    assert not net.predict(np.ones((1, 4))).any()
+    assert not net.forward(np.ones((1, 4))).any()
     del net.weights
     assert all(np.array_equal(a, b) for a, b in zip(net.weights, drawn, strict=True))
 
@@ -125,7 +139,87 @@ def test_overflow_is_not_hidden():
     assert np.isnan(gradients[0][0]).any()
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_forward_gives_outputs_predict_labels_or_values_and_score_how_good_they_are(backend):
+    inputs, labels = data("cross_entropy", 4, 3, 60)
+    net = MLP([4, 5, 3], seed=2, backend=backend)
+    outputs = net.forward(inputs)
+    assert (outputs.shape, outputs.dtype) == ((60, 3), np.float32)
+    found = net.predict(inputs)
+    assert (found.shape, found.dtype) == ((60,), np.int64)
+    assert all(outputs[row, label] == outputs[row].max() for row, label in enumerate(found))
+    assert net.score(inputs, found) == 1.0
+    assert net.score(inputs, (found + 1) % 3) == 0.0
+    assert net.score(inputs, labels) == accuracy_score(labels, found)
+    assert net.score(inputs, labels) == fastgrad.training.evaluate(net, inputs, labels)[1]
+
+    inputs, targets = data("mse", 4, 3, 60)
+    net = MLP([4, 5, 3], seed=2, loss="mse", backend=backend)
+    assert np.array_equal(net.predict(inputs), net.forward(inputs))
+    assert net.score(inputs, net.predict(inputs)) == 1.0
+    want = r2_score(targets, net.predict(inputs).astype(np.float64))
+    assert want < -0.01
+    assert abs(net.score(inputs, targets) / want - 1) <= 1e-13
+
+
+@pytest.mark.filterwarnings("ignore:R.2 score is not well-defined")  # scikit-learn's for a single row
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_r_squared_is_scikit_learns(rows):
+    """Also where targets are constant: met (1), not met (0); and of one row (NaN)."""
+    inputs = data("mse", 4, 3, rows)[0]
+    net = MLP([4, 5, 3], loss="mse", dtype="float64")
+    values = net.predict(inputs)
+    net.weights[-1][:, 1] = 0  # the second output is its bias, 0
+    for constant in (0.0, 2.0):
+        targets = values + np.arange(rows)[:, None] % 3
+        targets[:, 1] = constant
+        want = r2_score(targets, net.predict(inputs))
+        got = net.score(inputs, targets)
+        assert np.isnan(got) if rows == 1 else abs(got / want - 1) <= 1e-13
+    # 0.1 is no binary number, and the mean of ten of them is another: still constant
+    one = MLP([4, 5, 1], loss="mse", dtype="float64")
+    assert one.score(np.ones((10, 4)), np.full(10, 0.1)) == 0.0
+
+
+def test_a_network_that_overflows_has_no_labels():
+    net = MLP([4, *[8] * 60, 2], "relu", initializer("normal", std=10.0), backend="numpy")
+    assert np.isnan(net.forward(X)).any()
+    for call in (lambda: net.predict(X), lambda: net.score(X, Y)):
+        with pytest.raises(ValueError, match="the network overflows: the outputs of row 0 are NaN"):
+            call()
+    values = MLP([4, *[8] * 60, 2], "relu", initializer("normal", std=10.0), loss="mse")
+    assert np.isnan(values.predict(X)).any()
+    assert np.isnan(values.score(X, X[:, :2]))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_targets_of_one_output_may_be_a_vector(backend):
+    inputs, y = data("mse", 4, 1, 30)
+    net = MLP([4, 5, 1], "tanh", loss="mse", backend=backend)
+    (loss, gradients), (same, again) = net.loss_and_gradients(inputs, y[:, 0]), net.loss_and_gradients(inputs, y)
+    assert loss == same
+    for one, other in zip(gradients, again, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    assert np.array_equal(
+        net.gradient_profile(inputs, y[:, 0]).log10_delta, net.gradient_profile(inputs, y).log10_delta
+    )
+    assert net.score(inputs, y[:, 0].tolist()) == net.score(inputs, y)
+    assert fastgrad.training.evaluate(net, inputs, y[:, 0]) == fastgrad.training.evaluate(net, inputs, y)
+    vector, column = (
+        fastgrad.measure("tanh", "he_normal", 2, 5, inputs, targets, seeds=[0], loss="mse", backend=backend)
+        for targets in (y[:, 0], y)
+    )
+    assert np.array_equal(vector.log10_delta, column.log10_delta)
+    losses = []
+    for targets in (y[:, 0], y):
+        net = MLP([4, 5, 1], "tanh", loss="mse", backend=backend)
+        history = fastgrad.fit(net, inputs, targets, epochs=3, batch_size=5, validation=(inputs, targets))
+        losses.append((*history.loss, *history.validation_loss, *net.weights[0].ravel()))
+    assert losses[0] == losses[1]
+
+
 NET = MLP([4, 3, 2], backend="numpy")
+LINE = MLP([4, 3, 1], loss="mse", backend="numpy")
 REGRESSION = MLP([4, 3, 2], loss="mse", backend="numpy")
 X, Y = np.ones((5, 4)), np.zeros(5, int)
 
@@ -164,15 +258,15 @@ def with_bad(row, value):
         (
             lambda: MLP([4, 3, 2], dtype="float16"),
             TypeError,
-            "dtype must be float32 or float64, got 'float16'",
+            "dtype must be float32 or float64, got 'float16': weights are not kept in float16, which",
         ),
         (lambda: MLP([4, 3, 2], dtype=complex), TypeError, "dtype must be float32 or float64"),
         (lambda: MLP([4, 3, 2], seed=-1), ValueError, "a seed must be at least 0, got -1"),
-        (lambda: MLP([4, 3, 2], seed=None), TypeError, "a seed must be an integer"),
+        (lambda: MLP([4, 3, 2], seed=1.5), TypeError, "a seed must be an integer"),
         (lambda: MLP([4, 3, 2], bias_std=-0.1), ValueError, "bias_std must be at least 0, got -0.1"),
         (lambda: MLP([4, 3, 2], bias_std=np.nan), ValueError, "bias_std must be finite, got nan"),
-        (lambda: NET.predict(X[0]), ValueError, "X must have shape (any, 4), got (4,)"),
-        (lambda: NET.predict(X[:, :3]), ValueError, "X must have shape (any, 4), got (5, 3)"),
+        (lambda: NET.forward(X[0]), ValueError, "X must have shape (any, 4), got (4,)"),
+        (lambda: NET.forward(X[:, :3]), ValueError, "X must have shape (any, 4), got (5, 3)"),
         (lambda: NET.predict(X[:0]), ValueError, "X is an empty batch: it has no rows"),
         (
             lambda: NET.predict(with_bad(2, np.nan)),
@@ -198,7 +292,13 @@ def with_bad(row, value):
             "y must hold labels from 0 to 1, but row 0 holds -1",
         ),
         (lambda: NET.loss_and_gradients(X, Y * 1.0), TypeError, "y must hold integer labels"),
-        (lambda: REGRESSION.loss_and_gradients(X, Y), ValueError, "y must have shape (5, 2), got (5,)"),
+        (lambda: REGRESSION.loss_and_gradients(X, Y), ValueError, "y must have shape (5, 2), a column for"),
+        (lambda: REGRESSION.score(X, Y), ValueError, "y must have shape (5, 2), a column for each output, got (5,)"),
+        (lambda: fastgrad.fit(REGRESSION, X, Y), ValueError, "y must have shape (5, 2), a column for each output, got"),
+        (lambda: LINE.loss_and_gradients(X, Y[:4]), ValueError, "y must have shape (5, 1), got (4,)"),
+        (lambda: LINE.score(X, Y[None]), ValueError, "y must have shape (5, 1), got (1, 5)"),
+        (lambda: NET.score(X, Y + 2), ValueError, "y must hold labels from 0 to 1, but row 0 holds 2"),
+        (lambda: NET.score(X[:0], Y[:0]), ValueError, "X is an empty batch: it has no rows"),
         (
             lambda: REGRESSION.gradient_profile(X, X[:, :2] * np.nan),
             ValueError,
@@ -218,7 +318,7 @@ def test_pickled_networks_are_the_same_networks():
     back = pickle.loads(pickle.dumps(net))
     assert repr(back) == repr(net)
     assert all(np.array_equal(a, b) for a, b in zip(back.weights + back.biases, net.weights + net.biases, strict=True))
-    assert np.array_equal(back.predict(X), net.predict(X))
+    assert np.array_equal(back.forward(X), net.forward(X))
 
 
 def test_a_spawning_seed_sequence_is_the_same_seed():

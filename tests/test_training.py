@@ -173,7 +173,7 @@ def test_splits_are_disjoint_fair_and_repeatable():
 def test_test_rows_are_judged_at_the_end():
     network = net()
     history = fastgrad.fit(network, X, Y, epochs=10, learning_rate=0.01, test=(X[200:], Y[200:]))
-    outputs = network.predict(X[200:])
+    outputs = network.forward(X[200:])
     assert history.test_accuracy == np.mean(outputs.argmax(axis=1) == Y[200:])
     loss, _ = network.loss_and_gradients(X[200:], Y[200:])
     assert abs(history.test_loss / loss - 1) <= 1e-6

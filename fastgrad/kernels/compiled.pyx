@@ -116,7 +116,8 @@ _DOC = """{summary}
 Parameters
 ----------
 x : array_like
-    Pre-activations, of any shape. float32 stays float32, any other real type is computed in float64.
+    Pre-activations, of any shape. float16, float32 and float64 keep their type, any other real type goes to float64;
+    float16 is computed in float32 and rounded once.
 out, where, **kwargs
     As for every NumPy ufunc.
 
@@ -409,6 +410,8 @@ def dense_forward(x, weight, bias, name, parameter=None, out=None, cpu=None):
     cdef double p = _DEFAULTS[name] if parameter is None else parameter
     cdef cnp.npy_intp shape[2]
     shape[0], shape[1] = layer.batch, layer.fan_out
+    if bias is None:
+        bias = cnp.PyArray_ZEROS(1, &shape[1], type, 0)
     if not _plain(bias, 1, type) or cnp.PyArray_DIM(bias, 0) != shape[1]:
         return None
     layer.bias = (<cnp.ndarray>bias).data

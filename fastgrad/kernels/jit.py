@@ -137,11 +137,14 @@ def _loop(kind, name, dtype):
 
 def _run(kind, name, z, parameter, outs):
     z = np.asarray(z)
-    dtype = "f32" if z.dtype == np.float32 else "f64"
+    dtype = "f32" if z.dtype in (np.float16, np.float32) else "f64"
     real = REAL[dtype]
     flat = np.ascontiguousarray(z, dtype=real).reshape(-1)
     results = tuple(np.empty(z.shape, real) for _ in outs)
     _loop(kind, name, dtype)(flat, real(0 if parameter is None else parameter), *(r.reshape(-1) for r in results))
+    if z.dtype == np.float16:  # Numba has none
+        with np.errstate(over="ignore"):
+            results = tuple(result.astype(np.float16) for result in results)
     for out, result in zip(outs, results, strict=True):
         if out is not None:
             out[...] = result

@@ -1,13 +1,15 @@
 """The reference backend: the formulas on NumPy arrays, slow and plain."""
 
-# Design: float32 is computed in float64 and rounded once, so that this backend is the more accurate one in
-#         float32 and can serve as a yardstick for the others; its float64 is as good as NumPy's exp and expm1.
+# Design: float16 and float32 are computed in float64 and rounded once, so that this backend is the more accurate one
+#         in float32 and can serve as a yardstick for the others; its float64 is as good as NumPy's exp and expm1.
+#         A parameter is rounded as the other backends have it, to float32 for either.
 
 from types import FunctionType
 
 import numpy as np
 
 from fastgrad import formulas
+from fastgrad._validation import computed_in
 
 NAMES = {
     "zero": 0.0,
@@ -33,9 +35,9 @@ for _helper in (formulas.sum_low, formulas.divide, formulas.bell):
 
 def _run(formula, z, parameter, out):
     z = np.asarray(z)
-    arguments = (
-        (z.astype(np.float64),) if parameter is None else (z.astype(np.float64), np.float64(z.dtype.type(parameter)))
-    )
+    arguments = [z.astype(np.float64)]
+    if parameter is not None:
+        arguments.append(np.float64(computed_in(z.dtype).type(parameter)))
     with np.errstate(all="ignore"):
         result = np.asarray(FunctionType(formula.__code__, NAMES)(*arguments)).astype(z.dtype)
     if out is None:

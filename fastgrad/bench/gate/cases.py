@@ -124,7 +124,7 @@ def _network(fastgrad, depth, width):
 def _weights(name):
     def make(fastgrad, n):
         rule = getattr(fastgrad.initializers, name)
-        return lambda: rule((n, 256))
+        return lambda: rule((n, 256), rng=0)
 
     return make
 
