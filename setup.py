@@ -10,7 +10,7 @@ from setuptools import Extension, setup
 
 HERE = Path(__file__).resolve().parent
 HEADERS = HERE / "fastgrad" / "include"
-runpy.run_path(str(HERE / "fastgrad" / "kernels" / "printer.py"))["write"](HEADERS / "fastgrad")
+runpy.run_path(str(HERE / "fastgrad" / "kernels" / "printer.py"))["write"](HEADERS / "fastgrad" / "set")
 
 # Design: no -march and no -ffast-math: the headers choose instruction sets per function and the kernels at
 #         import; -ffast-math would set flush-to-zero for the whole process. The formulas say where they want a
@@ -20,7 +20,7 @@ FLAGS = ["/O2", "/fp:precise"] if sys.platform == "win32" else GNU
 
 INCLUDE = [str(HEADERS), "fastgrad/kernels", numpy.get_include()]
 KERNELS = Path("fastgrad/kernels")
-DEPENDS = [str(p) for p in [*HEADERS.glob("fastgrad/*.h"), *KERNELS.glob("*.h"), *KERNELS.glob("*.pxi")]]
+DEPENDS = [str(p) for p in [*HEADERS.glob("fastgrad/**/*.h"), *KERNELS.glob("*.h"), *KERNELS.glob("*.pxi")]]
 
 
 def extension(name):
@@ -34,5 +34,4 @@ def extension(name):
     )
 
 
-EXTENSIONS = [extension("fastgrad.kernels.compiled"), extension("fastgrad.cykernels")]
-setup(ext_modules=cythonize(EXTENSIONS, compiler_directives={"language_level": 3}))
+setup(ext_modules=cythonize([extension("fastgrad.kernels.compiled")], compiler_directives={"language_level": 3}))

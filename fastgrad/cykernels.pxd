@@ -1,79 +1,69 @@
-# The kernels for Cython: `from fastgrad.cykernels cimport TANH, value_f32`.
+# The table of C functions for Cython: `from fastgrad.cykernels cimport FASTGRAD_TANH, fastgrad_import, fastgrad_table`.
 #
-# They run in any thread without the GIL, on contiguous memory, and return 0, or less for an error. An output of a function
-# of z may be written over an input; `parameter` is ELU's alpha or Leaky ReLU's negative slope, and else ignored. What
-# include/fastgrad/abi.h says of each holds here.
+#     cdef const fastgrad_table *fastgrad = fastgrad_import()
+#     ...
+#     with nogil:
+#         fastgrad.value(FASTGRAD_TANH, sizeof(double), n, &z[0], 0, &y[0])
+#
+# What each function does and takes is said in include/fastgrad/abi.h. Give the compiler `fastgrad.get_include()`.
 
-cdef extern from "<stdint.h>":
-    ctypedef unsigned int uint32_t
-    ctypedef unsigned long long uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
-cdef enum:
-    SIGMOID
-    TANH
-    RELU
-    LEAKY_RELU
-    ELU
-    CROSS_ENTROPY = 0
-    MEAN_SQUARED_ERROR
-    UNIFORM = 0
-    NORMAL
-    TRUNCATED
+cdef extern from "fastgrad/capsule.h" nogil:
+    enum:
+        FASTGRAD_SIGMOID
+        FASTGRAD_TANH
+        FASTGRAD_RELU
+        FASTGRAD_LEAKY_RELU
+        FASTGRAD_ELU
+    enum:
+        FASTGRAD_OK
+        FASTGRAD_UNKNOWN_ACTIVATION
+        FASTGRAD_BAD_ARGUMENT
+        FASTGRAD_OUT_OF_RANGE
+    enum:
+        FASTGRAD_CROSS_ENTROPY
+        FASTGRAD_MEAN_SQUARED_ERROR
+    enum:
+        FASTGRAD_UNIFORM
+        FASTGRAD_NORMAL
+        FASTGRAD_TRUNCATED
 
-ctypedef void (*gemm_f32)(void *context, int transpose_a, int transpose_b, size_t m, size_t n, size_t k, const float *a,
-                          const float *b, float *c) noexcept nogil
-ctypedef void (*gemm_f64)(void *context, int transpose_a, int transpose_b, size_t m, size_t n, size_t k, const double *a,
-                          const double *b, double *c) noexcept nogil
-
-cdef int value_f32(int activation, size_t n, const float *z, float parameter, float *y) noexcept nogil
-cdef int value_f64(int activation, size_t n, const double *z, double parameter, double *y) noexcept nogil
-cdef int derivative_f32(int activation, size_t n, const float *z, float parameter, float *d) noexcept nogil
-cdef int derivative_f64(int activation, size_t n, const double *z, double parameter, double *d) noexcept nogil
-cdef int value_and_derivative_f32(int activation, size_t n, const float *z, float parameter, float *y,
-                                  float *d) noexcept nogil
-cdef int value_and_derivative_f64(int activation, size_t n, const double *z, double parameter, double *y,
-                                  double *d) noexcept nogil
-cdef int backward_f32(int activation, size_t n, const float *z, float parameter, const float *dy,
-                      float *dz) noexcept nogil
-cdef int backward_f64(int activation, size_t n, const double *z, double parameter, const double *dy,
-                      double *dz) noexcept nogil
-cdef double scalar(double z, void *choice) noexcept nogil
-
-cdef int draw_f32(int distribution, const uint32_t *key, uint32_t stream, uint64_t first, double scale,
-                  size_t n, float *out) noexcept nogil
-cdef int draw_f64(int distribution, const uint32_t *key, uint32_t stream, uint64_t first, double scale,
-                  size_t n, double *out) noexcept nogil
-cdef size_t network_room_f32(size_t layers, const size_t *sizes, size_t batch) noexcept nogil
-cdef size_t network_room_f64(size_t layers, const size_t *sizes, size_t batch) noexcept nogil
-cdef int network_gradients_f32(int activation, float parameter, int loss, size_t layers,
+    ctypedef void (*fastgrad_gemm)(void *context, size_t item, int transpose_a, int transpose_b, size_t m, size_t n,
+                                   size_t k, const void *a, const void *b, void *c) noexcept nogil
+    ctypedef struct fastgrad_choice:
+        int activation
+        int derivative
+        double parameter
+    ctypedef struct fastgrad_table:
+        uint32_t abi
+        uint32_t size
+        const char *version
+        const char *cpu
+        int (*value)(int activation, size_t item, size_t n, const void *z, double parameter, void *y) noexcept nogil
+        int (*derivative)(int activation, size_t item, size_t n, const void *z, double parameter,
+                          void *d) noexcept nogil
+        int (*value_and_derivative)(int activation, size_t item, size_t n, const void *z, double parameter, void *y,
+                                    void *d) noexcept nogil
+        int (*backward)(int activation, size_t item, size_t n, const void *z, double parameter, const void *dy,
+                        void *dz) noexcept nogil
+        double (*scalar)(double z, void *choice) noexcept nogil
+        int (*draw)(int distribution, size_t item, const uint32_t *key, uint32_t stream, uint64_t first, double scale,
+                    size_t n, void *out) noexcept nogil
+        size_t (*network_room)(size_t item, size_t layers, const size_t *sizes, size_t batch) noexcept nogil
+        int (*network_gradients)(int activation, size_t item, double parameter, int loss, size_t layers,
+                                 const size_t *sizes, size_t batch, const void *const *weights,
+                                 const void *const *biases, const void *x, const void *targets, void *room,
+                                 double *mean_loss, void *const *dweights, void *const *dbiases) noexcept nogil
+        int (*network_profile)(int activation, size_t item, double parameter, int loss, size_t layers,
                                const size_t *sizes, size_t batch, const void *const *weights,
-                               const void *const *biases, const float *x, const void *targets,
-                               void *room, double *mean_loss, void *const *dweights,
-                               void *const *dbiases) noexcept nogil
-cdef int network_gradients_f64(int activation, double parameter, int loss, size_t layers,
-                               const size_t *sizes, size_t batch, const void *const *weights,
-                               const void *const *biases, const double *x, const void *targets,
-                               void *room, double *mean_loss, void *const *dweights,
-                               void *const *dbiases) noexcept nogil
-cdef int network_profile_f32(int activation, float parameter, int loss, size_t layers,
-                             const size_t *sizes, size_t batch, const void *const *weights,
-                             const void *const *biases, const float *x, const void *targets,
-                             void *room, double *mean_loss, double *log10_delta, double *log10_dweight) noexcept nogil
-cdef int network_profile_f64(int activation, double parameter, int loss, size_t layers,
-                             const size_t *sizes, size_t batch, const void *const *weights,
-                             const void *const *biases, const double *x, const void *targets,
-                             void *room, double *mean_loss, double *log10_delta, double *log10_dweight) noexcept nogil
-cdef size_t dense_room_f32(size_t batch, size_t fan_in, size_t fan_out) noexcept nogil
-cdef size_t dense_room_f64(size_t batch, size_t fan_in, size_t fan_out) noexcept nogil
-cdef int dense_forward_f32(int activation, float parameter, size_t batch, size_t fan_in,
-                           size_t fan_out, const float *x, const float *weight, const float *bias,
-                           float *y, float *d, void *room, gemm_f32 gemm, void *context) noexcept nogil
-cdef int dense_forward_f64(int activation, double parameter, size_t batch, size_t fan_in,
-                           size_t fan_out, const double *x, const double *weight, const double *bias,
-                           double *y, double *d, void *room, gemm_f64 gemm, void *context) noexcept nogil
-cdef int dense_backward_f32(size_t batch, size_t fan_in, size_t fan_out, const float *dy,
-                            const float *d, const float *x, const float *weight, float *dx,
-                            float *dweight, float *dbias, void *room, gemm_f32 gemm, void *context) noexcept nogil
-cdef int dense_backward_f64(size_t batch, size_t fan_in, size_t fan_out, const double *dy,
-                            const double *d, const double *x, const double *weight, double *dx,
-                            double *dweight, double *dbias, void *room, gemm_f64 gemm, void *context) noexcept nogil
+                               const void *const *biases, const void *x, const void *targets, void *room,
+                               double *mean_loss, double *log10_delta, double *log10_dweight) noexcept nogil
+        size_t (*dense_room)(size_t item, size_t batch, size_t fan_in, size_t fan_out) noexcept nogil
+        int (*dense_forward)(int activation, size_t item, double parameter, size_t batch, size_t fan_in,
+                             size_t fan_out, const void *x, const void *weight, const void *bias, void *y, void *d,
+                             void *room, fastgrad_gemm gemm, void *context) noexcept nogil
+        int (*dense_backward)(size_t item, size_t batch, size_t fan_in, size_t fan_out, const void *dy,
+                              const void *d, const void *x, const void *weight, void *dx, void *dweight, void *dbias,
+                              void *room, fastgrad_gemm gemm, void *context) noexcept nogil
+    const fastgrad_table *fastgrad_import() except NULL with gil

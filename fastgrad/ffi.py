@@ -67,8 +67,7 @@ _TYPES = {
     "uint64_t": ctypes.c_uint64,
     "int64_t": ctypes.c_int64,
     "char *": ctypes.c_char_p,
-    "fastgrad_gemm_f32": ctypes.c_void_p,
-    "fastgrad_gemm_f64": ctypes.c_void_p,
+    "fastgrad_gemm": ctypes.c_void_p,
 }
 _STRUCT = r"typedef struct {} \{{(.*?)\}} {};"
 _FIELD = re.compile(r"\s*([\w ]+?[ *]+)(?:(\w+)|\(\*(\w+)\)\(([^;]*)\));")  # type, name or function, arguments
@@ -99,15 +98,16 @@ def _fields(struct):
 def table() -> ctypes.Structure:
     """The table for ctypes: a structure whose fields are callable and release the GIL.
 
-    Pointers are addresses: ``array.ctypes.data`` of a contiguous NumPy array of the type that the function's name says.
-    Neither type nor length is checked. Functions that return an int return 0, or a negative number for an error.
+    Pointers are addresses: ``array.ctypes.data`` of a contiguous NumPy array of float32 or float64, whose ``itemsize``
+    is the argument ``item``. Neither type nor length is checked. Functions that return an int return 0, or a negative
+    number for an error.
 
     Examples
     --------
     >>> import numpy as np
     >>> z = np.linspace(-3, 3, 5)
     >>> y = np.empty_like(z)
-    >>> table().value_f64(ACTIVATION_NUMBERS["tanh"], z.size, z.ctypes.data, 0.0, y.ctypes.data)
+    >>> table().value(ACTIVATION_NUMBERS["tanh"], z.itemsize, z.size, z.ctypes.data, 0.0, y.ctypes.data)
     0
     >>> print(y[-1])
     0.9950547536867305
@@ -153,11 +153,9 @@ def low_level_callable(name: str | Activation, kind: str = "value", **parameter:
     """
     from scipy import LowLevelCallable
 
-    from fastgrad import cykernels
-
     number, value = number_and_parameter(activation(name, **parameter))
     derivative = known("kind", kind, _KINDS) == "derivative"
     layout = type("fastgrad_choice", (ctypes.Structure,), {"_fields_": list(_fields("fastgrad_choice"))})
     choice = layout(number, derivative, value)
     data = ctypes.cast(ctypes.pointer(choice), ctypes.c_void_p)  # keeps `choice` alive
-    return LowLevelCallable.from_cython(cykernels, "scalar", data)
+    return LowLevelCallable(table().scalar, data, "double (double, void *)")

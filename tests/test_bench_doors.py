@@ -11,7 +11,7 @@ from fastgrad.bench import doors
 from fastgrad.bench.doors import DoorRow
 
 ROWS = [
-    *(DoorRow("door", "Cython", name, 1.1e-6, "direct", 1e-6) for name in fastgrad.ACTIVATIONS),
+    *(DoorRow("door", "ctypes", name, 1.1e-6, "direct", 1e-6) for name in fastgrad.ACTIVATIONS),
     DoorRow("njit loop", "float32", "tanh", 1e-5, "math.tanh", 2e-5),
     DoorRow("torch", "forward and backward", "ReLU", 4e-5, "nn.ReLU", 3e-5),
     DoorRow("watch", "a step, one in 20 measured", "mlp", 1.02e-3, "not watched", 1e-3),
@@ -34,7 +34,7 @@ def test_the_command_prints_three_tables(monkeypatch):
     result = call("speed", "doors")
     assert result.exit_code == 0, result.output
     text = " ".join(result.stdout.split())
-    assert "Cython +10.0 +10.0 +10.0 +10.0 +10.0" in text
+    assert "ctypes +10.0 +10.0 +10.0 +10.0 +10.0" in text
     assert "njit loop float32 tanh 10.0 math.tanh 2.00" in text
     assert "torch forward and backward ReLU 40.0 nn.ReLU 0.75" in text
     assert "mlp a step, one in 20 measured +2.0" in text

@@ -243,5 +243,5 @@ def test_the_wheel_has_what_the_doors_need(installed, tmp_path):
     wanted = {"py.typed", "cykernels.pxd", "include/fastgrad/abi.h", "share/pkgconfig/fastgrad.pc"}
     assert wanted <= files
     here = {str(p.relative_to(ROOT / "fastgrad")) for p in (ROOT / "fastgrad").rglob("*") if p.is_file()}
-    here = {p for p in here if "__pycache__" not in p and not p.endswith((".c", ".pxi", "cykernels.pyx"))}
+    here = {p for p in here if "__pycache__" not in p and not p.endswith((".c", ".pxi"))}
     assert here == {p for p in files if "__pycache__" not in p}

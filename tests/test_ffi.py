@@ -1,6 +1,6 @@
 """The table of C functions: its promise, its doors (ctypes, cffi, SciPy, capsule), and who may call it when."""
 
-# Design: tests/abi holds the table's layout and the Cython signatures as each version had them. What stands there may
+# Design: tests/abi holds the table's layout as each version had it. What stands there may
 #         never change, only be added to; `python tests/test_ffi.py` writes the file of the present version.
 
 import ctypes
@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import cykernels, ffi, formulas, kernels
+from fastgrad import ffi, formulas, kernels
 
 HERE = Path(__file__).parent
 INCLUDE = Path(ffi.get_include()) / "fastgrad"
@@ -25,7 +25,7 @@ TYPES = {"f32": np.float32, "f64": np.float64}
 
 
 def layout() -> list[str]:
-    """A line per promise: fields with offset and type, numbers of activations and errors, Cython signatures."""
+    """A line per promise: fields with offset and type, numbers of activations and errors."""
     table = type(ffi.table())
     lines = [f"abi {ffi.table().abi}"]
     lines += [" ".join(enum.split()) for enum in re.findall(r"enum \w+ \{[^}]*\};", ffi.declarations())]
@@ -33,9 +33,6 @@ def layout() -> list[str]:
     for (name, _), declared in zip(table._fields_, fields.rstrip(";").split(";"), strict=True):
         assert name in declared
         lines.append(f"field {getattr(table, name).offset} {' '.join(declared.split())}")
-    for name, capsule in sorted(cykernels.__pyx_capi__.items()):
-        signature = str(capsule).split('"')[1]
-        lines.append(f"cython {name}: {signature}")
     return lines
 
 
@@ -73,6 +70,19 @@ def test_the_compiler_sees_the_layout_that_ctypes_sees(tmp_path):
     assert ffi.table().size == ctypes.sizeof(table)
 
 
+def test_cython_declares_what_the_header_declares():
+    pxd = (Path(fastgrad.__file__).parent / "cykernels.pxd").read_text()
+    struct = pxd.split("ctypedef struct fastgrad_table:")[1].split("const fastgrad_table *fastgrad_import")[0]
+    fields = ffi.declarations().split("typedef struct fastgrad_table {")[1].split("} fastgrad_table;")[0]
+    assert struct.replace("noexcept nogil", "").split() == fields.replace(";", "").split()
+    numbers = {
+        name
+        for enum in re.findall(r"enum \w+ \{([^}]*)\};", ffi.declarations())
+        for name in re.findall(r"FASTGRAD_\w+", enum)
+    }
+    assert set(re.findall(r"^ +(FASTGRAD_\w+)$", pxd, re.MULTILINE)) == numbers
+
+
 def test_versions_agree():
     assert ffi.table().version.decode() == fastgrad.__version__
     assert f"Version: {fastgrad.__version__}\n" in (Path(ffi.get_pkgconfig_dir()) / "fastgrad.pc").read_text()
@@ -103,14 +113,14 @@ def test_ctypes_gives_the_bits_of_the_api(name, parameter, dtype):
     y, d, dz, y2, d2 = (np.empty_like(z) for _ in range(5))
     at = [a.ctypes.data for a in (z, y, d, dz, y2, d2, dy)]
     p = parameter or 0.0
-    assert getattr(table, f"value_{dtype}")(number, z.size, at[0], p, at[1]) == 0
-    assert getattr(table, f"derivative_{dtype}")(number, z.size, at[0], p, at[2]) == 0
-    assert getattr(table, f"backward_{dtype}")(number, z.size, at[0], p, at[6], at[3]) == 0
-    assert getattr(table, f"value_and_derivative_{dtype}")(number, z.size, at[0], p, at[4], at[5]) == 0
+    assert table.value(number, z.itemsize, z.size, at[0], p, at[1]) == 0
+    assert table.derivative(number, z.itemsize, z.size, at[0], p, at[2]) == 0
+    assert table.backward(number, z.itemsize, z.size, at[0], p, at[6], at[3]) == 0
+    assert table.value_and_derivative(number, z.itemsize, z.size, at[0], p, at[4], at[5]) == 0
     true_y, true_d = expected("value_and_derivative", name, z, parameter)
     for got, true in ((y, true_y), (d, true_d), (y2, true_y), (d2, true_d), (dz, dy * true_d)):
         np.testing.assert_array_equal(got, true)
-    assert getattr(table, f"backward_{dtype}")(number, z.size, at[0], p, at[6], at[0]) == 0  # over its input
+    assert table.backward(number, z.itemsize, z.size, at[0], p, at[6], at[0]) == 0  # over its input
     np.testing.assert_array_equal(z, dy * true_d)
 
 
@@ -119,16 +129,31 @@ def test_ctypes_gives_the_bits_of_the_api(name, parameter, dtype):
 def test_an_unknown_activation_is_an_error_and_writes_nothing(number, dtype):
     x = np.full(3, 7.0, TYPES[dtype])
     for name, outputs in (("value", 1), ("derivative", 1), ("value_and_derivative", 2)):
-        call = getattr(ffi.table(), f"{name}_{dtype}")
-        assert call(number, 3, x.ctypes.data, 0.0, *[x.ctypes.data] * outputs) == -1
-    assert getattr(ffi.table(), f"backward_{dtype}")(number, 3, x.ctypes.data, 0.0, x.ctypes.data, x.ctypes.data) == -1
+        call = getattr(ffi.table(), name)
+        assert call(number, x.itemsize, 3, x.ctypes.data, 0.0, *[x.ctypes.data] * outputs) == -1
+    at = x.ctypes.data
+    assert ffi.table().backward(number, x.itemsize, 3, at, 0.0, at, at) == -1
     assert (x == 7).all()
     choice = (ctypes.c_int * 4)(number)
     assert np.isnan(ffi.table().scalar(1.0, ctypes.addressof(choice)))
 
 
 def test_nothing_is_done_for_no_elements():
-    assert ffi.table().value_f64(0, 0, None, 0.0, None) == 0
+    assert ffi.table().value(0, 8, 0, None, 0.0, None) == 0
+
+
+@pytest.mark.parametrize("item", [0, 2, 5, 16])
+def test_numbers_of_another_size_are_refused(item):
+    table = ffi.table()
+    for name, arguments in (("value", 4), ("derivative", 4), ("value_and_derivative", 5), ("backward", 5)):
+        assert getattr(table, name)(0, item, 3, None, 0.0, *[None] * (arguments - 3)) == -2
+    assert table.draw(0, item, None, 0, 0, 1.0, 3, None) == -2
+    assert table.network_room(item, 2, None, 3) == 0
+    assert table.network_gradients(0, item, 0.0, 0, 2, None, 3, *[None] * 8) == -2
+    assert table.network_profile(0, item, 0.0, 0, 2, None, 3, *[None] * 8) == -2
+    assert table.dense_room(item, 3, 3, 3) == 0
+    assert table.dense_forward(0, item, 0.0, 3, 3, 3, *[None] * 8) == -2
+    assert table.dense_backward(item, 3, 3, 3, *[None] * 10) == -2
 
 
 def test_cffi_reads_the_declarations():
@@ -169,7 +194,7 @@ def test_eight_threads_at_once():
     def work(i):
         start.wait()
         for number in range(len(fastgrad.ACTIVATIONS)):
-            table.value_f64(number, n, z[i].ctypes.data, 1.0, results[i, number].ctypes.data)
+            table.value(number, 8, n, z[i].ctypes.data, 1.0, results[i, number].ctypes.data)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
     for thread in threads:
@@ -188,7 +213,7 @@ from fastgrad import ffi
 z = np.linspace(-5, 5, 100_000)
 def total():
     y = np.empty_like(z)
-    ffi.table().value_f64(1, z.size, z.ctypes.data, 0.0, y.ctypes.data)
+    ffi.table().value(1, 8, z.size, z.ctypes.data, 0.0, y.ctypes.data)
     return float(y.sum()), float(fastgrad.tanh(z).sum())
 before = total()
 child = os.fork()
@@ -199,21 +224,20 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 and total() == be
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-ORDERS = ["fastgrad, numba", "numba, fastgrad", "fastgrad.cykernels", "fastgrad.ffi, fastgrad.cykernels, numba"]
+ORDERS = ["fastgrad, numba", "numba, fastgrad", "fastgrad.ffi", "fastgrad.ffi, numba"]
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_import_order(order):
-    code = f"import {order}\nimport fastgrad, numba\nfrom fastgrad import cykernels\n"
+    code = f"import {order}\nimport fastgrad, numba\n"
     code += "assert numba.njit(lambda x: fastgrad.tanh(x))(0.5) == fastgrad.tanh(0.5)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("module", ["kernels/compiled", "cykernels"])
-def test_an_extension_module_exports_one_symbol(module):
+def test_the_extension_module_exports_one_symbol():
     if sys.platform != "linux" or not shutil.which("nm"):
         pytest.skip("needs nm")
-    path = Path(fastgrad.__file__).parent / f"{module}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    path = Path(fastgrad.__file__).parent / f"kernels/compiled{sysconfig.get_config_var('EXT_SUFFIX')}"
     listed = subprocess.run(
         ["nm", "-D", "--defined-only", str(path)], capture_output=True, text=True, check=True
     ).stdout
@@ -251,7 +275,7 @@ def importing(tmp_path, abi, *flags):
 
 
 ABI = (INCLUDE / "abi.h").read_text()
-LAST = ABI[ABI.index("    int (*draw_f32)") : ABI.index("} fastgrad_table;")]
+LAST = ABI[ABI.index("    int (*draw)") : ABI.index("} fastgrad_table;")]
 NEWER = ABI.replace("} fastgrad_table;", "    int (*of_tomorrow)(int);\n} fastgrad_table;").replace(
     f'"{fastgrad.__version__}"', '"9.9.9"'
 )
@@ -267,7 +291,7 @@ NEWER = ABI.replace("} fastgrad_table;", "    int (*of_tomorrow)(int);\n} fastgr
             [],
             "ImportError: this module was built with fastgrad 9.9.9 and needs functions that",
         ),
-        (NEWER, ["-DFASTGRAD_NEEDED=FASTGRAD_UP_TO(value_f64)"], "works"),
+        (NEWER, ["-DFASTGRAD_NEEDED=FASTGRAD_UP_TO(value)"], "works"),
         (
             ABI.replace("#define FASTGRAD_ABI 1", "#define FASTGRAD_ABI 2"),
             [],

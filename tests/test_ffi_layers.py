@@ -20,13 +20,13 @@ def test_draws_are_the_initializers_numbers(number, name, dtype):
     std = np.sqrt(rule.weight_variance(24, 50))
     scale = std * (np.sqrt(3), 1, 1 / initializers.TRUNCATED_STD)[number]
     out = np.empty(24 * 50, TYPES[dtype])
-    draw = getattr(ffi.table(), f"draw_{dtype}")
+    draw = ffi.table().draw
     for first in (0, 512):
         count = min(512, out.size) if first == 0 else out.size - first
-        assert draw(number, key.ctypes.data, 0, first, scale, count, out[first:].ctypes.data) == 0
+        assert draw(number, out.itemsize, key.ctypes.data, 0, first, scale, count, out[first:].ctypes.data) == 0
     np.testing.assert_array_equal(out.reshape(24, 50), true)
-    assert draw(3, key.ctypes.data, 0, 0, 1.0, 1, out.ctypes.data) == -2
-    assert draw(0, key.ctypes.data, 0, 100, 1.0, 1, out.ctypes.data) == -2  # no multiple of 256
+    assert draw(3, out.itemsize, key.ctypes.data, 0, 0, 1.0, 1, out.ctypes.data) == -2
+    assert draw(0, out.itemsize, key.ctypes.data, 0, 100, 1.0, 1, out.ctypes.data) == -2  # no multiple of 256
     np.testing.assert_array_equal(out.reshape(24, 50), true)
 
 
@@ -36,19 +36,18 @@ def addresses(arrays):
 
 def network_arguments(net, X, y):
     """What the table's functions of a network have in common, and what must stay alive meanwhile."""
-    dtype = {np.dtype(t): name for name, t in TYPES.items()}[net.dtype]
     sizes = np.array(net.sizes, np.uintp)
     X = np.ascontiguousarray(X, net.dtype)
     y = np.ascontiguousarray(y, np.int64 if net.loss == "cross_entropy" else net.dtype)
     layers = len(net.weights)
-    room = np.empty(getattr(ffi.table(), f"network_room_{dtype}")(layers, sizes.ctypes.data, len(X)), np.uint8)
+    room = np.empty(ffi.table().network_room(net.dtype.itemsize, layers, sizes.ctypes.data, len(X)), np.uint8)
     value = ctypes.c_double()
     arrays = addresses(net.weights), addresses(net.biases)
     number, parameter = ffi.number_and_parameter(net.activation)
-    arguments = [number, parameter, int(net.loss == "mse"), layers, sizes.ctypes.data, len(X)]
+    arguments = [number, net.dtype.itemsize, parameter, int(net.loss == "mse"), layers, sizes.ctypes.data, len(X)]
     arguments += [ctypes.addressof(a) for a in arrays]
     arguments += [X.ctypes.data, y.ctypes.data, room.ctypes.data, ctypes.addressof(value)]
-    return dtype, arguments, value, (sizes, X, y, room, arrays)
+    return arguments, value, (sizes, X, y, room, arrays)
 
 
 NETWORKS = [
@@ -66,11 +65,11 @@ def test_whole_networks(sizes, activation, loss, batch, dtype):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((batch, sizes[0])).astype(TYPES[dtype])
     y = rng.integers(0, sizes[-1], batch) if loss == "cross_entropy" else rng.standard_normal((batch, sizes[-1]))
-    _, arguments, value, alive = network_arguments(net, X, y)
+    arguments, value, alive = network_arguments(net, X, y)
     true_loss, true = net.loss_and_gradients(X, y)
     dweights, dbiases = ([np.full_like(a, np.nan) for a in arrays] for arrays in (net.weights, net.biases))
     outs = addresses(dweights), addresses(dbiases)
-    run = getattr(ffi.table(), f"network_gradients_{dtype}")
+    run = ffi.table().network_gradients
     assert run(*arguments, *(ctypes.addressof(out) for out in outs)) == 0
     assert value.value == true_loss
     for got, (dweight, dbias) in zip(zip(dweights, dbiases, strict=True), true, strict=True):
@@ -79,7 +78,7 @@ def test_whole_networks(sizes, activation, loss, batch, dtype):
 
     profile = net.gradient_profile(X, y)
     delta, dweight = np.empty((2, len(sizes) - 1))
-    run = getattr(ffi.table(), f"network_profile_{dtype}")
+    run = ffi.table().network_profile
     assert run(*arguments, delta.ctypes.data, dweight.ctypes.data) == 0
     np.testing.assert_allclose(delta, profile.log10_delta, rtol=1e-13)
     np.testing.assert_allclose(dweight, profile.log10_weight_gradient, rtol=1e-13)
@@ -88,14 +87,14 @@ def test_whole_networks(sizes, activation, loss, batch, dtype):
 
 @pytest.mark.parametrize(
     ("position", "wrong", "error"),
-    [(0, 9, -1), (2, 2, -2), (3, 1, -2), (5, 0, -2)],
-    ids=["phi", "loss", "layers", "batch"],
+    [(0, 9, -1), (1, 2, -2), (3, 2, -2), (4, 1, -2), (6, 0, -2)],
+    ids=["phi", "item", "loss", "layers", "batch"],
 )
 def test_wrong_networks_are_refused(position, wrong, error):
     net = fastgrad.MLP([3, 4, 2])
-    _, arguments, _, alive = network_arguments(net, np.ones((2, 3)), [0, 1])
+    arguments, _, alive = network_arguments(net, np.ones((2, 3)), [0, 1])
     delta, dweight = np.empty((2, 2))
-    run = ffi.table().network_profile_f32
+    run = ffi.table().network_profile
     assert run(*arguments, delta.ctypes.data, dweight.ctypes.data) == 0
     arguments[position] = wrong
     assert run(*arguments, delta.ctypes.data, dweight.ctypes.data) == error
@@ -105,17 +104,17 @@ def test_wrong_networks_are_refused(position, wrong, error):
 @pytest.mark.parametrize("label", [-1, 2])
 def test_a_label_out_of_range_is_refused(label):
     net = fastgrad.MLP([3, 4, 2])
-    _, arguments, _, alive = network_arguments(net, np.ones((2, 3)), [0, label])
+    arguments, _, alive = network_arguments(net, np.ones((2, 3)), [0, label])
     delta, dweight = np.empty((2, 2))
-    assert ffi.table().network_profile_f32(*arguments, delta.ctypes.data, dweight.ctypes.data) == -2
+    assert ffi.table().network_profile(*arguments, delta.ctypes.data, dweight.ctypes.data) == -2
     assert alive
 
 
 def test_a_signal_out_of_range_is_said():
     net = fastgrad.MLP([3, *[32] * 150, 2], "relu", "xavier_normal")  # 23 decades
-    _, arguments, _, alive = network_arguments(net, np.ones((2, 3)), [0, 1])
+    arguments, _, alive = network_arguments(net, np.ones((2, 3)), [0, 1])
     delta, dweight = np.empty((2, 151))
-    assert ffi.table().network_profile_f32(*arguments, delta.ctypes.data, dweight.ctypes.data) == -3
+    assert ffi.table().network_profile(*arguments, delta.ctypes.data, dweight.ctypes.data) == -3
     assert alive
 
 
@@ -127,9 +126,11 @@ def host_gemm(dtype, seen):
     pointer = ctypes.POINTER(GEMM[dtype])
     sizes = [ctypes.c_size_t] * 3
 
-    @ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, *sizes, pointer, pointer, pointer)
-    def gemm(context, transpose_a, transpose_b, m, n, k, a, b, c):
-        assert context == 77
+    @ctypes.CFUNCTYPE(
+        None, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, *sizes, pointer, pointer, pointer
+    )
+    def gemm(context, item, transpose_a, transpose_b, m, n, k, a, b, c):
+        assert (context, item) == (77, np.dtype(TYPES[dtype]).itemsize)
         seen.append((m, n, k))
         a = np.ctypeslib.as_array(a, (k, m)).T if transpose_a else np.ctypeslib.as_array(a, (m, k))
         b = np.ctypeslib.as_array(b, (n, k)).T if transpose_b else np.ctypeslib.as_array(b, (k, n))
@@ -150,16 +151,16 @@ def test_a_dense_layer(batch, fan_in, fan_out, dtype, host):
         for shape in ((batch, fan_in), (fan_in, fan_out), fan_out, (batch, fan_out))
     )
     table, seen = ffi.table(), []
-    room = np.full(getattr(table, f"dense_room_{dtype}")(batch, fan_in, fan_out) + 1, 7, np.uint8)
+    room = np.full(table.dense_room(x.itemsize, batch, fan_in, fan_out) + 1, 7, np.uint8)
     gemm = ctypes.cast(host_gemm(dtype, seen), ctypes.c_void_p) if host else None  # keeps the function alive
     y, d = np.empty_like(dy), np.empty_like(dy)
     dx, dweight, dbias = (np.full_like(a, np.nan) for a in (x, weight, bias))
     sizes = batch, fan_in, fan_out
     at = {name: array.ctypes.data for name, array in locals().items() if isinstance(array, np.ndarray)}
     forward = [at[name] for name in ("x", "weight", "bias", "y", "d", "room")]
-    assert getattr(table, f"dense_forward_{dtype}")(4, 0.5, *sizes, *forward, gemm, 77) == 0
+    assert table.dense_forward(4, x.itemsize, 0.5, *sizes, *forward, gemm, 77) == 0
     backward = [at[name] for name in ("dy", "d", "x", "weight", "dx", "dweight", "dbias", "room")]
-    assert getattr(table, f"dense_backward_{dtype}")(*sizes, *backward, gemm, 77) == 0
+    assert table.dense_backward(x.itemsize, *sizes, *backward, gemm, 77) == 0
     assert room[-1] == 7  # nothing is written beyond the room
     assert len(seen) == (3 if host else 0)
     z = x.astype(np.float64) @ weight + bias
@@ -177,7 +178,7 @@ def test_a_dense_layer(batch, fan_in, fan_out, dtype, host):
 
 
 def test_wrong_layers_are_refused():
-    forward, backward = ffi.table().dense_forward_f32, ffi.table().dense_backward_f32
-    assert forward(5, 0.0, 1, 1, 1, *[None] * 8) == -1
-    assert forward(0, 0.0, 0, 1, 1, *[None] * 8) == -2
-    assert backward(1, 0, 1, *[None] * 10) == -2
+    forward, backward = ffi.table().dense_forward, ffi.table().dense_backward
+    assert forward(5, 4, 0.0, 1, 1, 1, *[None] * 8) == -1
+    assert forward(0, 4, 0.0, 0, 1, 1, *[None] * 8) == -2
+    assert backward(4, 1, 0, 1, *[None] * 10) == -2

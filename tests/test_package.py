@@ -27,7 +27,6 @@ FLOW = (
         "activations",
         "functions",
         "overloads",
-        "cykernels",
         "ffi",
         "config",
         "initializers",

@@ -6,7 +6,6 @@
 #           Numba's array functions make their result).
 
 import copy
-import ctypes
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numba
 import numpy as np
 
 import fastgrad
-from fastgrad import cykernels, ffi
+from fastgrad import ffi
 from fastgrad._memory import aligned
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench.tables import Table
@@ -47,24 +46,14 @@ def _repeated(function, number, n, z, y):
     @numba.njit
     def run(z, y):
         for _ in range(CALLS):
-            function(number, n, z, 0.5, y)
+            function(number, item, n, z, 0.5, y)
 
-    at = z.ctypes.data, y.ctypes.data
+    item, at = z.itemsize, (z.ctypes.data, y.ctypes.data)
     return lambda: run(*at)
 
 
-def _cython_function(name):
-    """A function of ``fastgrad.cykernels`` as C code sees it."""
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    capsule = cykernels.__pyx_capi__[name]
-    signature = ctypes.CFUNCTYPE(
-        ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_float, ctypes.c_void_p
-    )
-    return signature(pointer(capsule, str(capsule).split('"')[1].encode()))
-
-
 def doors(name: str, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, Callable]]:
-    """Numbers z, a place y for phi(z), and calls that put it there or return it; two do it ``CALLS`` times."""
+    """Numbers z, a place y for phi(z), and calls that put it there, "direct" ``CALLS`` times, or return it."""
     number = ffi.ACTIVATION_NUMBERS[name]
     z, y = aligned(size, np.float32), aligned(size, np.float32)
     z[:] = np.random.default_rng(0).standard_normal(size)
@@ -73,9 +62,8 @@ def doors(name: str, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, Calla
     table, at = ffi.table(), (z.ctypes.data, y.ctypes.data)
     inside = numba.njit(lambda x: function(x, 0.5)) if options else numba.njit(lambda x: function(x))
     found = {
-        "direct": _repeated(table.value_f32, number, size, z, y),
-        "Cython": _repeated(_cython_function("value_f32"), number, size, z, y),
-        "ctypes": lambda: table.value_f32(number, size, at[0], 0.5, at[1]),
+        "direct": _repeated(table.value, number, size, z, y),
+        "ctypes": lambda: table.value(number, z.itemsize, size, at[0], 0.5, at[1]),
         "NumPy function, out=": lambda: function(z, out=y, **options),
         "Numba, a new array": lambda: inside(z),
     }
@@ -94,8 +82,7 @@ def _through_doors(size, rounds):
     for name in ACTIVATIONS:
         _, _, calls = doors(name, size)
         seconds = interleaved(calls, rounds)
-        for door in ("direct", "Cython"):
-            seconds[door] /= CALLS
+        seconds["direct"] /= CALLS
         for door, taken in seconds.items():
             if door != "direct":
                 yield DoorRow("door", door, name, taken, "direct", seconds["direct"])

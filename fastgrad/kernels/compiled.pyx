@@ -11,6 +11,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ceil, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -19,10 +20,6 @@ from fastgrad._errors import unknown
 from fastgrad._memory import aligned
 
 cdef extern from "fastgrad/kernels.h" nogil:
-    ctypedef void (*fg_one_f32)(size_t, const float *, float, float *) noexcept
-    ctypedef void (*fg_one_f64)(size_t, const double *, double, double *) noexcept
-    ctypedef void (*fg_two_f32)(size_t, const float *, float, float *, float *) noexcept
-    ctypedef void (*fg_two_f64)(size_t, const double *, double, double *, double *) noexcept
     ctypedef struct fg_network:
         size_t layers, batch, ld
         const size_t *sizes
@@ -79,53 +76,35 @@ cdef extern from "fastgrad/kernels.h" nogil:
         const void *weight
         const void *bias
         void *scratch
-    ctypedef struct fg_kernels_f32:
-        fg_one_f32 value[5]
-        fg_one_f32 derivative[5]
-        fg_two_f32 both[5]
-        int (*network)(const fg_kernels_f32 *, fg_network *) noexcept nogil
-        size_t (*train)(const fg_kernels_f32 *, fg_training *) noexcept nogil
-        void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, float *) noexcept nogil
-        void (*dense_forward)(const fg_kernels_f32 *, const fg_dense *, int, double, float *, float *) noexcept nogil
-        void (*dense_backward)(const fg_dense *, const float *, const float *, float *, float *, float *,
-                               float *) noexcept nogil
+        void *gemm
+    ctypedef struct fg_kernels:
+        size_t item, width
+        int (*network)(const fg_kernels *, fg_network *) noexcept nogil
+        size_t (*train)(const fg_kernels *, fg_training *) noexcept nogil
+        void (*dense_forward)(const fg_kernels *, const fg_dense *, int, double, void *, void *) noexcept nogil
+        void (*dense_backward)(const fg_dense *, const void *, const void *, void *, void *, void *,
+                               void *) noexcept nogil
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
-        double (*multiply_add)(size_t, float) noexcept nogil
-        size_t width
-    ctypedef struct fg_kernels_f64:
-        fg_one_f64 value[5]
-        fg_one_f64 derivative[5]
-        fg_two_f64 both[5]
-        int (*network)(const fg_kernels_f64 *, fg_network *) noexcept nogil
-        size_t (*train)(const fg_kernels_f64 *, fg_training *) noexcept nogil
-        void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, double *) noexcept nogil
-        void (*dense_forward)(const fg_kernels_f64 *, const fg_dense *, int, double, double *, double *) noexcept nogil
-        void (*dense_backward)(const fg_dense *, const double *, const double *, double *, double *, double *,
-                               double *) noexcept nogil
-        size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
+        void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, void *) noexcept nogil
         double (*multiply_add)(size_t, double) noexcept nogil
-        size_t width
-    const int FG_DRAWN
+    const int FG_DRAWN, FG_SETS
     ctypedef struct fg_set:
         const char *name
-        const fg_kernels_f32 *f32
-        const fg_kernels_f64 *f64
     const fg_set fg_all_sets[8]
     int fg_runs(const fg_set *set)
+    const fg_set *fg_find(const char *name)
+    const fg_kernels *fg_of(const fg_set *set, size_t item)
 
 cdef extern from "fastgrad/fastgrad.h":
     const void *fastgrad_open(const char *cpu)
-    size_t fg_lay_out(fg_network *net, char *start, size_t item, size_t width)
+    size_t fastgrad_furnish(fg_network *net, char *room, const fg_kernels *kernels)
+    void *fastgrad_aligned(void *room)
+    const int FG_STATISTICS
+    const char *FG_STATISTIC_NAMES
 
 cdef extern from "ufuncs.h":
     object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, double parameter,
                          const char *name, const char *doc)
-
-cdef extern from *:
-    """
-    enum { FG_SETS = sizeof fg_all_sets / sizeof *fg_all_sets };
-    """
-    const int FG_SETS
 
 cnp.import_array()
 cnp.import_ufunc()
@@ -207,22 +186,21 @@ for _ufunc in UFUNCS.values():
         _ufunc.__module__ = __name__
 
 
-cdef const fg_set *_set_of(cpu):
-    for i in range(FG_SETS):
-        if fg_all_sets[i].name.decode() == cpu:
-            return &fg_all_sets[i]
+cdef const fg_kernels *_kernels(cpu, size_t item) except NULL:
+    """The functions of an instruction set of ``SETS`` for numbers of so many bytes."""
+    cdef const fg_set *found = active if cpu is None else fg_find(cpu.encode())
+    if not found:
+        raise unknown("instruction set", cpu, tuple(SETS))
+    return fg_of(found, item)
 
 
-cdef const fg_set *active = _set_of(CPU)
+cdef const fg_set *active = fg_find(CPU.encode())
 
 # What C code of other projects gets, under the name that fastgrad_import() looks for: see include/fastgrad/capsule.h.
 C_API = PyCapsule_New(<void *>fastgrad_open(CPU.encode()), b"fastgrad._C_API", NULL)
 
 
-STATISTICS = (
-    *("signal_squares", "signal_top", "saturated", "dead", "delta_squares", "delta_top", "gradient_squares"),
-    *("weight_top", "bias_top"),
-)
+STATISTICS = tuple(FG_STATISTIC_NAMES.decode().split())
 
 
 # Design: room is kept for the next pass, as the system takes it back from the allocator and pages it in anew at every
@@ -270,44 +248,50 @@ cdef class NetworkPass:
     """
 
     cdef fg_network net
-    cdef const fg_set *chosen
-    cdef bint single
-    cdef void **table
-    cdef object room, log_p
+    cdef const fg_kernels *kernels
+    cdef void **lists  # of weights, biases and their gradients
+    cdef size_t *sizes
+    cdef object room
     cdef readonly object dtype
     cdef readonly size_t nbytes  # of memory that the passes share
 
     def __cinit__(self, sizes, size_t batch, dtype, name, parameter, bint cross_entropy, double threshold=0.0,
-                  bint recompute=False, cpu=CPU):
-        cdef size_t layers = len(sizes) - 1, l, width, item
+                  bint recompute=False, cpu=None):
+        cdef size_t layers = len(sizes) - 1, l
         self.dtype = dtype
-        self.single = dtype == np.float32
-        self.chosen = _set_of(cpu)
-        item = 4 if self.single else 8
-        width = self.chosen.f32.width if self.single else self.chosen.f64.width
-        self.table = <void **>PyMem_Malloc((7 * layers + 1) * sizeof(void *))
-        if not self.table:
+        self.kernels = _kernels(cpu, dtype.itemsize)
+        self.lists = <void **>PyMem_Malloc(4 * layers * sizeof(void *))
+        self.sizes = <size_t *>PyMem_Malloc((layers + 1) * sizeof(size_t))
+        if not self.lists or not self.sizes:
             raise MemoryError
         for l in range(layers + 1):
-            (<size_t *>(self.table + 6 * layers))[l] = sizes[l]
+            self.sizes[l] = sizes[l]
         net = &self.net
-        net.layers, net.batch, net.ld = layers, batch, (batch + width - 1) // width * width
-        net.sizes = <const size_t *>(self.table + 6 * layers)
-        net.x, net.d = self.table, self.table + layers
-        net.weights = <const void *const *>(self.table + 2 * layers)
-        net.biases = <const void *const *>(self.table + 3 * layers)
+        net.layers, net.batch, net.sizes = layers, batch, self.sizes
+        net.weights = <const void *const *>self.lists
+        net.biases = <const void *const *>(self.lists + layers)
         net.activation, net.parameter, net.threshold = _NUMBERS[name], parameter or 0.0, threshold
         net.cross_entropy = cross_entropy
         net.block = <size_t>ceil(sqrt(<double>layers)) if recompute else 0
-        self.nbytes = fg_lay_out(net, NULL, item, width)
+        self.nbytes = fastgrad_furnish(net, NULL, self.kernels)
         self.room = _room(self.nbytes)
-        fg_lay_out(net, (<cnp.ndarray>self.room).data, item, width)
-        self.log_p = np.empty(2 * batch * net.sizes[layers])
-        net.log_p = <double *>(<cnp.ndarray>self.log_p).data
+        fastgrad_furnish(net, (<cnp.ndarray>self.room).data, self.kernels)
 
     def __dealloc__(self):
-        PyMem_Free(self.table)
+        PyMem_Free(self.lists)
+        PyMem_Free(self.sizes)
         _give_back(self.room)
+
+    cdef void point_to(self, list weights, list biases, gradients):
+        """Read weights and biases, and write gradients, (dweights, dbiases) or None, where these arrays are."""
+        cdef size_t layers = self.net.layers
+        _point_to(self.lists, weights)
+        _point_to(self.lists + layers, biases)
+        self.net.dweights = self.net.dbiases = NULL
+        if gradients is not None:
+            self.net.dweights, self.net.dbiases = self.lists + 2 * layers, self.lists + 3 * layers
+            _point_to(self.net.dweights, gradients[0])
+            _point_to(self.net.dbiases, gradients[1])
 
     def run(self, list weights, list biases, cnp.ndarray X, cnp.ndarray y, bint measured=False, gradients=None):
         """One pass.
@@ -327,25 +311,16 @@ cdef class NetworkPass:
         """
         cdef fg_network *net = &self.net
         cdef size_t layers = net.layers
-        cdef cnp.ndarray statistics = np.zeros((len(STATISTICS), layers)), exponents = np.zeros(layers, np.int64)
-        cdef double *rows = <double *>statistics.data
-        cdef const fg_set *chosen = self.chosen
+        cdef cnp.ndarray statistics = np.empty((FG_STATISTICS, layers)), exponents = np.empty(layers, np.int64)
         cdef int failed
-        _point_to(self.table + 2 * layers, weights)
-        _point_to(self.table + 3 * layers, biases)
-        net.dweights = net.dbiases = NULL
-        if gradients is not None:
-            net.dweights, net.dbiases = self.table + 4 * layers, self.table + 5 * layers
-            _point_to(net.dweights, gradients[0])
-            _point_to(net.dbiases, gradients[1])
+        self.point_to(weights, biases, gradients)
         net.inputs, net.targets, net.measured = X.data, y.data, measured
-        net.signal_squares, net.signal_top = rows, rows + layers
-        net.saturated, net.dead = rows + 2 * layers, rows + 3 * layers
-        net.delta_squares, net.delta_top, net.gradient_squares = rows + 4 * layers, rows + 5 * layers, rows + 6 * layers
-        net.weight_top, net.bias_top = rows + 7 * layers, rows + 8 * layers
-        net.delta_exponent = <int64_t *>exponents.data
+        memset(net.signal_squares, 0, FG_STATISTICS * layers * sizeof(double))  # the first row of all
+        memset(net.delta_exponent, 0, layers * sizeof(int64_t))
         with nogil:
-            failed = chosen.f32.network(chosen.f32, net) if self.single else chosen.f64.network(chosen.f64, net)
+            failed = self.kernels.network(self.kernels, net)
+        memcpy(statistics.data, net.signal_squares, FG_STATISTICS * layers * sizeof(double))
+        memcpy(exponents.data, net.delta_exponent, layers * sizeof(int64_t))
         return None if failed else (net.loss, statistics, exponents)
 
 
@@ -397,8 +372,8 @@ cdef inline bint _plain(array, int dimensions, int type):
     )
 
 
-cdef object _dense(fg_dense *layer, x, weight, const fg_set *chosen, int backward):
-    """Fill in ``layer`` but for its bias: its scratch if all is plain, or None."""
+cdef object _dense(fg_dense *layer, x, weight, cpu, int backward, const fg_kernels **kernels):
+    """Fill in ``layer`` but for its bias, and ``kernels``: its scratch if all is plain, or None."""
     cdef int type
     cdef size_t scratch
     if not cnp.PyArray_CheckExact(x):
@@ -412,11 +387,9 @@ cdef object _dense(fg_dense *layer, x, weight, const fg_set *chosen, int backwar
         return None
     if layer.batch * layer.fan_in * layer.fan_out > <size_t>MOST_PRODUCTS:
         return None
-    layer.x, layer.weight = (<cnp.ndarray>x).data, (<cnp.ndarray>weight).data
-    if type == cnp.NPY_FLOAT:
-        scratch = 4 * chosen.f32.dense_scratch(layer.batch, layer.fan_in, layer.fan_out, backward)
-    else:
-        scratch = 8 * chosen.f64.dense_scratch(layer.batch, layer.fan_in, layer.fan_out, backward)
+    layer.x, layer.weight, layer.gemm = (<cnp.ndarray>x).data, (<cnp.ndarray>weight).data, NULL
+    kernels[0] = _kernels(cpu, cnp.PyArray_ITEMSIZE(<cnp.ndarray>x))
+    scratch = kernels[0].item * kernels[0].dense_scratch(layer.batch, layer.fan_in, layer.fan_out, backward)
     room = _room(scratch) if scratch else ()
     layer.scratch = (<cnp.ndarray>room).data if scratch else NULL
     return room
@@ -429,8 +402,8 @@ def dense_forward(x, weight, bias, name, parameter=None, out=None, cpu=None):
     pair of arrays, ``parameter`` the activation's default unless it is given.
     """
     cdef fg_dense layer
-    cdef const fg_set *chosen = active if cpu is None else _set_of(cpu)
-    room = _dense(&layer, x, weight, chosen, False)
+    cdef const fg_kernels *kernels
+    room = _dense(&layer, x, weight, cpu, False, &kernels)
     if room is None or name not in _NUMBERS:
         return None
     cdef int type = cnp.PyArray_TYPE(<cnp.ndarray>x), number = _NUMBERS[name]
@@ -457,10 +430,7 @@ def dense_forward(x, weight, bias, name, parameter=None, out=None, cpu=None):
     cdef void *to_y = (<cnp.ndarray>y).data
     cdef void *to_d = (<cnp.ndarray>d).data
     with nogil:
-        if type == cnp.NPY_FLOAT:
-            chosen.f32.dense_forward(chosen.f32, &layer, number, p, <float *>to_y, <float *>to_d)
-        else:
-            chosen.f64.dense_forward(chosen.f64, &layer, number, p, <double *>to_y, <double *>to_d)
+        kernels.dense_forward(kernels, &layer, number, p, to_y, to_d)
     _give_back(room)
     return y, d
 
@@ -468,8 +438,8 @@ def dense_forward(x, weight, bias, name, parameter=None, out=None, cpu=None):
 def dense_backward(dy, d, x, weight, out=None, cpu=None):
     """dx, dweight and dbias of one layer, as ``fastgrad.dense_backward``, or None as ``dense_forward``."""
     cdef fg_dense layer
-    cdef const fg_set *chosen = active if cpu is None else _set_of(cpu)
-    room = _dense(&layer, x, weight, chosen, True)
+    cdef const fg_kernels *kernels
+    room = _dense(&layer, x, weight, cpu, True, &kernels)
     if room is None:
         return None
     cdef int type = cnp.PyArray_TYPE(<cnp.ndarray>x)
@@ -497,12 +467,7 @@ def dense_backward(dy, d, x, weight, out=None, cpu=None):
     cdef void *to_w = (<cnp.ndarray>dweight).data
     cdef void *to_b = (<cnp.ndarray>dbias).data
     with nogil:
-        if type == cnp.NPY_FLOAT:
-            chosen.f32.dense_backward(&layer, <float *>of_dy, <float *>of_d, <float *>of_dz, <float *>to_x,
-                                      <float *>to_w, <float *>to_b)
-        else:
-            chosen.f64.dense_backward(&layer, <double *>of_dy, <double *>of_d, <double *>of_dz, <double *>to_x,
-                                      <double *>to_w, <double *>to_b)
+        kernels.dense_backward(&layer, of_dy, of_d, of_dz, to_x, to_w, to_b)
     _give_back(dz)
     _give_back(room)  # last, as it is asked for first: each gets its own memory again
     return out
@@ -527,29 +492,26 @@ DRAWN = FG_DRAWN
 
 
 def fill(cnp.ndarray out, const uint32_t[::1] key, uint32_t stream, distribution, double scale, uint64_t first=0,
-         cpu=CPU):
+         cpu=None):
     """Write to ``out`` the numbers ``first``, ``first + 1``, ... of a key's stream, times ``scale``, without the GIL.
 
     Nothing is checked: ``out`` is a C-contiguous array, float32 or float64, ``key`` has four numbers, ``first`` is a
     multiple of ``DRAWN``. ``"uniform"`` is on (-1, 1), ``"normal"`` has variance 1, and so has ``"truncated"`` before
     it is cut off at +-2.
     """
-    cdef const fg_set *chosen = _set_of(cpu)
+    cdef const fg_kernels *kernels = _kernels(cpu, out.itemsize)
     cdef int number = DISTRIBUTIONS.index(distribution)
     cdef size_t count = out.size
-    cdef bint single = cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT
     with nogil:
-        if single:
-            chosen.f32.fill(&key[0], stream, number, scale, first, count, <float *>out.data)
-        else:
-            chosen.f64.fill(&key[0], stream, number, scale, first, count, <double *>out.data)
+        kernels.fill(&key[0], stream, number, scale, first, count, out.data)
 
 
 def multiply_adds(size_t rounds) -> int:
     """Do this many rounds of float32 multiply-adds that wait for nothing; how many operations they were."""
+    cdef const fg_kernels *kernels = _kernels(None, sizeof(float))
     with nogil:
-        active.f32.multiply_add(rounds, 1)
-    return 2 * 12 * active.f32.width * rounds
+        kernels.multiply_add(rounds, 1)
+    return 2 * 12 * kernels.width * rounds
 
 
 def runtime() -> dict:

@@ -1,4 +1,5 @@
-"""Print the formulas as C: ``python -m fastgrad.kernels.printer DIRECTORY`` writes formulas_f32.h and formulas_f64.h.
+"""Print the formulas as C: ``python -m fastgrad.kernels.printer DIRECTORY`` writes formulas_f32.h, formulas_f64.h and
+activations.h, the list of activations.
 
 In the subset of Python that ``formulas.py``, ``elementary.py`` and ``updates.py`` keep to, an expression is a C
 expression once names, comparisons and constants are spelled for the instruction set: the printed text is included
@@ -77,11 +78,24 @@ def header(dtype: str) -> str:
     return "\n".join([intro, *heads, "", "\n\n".join(bodies), ""])
 
 
+def activations() -> str:
+    """The text of activations.h: every activation in the order of ``VALUES``, which is that of its number."""
+    formulas = runpy.run_path(str(PACKAGE / "formulas.py"))
+    items = []
+    for name in formulas["VALUES"]:
+        arguments = "(z, parameter)" if name in formulas["PARAMETERS"] else "(z)"
+        items.append(f"    X({name}, {name.upper()}, {arguments})")
+    intro = "/* Every activation: name, NAME, arguments. Printed from formulas.py, not to be edited. */"
+    guard = ["#ifndef FASTGRAD_ACTIVATIONS_H", "#define FASTGRAD_ACTIVATIONS_H"]
+    return "\n".join([intro, *guard, " \\\n".join(["#define FG_EACH_ACTIVATION(X)", *items]), "#endif", ""])
+
+
 def write(directory: Path) -> list[Path]:
-    """Write both headers; a file whose text is the same keeps its date."""
+    """Write the three headers; a file whose text is the same keeps its date."""
+    texts = {f"formulas_{dtype}.h": header(dtype) for dtype in ("f32", "f64")} | {"activations.h": activations()}
     paths = []
-    for dtype in ("f32", "f64"):
-        path, text = Path(directory) / f"formulas_{dtype}.h", header(dtype)
+    for name, text in texts.items():
+        path = Path(directory) / name
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
         paths.append(path)

@@ -17,14 +17,9 @@ def train(NetworkPass room, list weights, list biases, list dweights, list dbias
         Fewer samples than rows if a loss was not finite.
     """
     cdef fg_training run
-    cdef const fg_set *chosen = room.chosen
-    cdef size_t layers = room.net.layers, done
+    cdef size_t done
     cdef cnp.ndarray array
-    _point_to(room.table + 2 * layers, weights)
-    _point_to(room.table + 3 * layers, biases)
-    room.net.dweights, room.net.dbiases = room.table + 4 * layers, room.table + 5 * layers
-    _point_to(room.net.dweights, dweights)
-    _point_to(room.net.dbiases, dbiases)
+    room.point_to(weights, biases, (dweights, dbiases))
     room.net.measured = False
     run.net, run.inputs, run.targets = &room.net, X.data, y.data
     run.rows, run.count = <const int64_t *>rows.data, rows.shape[0]
@@ -39,5 +34,5 @@ def train(NetworkPass room, list weights, list biases, list dweights, list dbias
     run.parameters, run.decaying, run.step = parameters.shape[0], decaying, steps
     run.loss, run.correct = 0.0, 0
     with nogil:
-        done = chosen.f32.train(chosen.f32, &run) if room.single else chosen.f64.train(chosen.f64, &run)
+        done = room.kernels.train(room.kernels, &run)
     return run.loss, run.correct, done, run.step

@@ -1,4 +1,4 @@
-/* NumPy ufuncs over the kernels: loops for any stride and for every real type, and their making. */
+/* NumPy ufuncs over the kernels: one loop for any stride and for every real type, and their making. */
 #ifndef FASTGRAD_UFUNCS_H
 #define FASTGRAD_UFUNCS_H
 
@@ -9,7 +9,8 @@
            - The conversions are written here: NumPy's are in a library of its own that a build would have to link, and
              _Float16 is not in every compiler. They are exact where the caller flushes subnormal floats to zero.
            - Contiguous arrays go straight to the kernel; anything else through blocks on the stack, so the
-             same vector code computes every element.
+             same vector code computes every element. Types are known to those who read and write a block, and to
+             nobody else.
            - Activations with a parameter have two ufuncs: one that takes it as an operand and one bound to its
              default, because a Python scalar as an operand costs NumPy 300 ns a call.
            - The kernels' comparisons and final underflows set floating-point flags that mean nothing to the
@@ -73,102 +74,105 @@ static inline npy_half fg_to_half(float value)
     return (npy_half)(f.bits | sign >> 16);
 }
 
-/* What a loop gets as its data: the kernel, and the parameter to use if it is no operand. */
+/* n numbers of one type, `step` bytes apart, to or from a block of the type that is computed in. */
+typedef void (*fg_reader)(const char *from, npy_intp step, npy_intp n, void *block);
+typedef void (*fg_writer)(const void *block, npy_intp n, char *to, npy_intp step);
+
+#define FG_READER(TYPE, SCALAR, CONVERT)                                                               \
+    static void fg_read_##TYPE(const char *from, npy_intp step, npy_intp n, void *block)               \
+    {                                                                                                  \
+        for (npy_intp i = 0; i < n; i++)                                                               \
+            ((SCALAR *)block)[i] = (SCALAR)CONVERT(*(const TYPE *)(from + i * step));                  \
+    }
+#define FG_WRITER(TYPE, SCALAR, CONVERT)                                                               \
+    static void fg_write_##TYPE(const void *block, npy_intp n, char *to, npy_intp step)                \
+    {                                                                                                  \
+        for (npy_intp i = 0; i < n; i++)                                                               \
+            *(TYPE *)(to + i * step) = CONVERT(((const SCALAR *)block)[i]);                            \
+    }
+FG_WRITER(npy_half, float, fg_to_half)
+FG_WRITER(npy_float, float, )
+FG_WRITER(npy_double, double, )
+
+/* Every real type of NumPy: C type, number, computed in, how it is read; its results' C type and number. */
+#define FG_EACH_INPUT(X)                                                      \
+    X(npy_bool, NPY_BOOL, double, , npy_double, NPY_DOUBLE)                   \
+    X(npy_byte, NPY_BYTE, double, , npy_double, NPY_DOUBLE)                   \
+    X(npy_ubyte, NPY_UBYTE, double, , npy_double, NPY_DOUBLE)                 \
+    X(npy_short, NPY_SHORT, double, , npy_double, NPY_DOUBLE)                 \
+    X(npy_ushort, NPY_USHORT, double, , npy_double, NPY_DOUBLE)               \
+    X(npy_int, NPY_INT, double, , npy_double, NPY_DOUBLE)                     \
+    X(npy_uint, NPY_UINT, double, , npy_double, NPY_DOUBLE)                   \
+    X(npy_long, NPY_LONG, double, , npy_double, NPY_DOUBLE)                   \
+    X(npy_ulong, NPY_ULONG, double, , npy_double, NPY_DOUBLE)                 \
+    X(npy_longlong, NPY_LONGLONG, double, , npy_double, NPY_DOUBLE)           \
+    X(npy_ulonglong, NPY_ULONGLONG, double, , npy_double, NPY_DOUBLE)         \
+    X(npy_half, NPY_HALF, float, fg_from_half, npy_half, NPY_HALF)            \
+    X(npy_float, NPY_FLOAT, float, , npy_float, NPY_FLOAT)                    \
+    X(npy_double, NPY_DOUBLE, double, , npy_double, NPY_DOUBLE)               \
+    X(npy_longdouble, NPY_LONGDOUBLE, double, , npy_double, NPY_DOUBLE)
+
+#define FG_READ(TYPE, NUMBER, SCALAR, CONVERT, RESULT, RESULT_NUMBER) FG_READER(TYPE, SCALAR, CONVERT)
+FG_EACH_INPUT(FG_READ)
+
 typedef struct {
-    void *kernel;
+    fg_reader read;
+    fg_writer write;
+    size_t item; /* of the type that is computed in */
+    char number, result;
+} fg_type;
+#define FG_TYPE_OF(TYPE, NUMBER, SCALAR, CONVERT, RESULT, RESULT_NUMBER) \
+    {fg_read_##TYPE, fg_write_##RESULT, sizeof(SCALAR), NUMBER, RESULT_NUMBER},
+static const fg_type fg_types[] = {FG_EACH_INPUT(FG_TYPE_OF)};
+enum { FG_INPUTS = sizeof fg_types / sizeof *fg_types };
+
+/* What a loop gets as its data: what to call with numbers of which type, and the parameter if it is no operand. */
+typedef struct {
+    fg_one one;
+    fg_two two;
+    const fg_type *type;
     double parameter;
+    int with_parameter;
 } fg_bound;
 
-/* One loop: INPUT elements, computed as SCALAR (f32 or f64), the parameter such an operand or none, and one or two
-   OUTPUTs. */
-#define FG_UFUNC_LOOP(NAME, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, WITH_PARAMETER, TWO)                       \
-    static void NAME(char **args, const npy_intp *dims, const npy_intp *steps, void *data)                       \
-    {                                                                                                            \
-        void *const kernel = ((const fg_bound *)data)->kernel;                                                   \
-        const SCALAR bound = (SCALAR)((const fg_bound *)data)->parameter;                                         \
-        const npy_intp n = dims[0], out_at = 1 + (WITH_PARAMETER), param_step = (WITH_PARAMETER) ? steps[1] : 0;  \
-        const npy_intp in_step = steps[0], out_step = steps[out_at], d_step = (TWO) ? steps[out_at + 1] : 0;      \
-        const char *in = args[0], *param = args[1];                                                              \
-        char *out = args[out_at], *d = (TWO) ? args[out_at + 1] : NULL;                                           \
-        const npy_intp block = param_step ? 1 : FG_BLOCK;                                                        \
-        const npy_intp size = sizeof(SCALAR);                                                                    \
-        const int direct = sizeof(INPUT) == sizeof(SCALAR) && FG_SAME_##INPUT && in_step == size                  \
-                        && out_step == size && (!(TWO) || d_step == size) && !param_step;                         \
-        SCALAR x[FG_BLOCK], y[FG_BLOCK], dy[FG_BLOCK];                                                           \
-        for (npy_intp start = 0, count; start < n; start += count) {                                             \
-            const SCALAR p = (WITH_PARAMETER) ? *(const SCALAR *)(param + start * param_step) : bound;               \
-            count = direct ? n : (n - start < block ? n - start : block);                                        \
-            const SCALAR *from = direct ? (const SCALAR *)in : x;                                                \
-            SCALAR *to = direct ? (SCALAR *)out : y, *to_d = direct ? (SCALAR *)d : dy;                           \
-            for (npy_intp i = 0; !direct && i < count; i++)                                                      \
-                x[i] = (SCALAR)READ(*(const INPUT *)(in + (start + i) * in_step));                                \
-            if (TWO)                                                                                             \
-                ((fg_two_##TYPE)kernel)((size_t)count, from, p, to, to_d);                                        \
-            else                                                                                                 \
-                ((fg_one_##TYPE)kernel)((size_t)count, from, p, to);                                              \
-            for (npy_intp i = 0; !direct && i < count; i++) {                                                    \
-                *(OUTPUT *)(out + (start + i) * out_step) = WRITE(y[i]);                                          \
-                if (TWO)                                                                                         \
-                    *(OUTPUT *)(d + (start + i) * d_step) = WRITE(dy[i]);                                         \
-            }                                                                                                    \
-        }                                                                                                        \
-        fg_clear_flags();                                                                                        \
+/* The loop of every ufunc: z, the parameter if it is an operand, y and, with two outputs, d. */
+static void fg_ufunc_loop(char **args, const npy_intp *dims, const npy_intp *steps, void *data)
+{
+    const fg_bound *const bound = (const fg_bound *)data;
+    const fg_type *const type = bound->type;
+    const npy_intp n = dims[0], item = (npy_intp)type->item;
+    const int at = 1 + bound->with_parameter, two = bound->two != NULL;
+    const npy_intp param_step = bound->with_parameter ? steps[1] : 0;
+    const int direct = type->number == type->result && type->result != NPY_HALF && steps[0] == item && steps[at] == item
+                    && (!two || steps[at + 1] == item) && !param_step;
+    const npy_intp block = direct ? n : param_step ? 1 : FG_BLOCK;
+    double x[FG_BLOCK], y[FG_BLOCK], d[FG_BLOCK];
+    for (npy_intp start = 0, count; start < n; start += count) {
+        const char *const parameter = bound->with_parameter ? args[1] + start * param_step : NULL;
+        const double p = !parameter ? bound->parameter
+                       : item == sizeof(float) ? (double)*(const float *)parameter : *(const double *)parameter;
+        const void *const from = direct ? (const void *)args[0] : x;
+        void *const to = direct ? (void *)args[at] : y, *const to_d = direct && two ? (void *)args[at + 1] : d;
+        count = n - start < block ? n - start : block;
+        if (!direct)
+            type->read(args[0] + start * steps[0], steps[0], count, x);
+        if (two)
+            bound->two((size_t)count, from, p, to, to_d);
+        else
+            bound->one((size_t)count, from, p, to);
+        if (!direct) {
+            type->write(y, count, args[at] + start * steps[at], steps[at]);
+            if (two)
+                type->write(d, count, args[at + 1] + start * steps[at + 1], steps[at + 1]);
+        }
     }
-
-#define FG_SAME_npy_float 1
-#define FG_SAME_npy_double 1
-#define FG_SAME_npy_longdouble 0
-#define FG_SAME_npy_bool 0
-#define FG_SAME_npy_byte 0
-#define FG_SAME_npy_ubyte 0
-#define FG_SAME_npy_short 0
-#define FG_SAME_npy_ushort 0
-#define FG_SAME_npy_int 0
-#define FG_SAME_npy_uint 0
-#define FG_SAME_npy_long 0
-#define FG_SAME_npy_ulong 0
-#define FG_SAME_npy_longlong 0
-#define FG_SAME_npy_ulonglong 0
-#define FG_SAME_npy_half 0
-
-/* Every real type of NumPy: C type, number, how to read it, computed as; results' C type, how to write it, number. */
-#define FG_EACH_INPUT(X)                                                            \
-    X(npy_bool, NPY_BOOL, , double, f64, double, , NPY_DOUBLE)                      \
-    X(npy_byte, NPY_BYTE, , double, f64, double, , NPY_DOUBLE)                      \
-    X(npy_ubyte, NPY_UBYTE, , double, f64, double, , NPY_DOUBLE)                    \
-    X(npy_short, NPY_SHORT, , double, f64, double, , NPY_DOUBLE)                    \
-    X(npy_ushort, NPY_USHORT, , double, f64, double, , NPY_DOUBLE)                  \
-    X(npy_int, NPY_INT, , double, f64, double, , NPY_DOUBLE)                        \
-    X(npy_uint, NPY_UINT, , double, f64, double, , NPY_DOUBLE)                      \
-    X(npy_long, NPY_LONG, , double, f64, double, , NPY_DOUBLE)                      \
-    X(npy_ulong, NPY_ULONG, , double, f64, double, , NPY_DOUBLE)                    \
-    X(npy_longlong, NPY_LONGLONG, , double, f64, double, , NPY_DOUBLE)              \
-    X(npy_ulonglong, NPY_ULONGLONG, , double, f64, double, , NPY_DOUBLE)            \
-    X(npy_half, NPY_HALF, fg_from_half, float, f32, npy_half, fg_to_half, NPY_HALF) \
-    X(npy_float, NPY_FLOAT, , float, f32, float, , NPY_FLOAT)                       \
-    X(npy_double, NPY_DOUBLE, , double, f64, double, , NPY_DOUBLE)                  \
-    X(npy_longdouble, NPY_LONGDOUBLE, , double, f64, double, , NPY_DOUBLE)
-
-#define FG_LOOPS(INPUT, NUMBER, READ, SCALAR, TYPE, OUTPUT, WRITE, RESULT)                      \
-    FG_UFUNC_LOOP(fg_loop_##INPUT##_00, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, 0, 0)         \
-    FG_UFUNC_LOOP(fg_loop_##INPUT##_01, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, 0, 1)         \
-    FG_UFUNC_LOOP(fg_loop_##INPUT##_10, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, 1, 0)         \
-    FG_UFUNC_LOOP(fg_loop_##INPUT##_11, INPUT, READ, SCALAR, TYPE, OUTPUT, WRITE, 1, 1)
-FG_EACH_INPUT(FG_LOOPS)
-
-#define FG_COUNT(INPUT, NUMBER, READ, SCALAR, TYPE, OUTPUT, WRITE, RESULT) +1
-enum { FG_INPUTS = 0 FG_EACH_INPUT(FG_COUNT) };
-
-#define FG_LOOP_NAMES(INPUT, NUMBER, READ, SCALAR, TYPE, OUTPUT, WRITE, RESULT) \
-    {fg_loop_##INPUT##_00, fg_loop_##INPUT##_01, fg_loop_##INPUT##_10, fg_loop_##INPUT##_11},
-static const PyUFuncGenericFunction fg_loops[FG_INPUTS][4] = {FG_EACH_INPUT(FG_LOOP_NAMES)};
-#define FG_NUMBERS(INPUT, NUMBER, READ, SCALAR, TYPE, OUTPUT, WRITE, RESULT) {NUMBER, RESULT},
-static const char fg_numbers[FG_INPUTS][2] = {FG_EACH_INPUT(FG_NUMBERS)};
+    fg_clear_flags();
+}
 
 /* What one ufunc keeps for as long as the process lives. */
 typedef struct {
     PyUFuncGenericFunction loops[FG_INPUTS];
-    fg_bound bound[2]; /* float, double */
+    fg_bound bound[FG_INPUTS];
     void *data[FG_INPUTS];
     char types[FG_INPUTS * 4];
 } fg_ufunc_tables;
@@ -182,24 +186,19 @@ static PyObject *fg_make_ufunc(const fg_set *set, int kind, int activation, int 
     fg_ufunc_tables *tables = PyMem_RawMalloc(sizeof *tables);
     if (!tables)
         return PyErr_NoMemory();
-    void *const kernels[4][2] = {
-        {(void *)set->f32->value[activation], (void *)set->f64->value[activation]},
-        {(void *)set->f32->derivative[activation], (void *)set->f64->derivative[activation]},
-        {(void *)set->f32->both[activation], (void *)set->f64->both[activation]},
-        {(void *)set->f32->exponential, (void *)set->f64->exponential},
-    };
-    for (int wide = 0; wide < 2; wide++) {
-        tables->bound[wide].kernel = kernels[kind][wide];
-        tables->bound[wide].parameter = parameter;
-    }
     for (int i = 0; i < FG_INPUTS; i++) {
-        const int number = fg_numbers[i][0], result = fg_numbers[i][1], wide = result == NPY_DOUBLE;
-        tables->loops[i] = fg_loops[i][2 * with_parameter + two];
-        tables->data[i] = &tables->bound[wide];
-        for (int k = 0; k < operands; k++)
-            tables->types[i * operands + k] = (char)(k == 0                     ? number
-                                                     : k == 1 && with_parameter ? (wide ? NPY_DOUBLE : NPY_FLOAT)
-                                                                                : result);
+        const fg_type *const type = &fg_types[i];
+        const fg_kernels *const kernels = fg_of(set, type->item);
+        const fg_one one[] = {kernels->value[activation], kernels->derivative[activation], NULL, kernels->exponential};
+        const fg_bound bound = {one[kind], two ? kernels->both[activation] : NULL, type, parameter, with_parameter};
+        char *const numbers = tables->types + i * operands;
+        tables->bound[i] = bound;
+        tables->data[i] = &tables->bound[i];
+        tables->loops[i] = fg_ufunc_loop;
+        memset(numbers, type->result, (size_t)operands);
+        numbers[0] = type->number;
+        if (with_parameter)
+            numbers[1] = type->item == sizeof(float) ? NPY_FLOAT : NPY_DOUBLE;
     }
     return PyUFunc_FromFuncAndData(tables->loops, tables->data, tables->types, FG_INPUTS, 1 + with_parameter, 1 + two,
                                    PyUFunc_None, name, doc, 0);

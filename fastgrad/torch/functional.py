@@ -18,10 +18,9 @@ from fastgrad import formulas
 from fastgrad.activations import Activation, activation
 from fastgrad.ffi import number_and_parameter, table
 
-_TABLE = table()
-_VALUE = {torch.float32: _TABLE.value_f32, torch.float64: _TABLE.value_f64}
-_BACKWARD = {torch.float32: _TABLE.backward_f32, torch.float64: _TABLE.backward_f64}
-_TAKEN = (*_VALUE, torch.float16, torch.bfloat16)
+_VALUE, _BACKWARD = table().value, table().backward
+DIRECT = (torch.float32, torch.float64)  # what the kernels read as it is
+_TAKEN = (*DIRECT, torch.float16, torch.bfloat16)
 
 
 def check(z):
@@ -47,23 +46,21 @@ def _addressable(z, like):
 def value(z: torch.Tensor, number: int, parameter: float) -> torch.Tensor:
     """phi(z), outside autograd."""
     check(z)
-    kernel = _VALUE.get(z.dtype)
-    if kernel is None:
+    if z.dtype not in DIRECT:
         return value(z.float(), number, parameter).to(z.dtype)
     y = torch.empty_like(z)
     z = _addressable(z, y)
-    kernel(number, z.numel(), z.data_ptr(), parameter, y.data_ptr())
+    _VALUE(number, z.element_size(), z.numel(), z.data_ptr(), parameter, y.data_ptr())
     return y
 
 
 def backward(dy: torch.Tensor, z: torch.Tensor, number: int, parameter: float) -> torch.Tensor:
     """dy phi'(z), outside autograd."""
-    kernel = _BACKWARD.get(z.dtype)
-    if kernel is None:
+    if z.dtype not in DIRECT:
         return backward(dy.float(), z.float(), number, parameter).to(z.dtype)
     dz = torch.empty_like(z)
     z, dy = _addressable(z, dz), _addressable(dy, dz)
-    kernel(number, z.numel(), z.data_ptr(), parameter, dy.data_ptr(), dz.data_ptr())
+    _BACKWARD(number, z.element_size(), z.numel(), z.data_ptr(), parameter, dy.data_ptr(), dz.data_ptr())
     return dz
 
 

@@ -7,9 +7,9 @@ from torch.overrides import has_torch_function_unary
 from fastgrad import activations, formulas
 from fastgrad.activations import Activation
 from fastgrad.ffi import number_and_parameter, table
-from fastgrad.torch.functional import apply, check_first_derivative
+from fastgrad.torch.functional import DIRECT, apply, check_first_derivative
 
-_BOTH = {torch.float32: table().value_and_derivative_f32, torch.float64: table().value_and_derivative_f64}
+_BOTH = table().value_and_derivative
 
 
 class ElementwiseModule(nn.Module):
@@ -69,7 +69,7 @@ class _Fused(torch.autograd.Function):
     def forward(ctx, x, weight, bias, number, parameter):
         y = nn.functional.linear(x, weight, bias).contiguous()
         d = torch.empty_like(y)
-        _BOTH[y.dtype](number, y.numel(), y.data_ptr(), parameter, y.data_ptr(), d.data_ptr())
+        _BOTH(number, y.element_size(), y.numel(), y.data_ptr(), parameter, y.data_ptr(), d.data_ptr())
         ctx.save_for_backward(x, weight, d)
         return y
 
@@ -118,7 +118,7 @@ class Dense(nn.Linear):
         self.activation = activations.activation(activation)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        plain = input.dtype in _BOTH and input.is_cpu and input.dtype == self.weight.dtype
+        plain = input.dtype in DIRECT and input.is_cpu and input.dtype == self.weight.dtype
         fused = plain and torch.is_grad_enabled() and not has_torch_function_unary(input)  # watch() wants to see z
         if not fused or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
             return apply(super().forward(input), self.activation)

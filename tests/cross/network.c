@@ -7,32 +7,6 @@
 
 enum { MOST = 16 };
 
-#define RUN(SCALAR, TYPE)                                                                                        \
-    do {                                                                                                         \
-        SCALAR *const x = read_numbers(batch * sizes[0], sizeof(SCALAR));                                        \
-        for (size_t l = 0; l < layers; l++) {                                                                    \
-            weights[l] = read_numbers(sizes[l] * sizes[l + 1], sizeof(SCALAR));                                  \
-            biases[l] = read_numbers(sizes[l + 1], sizeof(SCALAR));                                              \
-            dweights[l] = malloc(sizes[l] * sizes[l + 1] * sizeof(SCALAR));                                      \
-            dbiases[l] = malloc(sizes[l + 1] * sizeof(SCALAR));                                                  \
-        }                                                                                                        \
-        const void *const labels = read_numbers(batch, sizeof(int64_t));                                         \
-        void *const room = malloc(table->network_room_##TYPE(layers, sizes, batch));                             \
-        if (table->network_profile_##TYPE(FASTGRAD_TANH, 0, FASTGRAD_CROSS_ENTROPY, layers, sizes, batch, weights, \
-                                          biases, x, labels, room, &loss, delta, dweight))                       \
-            return 5;                                                                                            \
-        fwrite(&loss, sizeof loss, 1, stdout);                                                                   \
-        fwrite(delta, sizeof *delta, layers, stdout);                                                            \
-        fwrite(dweight, sizeof *dweight, layers, stdout);                                                        \
-        if (table->network_gradients_##TYPE(FASTGRAD_TANH, 0, FASTGRAD_CROSS_ENTROPY, layers, sizes, batch,      \
-                                            weights, biases, x, labels, room, &loss, dweights, dbiases))         \
-            return 6;                                                                                            \
-        for (size_t l = 0; l < layers; l++) {                                                                    \
-            fwrite(dweights[l], sizeof(SCALAR), sizes[l] * sizes[l + 1], stdout);                                \
-            fwrite(dbiases[l], sizeof(SCALAR), sizes[l + 1], stdout);                                            \
-        }                                                                                                        \
-    } while (0)
-
 static void *read_numbers(size_t count, size_t size)
 {
     void *const numbers = malloc(count * size);
@@ -53,9 +27,28 @@ int main(int argc, char **argv)
     double loss, delta[MOST], dweight[MOST];
     for (size_t l = 0; l <= layers; l++)
         sizes[l] = (size_t)atol(argv[4 + l]);
-    if (strcmp(argv[2], "float32") == 0)
-        RUN(float, f32);
-    else
-        RUN(double, f64);
+    const size_t item = strcmp(argv[2], "float32") == 0 ? sizeof(float) : sizeof(double);
+    const void *const x = read_numbers(batch * sizes[0], item);
+    for (size_t l = 0; l < layers; l++) {
+        weights[l] = read_numbers(sizes[l] * sizes[l + 1], item);
+        biases[l] = read_numbers(sizes[l + 1], item);
+        dweights[l] = malloc(sizes[l] * sizes[l + 1] * item);
+        dbiases[l] = malloc(sizes[l + 1] * item);
+    }
+    const void *const labels = read_numbers(batch, sizeof(int64_t));
+    void *const room = malloc(table->network_room(item, layers, sizes, batch));
+    if (table->network_profile(FASTGRAD_TANH, item, 0, FASTGRAD_CROSS_ENTROPY, layers, sizes, batch, weights, biases, x,
+                               labels, room, &loss, delta, dweight))
+        return 5;
+    fwrite(&loss, sizeof loss, 1, stdout);
+    fwrite(delta, sizeof *delta, layers, stdout);
+    fwrite(dweight, sizeof *dweight, layers, stdout);
+    if (table->network_gradients(FASTGRAD_TANH, item, 0, FASTGRAD_CROSS_ENTROPY, layers, sizes, batch, weights, biases,
+                                 x, labels, room, &loss, dweights, dbiases))
+        return 6;
+    for (size_t l = 0; l < layers; l++) {
+        fwrite(dweights[l], item, sizes[l] * sizes[l + 1], stdout);
+        fwrite(dbiases[l], item, sizes[l + 1], stdout);
+    }
     return 0;
 }

@@ -21,25 +21,15 @@ from fastgrad.bench.gate.judgement import BAD
 from fastgrad.bench.gate.sides import extract, start_wheel
 from fastgrad.bench.journal import Journal
 
-LOOPS, FORMULAS = "fastgrad/include/fastgrad/loops.h", "fastgrad/formulas.py"
+LOOPS, FORMULAS = "fastgrad/include/fastgrad/set/loops.h", "fastgrad/formulas.py"
 SLOWED = "tanh value float32"
 
 
 def slower(percent):
     """tanh's value goes over that part of its elements twice."""
-    planted = f"""
-FG_LOOP(tanh_once, FG_ONE_OUT, FG_PART_ONE, FG_STORE_ONE, const FG_REAL y = FG(tanh)(z);)
-static void FG(tanh_value) FG_ONE_OUT
-{{
-    if (in != out)
-        FG(tanh_once)(n * {percent} / 100, in, p, out);
-    FG(tanh_once)(n, in, p, out);
-}}
-FG_LOOP(tanh_slope, FG_ONE_OUT, FG_PART_ONE, FG_STORE_ONE, const FG_REAL y = FG(tanh_derivative)(z);)
-FG_LOOP(tanh_both, FG_TWO_OUT, FG_PART_TWO, FG_STORE_TWO,
-        const FG_REAL y = FG(tanh)(z); const FG_REAL d = FG(tanh_derivative)(z);)
-"""
-    return LOOPS, "FG_ACTIVATION(tanh, (z))\n", planted
+    call = "FG(loop)(FG_##UPPER, FG_ONLY_VALUE, n, (const FG_SCALAR *)z, parameter, (FG_SCALAR *)y, NULL);"
+    once_more = call.replace("n,", f"n * {percent} / 100,")
+    return LOOPS, call, f"if (FG_##UPPER == FG_TANH && y != z) {once_more} {call}"
 
 
 PLANTS = {

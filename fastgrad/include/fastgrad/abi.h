@@ -1,8 +1,11 @@
 /* The table of functions that fastgrad lends to other projects: its layout, and no code.
 
    A Python extension gets it from fastgrad_import() (capsule.h), a program without Python from fastgrad_open()
-   (fastgrad.h). Every function may be called from any thread, without the GIL, on contiguous memory of the type its name
-   says; it allocates nothing and keeps nothing. Floating-point exception flags are undefined after a call. */
+   (fastgrad.h). Every function may be called from any thread, without the GIL, on contiguous memory; it allocates nothing
+   and keeps nothing. Floating-point exception flags are undefined after a call.
+
+   There is one function for float and double: `item` is the size of a number, sizeof(float) or sizeof(double), and every
+   pointer to void without another word is to such numbers. Any other `item` is FASTGRAD_BAD_ARGUMENT. */
 #ifndef FASTGRAD_ABI_H
 #define FASTGRAD_ABI_H
 
@@ -19,7 +22,13 @@
 #define FASTGRAD_ABI 1
 #define FASTGRAD_VERSION "0.1.0"
 
-enum fastgrad_activation { FASTGRAD_SIGMOID, FASTGRAD_TANH, FASTGRAD_RELU, FASTGRAD_LEAKY_RELU, FASTGRAD_ELU };
+enum fastgrad_activation {
+    FASTGRAD_SIGMOID = 0,
+    FASTGRAD_TANH = 1,
+    FASTGRAD_RELU = 2,
+    FASTGRAD_LEAKY_RELU = 3,
+    FASTGRAD_ELU = 4
+};
 
 /* What functions that return int return. */
 enum fastgrad_error {
@@ -28,15 +37,13 @@ enum fastgrad_error {
     FASTGRAD_BAD_ARGUMENT = -2,
     FASTGRAD_OUT_OF_RANGE = -3
 };
-enum fastgrad_loss { FASTGRAD_CROSS_ENTROPY, FASTGRAD_MEAN_SQUARED_ERROR };
-enum fastgrad_distribution { FASTGRAD_UNIFORM, FASTGRAD_NORMAL, FASTGRAD_TRUNCATED };
+enum fastgrad_loss { FASTGRAD_CROSS_ENTROPY = 0, FASTGRAD_MEAN_SQUARED_ERROR = 1 };
+enum fastgrad_distribution { FASTGRAD_UNIFORM = 0, FASTGRAD_NORMAL = 1, FASTGRAD_TRUNCATED = 2 };
 
-/* The host's own matrix product: c (m, n) = op(a) op(b), all in C order without gaps; a is (m, k), or (k, m) if it is to
-   be transposed, b (k, n) or (n, k). `context` is handed through. */
-typedef void (*fastgrad_gemm_f32)(void *context, int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
-                                  const float *a, const float *b, float *c);
-typedef void (*fastgrad_gemm_f64)(void *context, int transpose_a, int transpose_b, size_t m, size_t n, size_t k,
-                                  const double *a, const double *b, double *c);
+/* The caller's own matrix product: c (m, n) = op(a) op(b), all in C order without gaps; a is (m, k), or (k, m) if it is
+   to be transposed, b (k, n) or (n, k). `context` is handed through. */
+typedef void (*fastgrad_gemm)(void *context, size_t item, int transpose_a, int transpose_b, size_t m, size_t n,
+                              size_t k, const void *a, const void *b, void *c);
 
 /* One function of one number, as `scalar` reads it. */
 typedef struct fastgrad_choice {
@@ -54,12 +61,11 @@ typedef struct fastgrad_choice {
 
    dense: y (batch, fan_out) = phi(x W + b) and d = phi' there; backward from dy and d, with dz = dy d: dx = dz W^T,
    dweight = x^T dz, dbias = the sum of dz over the batch. x is (batch, fan_in), weight (fan_in, fan_out), bias (fan_out).
-   room is memory of dense_room bytes for one call at a time; gemm is the host's product, or NULL for fastgrad's.
+   room is memory of dense_room bytes for one call at a time; gemm is the caller's product, or NULL for fastgrad's.
 
    network: layers is the number of weight layers, two at least; sizes are layers + 1; weights[l] is (sizes[l],
    sizes[l + 1]), biases[l] (sizes[l + 1]), x (batch, sizes[0]), all in C order; targets are int64_t labels for the
-   cross-entropy, or (batch, outputs) of the network's type. Pointers to void are to numbers of that type; room is memory
-   of network_room bytes for one call at a time. gradients writes the mean loss and its gradients, shaped as weights and
+   cross-entropy, or (batch, outputs) numbers; room is memory of network_room bytes for one call at a time. gradients writes the mean loss and its gradients, shaped as weights and
    biases; profile the log10 of the root mean square of delta = dL/dz and of dL/dW per layer, at any depth, or returns
    FASTGRAD_OUT_OF_RANGE where z leaves the range of ordinary numbers on the way forward. */
 typedef struct fastgrad_table {
@@ -67,47 +73,27 @@ typedef struct fastgrad_table {
     uint32_t size;
     const char *version;
     const char *cpu;
-    int (*value_f32)(int activation, size_t n, const float *z, float parameter, float *y);
-    int (*value_f64)(int activation, size_t n, const double *z, double parameter, double *y);
-    int (*derivative_f32)(int activation, size_t n, const float *z, float parameter, float *d);
-    int (*derivative_f64)(int activation, size_t n, const double *z, double parameter, double *d);
-    int (*value_and_derivative_f32)(int activation, size_t n, const float *z, float parameter, float *y, float *d);
-    int (*value_and_derivative_f64)(int activation, size_t n, const double *z, double parameter, double *y, double *d);
-    int (*backward_f32)(int activation, size_t n, const float *z, float parameter, const float *dy, float *dz);
-    int (*backward_f64)(int activation, size_t n, const double *z, double parameter, const double *dy, double *dz);
+    int (*value)(int activation, size_t item, size_t n, const void *z, double parameter, void *y);
+    int (*derivative)(int activation, size_t item, size_t n, const void *z, double parameter, void *d);
+    int (*value_and_derivative)(int activation, size_t item, size_t n, const void *z, double parameter, void *y, void *d);
+    int (*backward)(int activation, size_t item, size_t n, const void *z, double parameter, const void *dy, void *dz);
     double (*scalar)(double z, void *choice);
-    int (*draw_f32)(int distribution, const uint32_t *key, uint32_t stream, uint64_t first, double scale, size_t n,
-        float *out);
-    int (*draw_f64)(int distribution, const uint32_t *key, uint32_t stream, uint64_t first, double scale, size_t n,
-        double *out);
-    size_t (*network_room_f32)(size_t layers, const size_t *sizes, size_t batch);
-    size_t (*network_room_f64)(size_t layers, const size_t *sizes, size_t batch);
-    int (*network_gradients_f32)(int activation, float parameter, int loss, size_t layers, const size_t *sizes,
-        size_t batch, const void *const *weights, const void *const *biases, const float *x, const void *targets,
-        void *room, double *mean_loss, void *const *dweights, void *const *dbiases);
-    int (*network_gradients_f64)(int activation, double parameter, int loss, size_t layers, const size_t *sizes,
-        size_t batch, const void *const *weights, const void *const *biases, const double *x, const void *targets,
-        void *room, double *mean_loss, void *const *dweights, void *const *dbiases);
-    int (*network_profile_f32)(int activation, float parameter, int loss, size_t layers, const size_t *sizes,
-        size_t batch, const void *const *weights, const void *const *biases, const float *x, const void *targets,
-        void *room, double *mean_loss, double *log10_delta, double *log10_dweight);
-    int (*network_profile_f64)(int activation, double parameter, int loss, size_t layers, const size_t *sizes,
-        size_t batch, const void *const *weights, const void *const *biases, const double *x, const void *targets,
-        void *room, double *mean_loss, double *log10_delta, double *log10_dweight);
-    size_t (*dense_room_f32)(size_t batch, size_t fan_in, size_t fan_out);
-    size_t (*dense_room_f64)(size_t batch, size_t fan_in, size_t fan_out);
-    int (*dense_forward_f32)(int activation, float parameter, size_t batch, size_t fan_in, size_t fan_out,
-        const float *x, const float *weight, const float *bias, float *y, float *d, void *room, fastgrad_gemm_f32 gemm,
+    int (*draw)(int distribution, size_t item, const uint32_t *key, uint32_t stream, uint64_t first, double scale,
+        size_t n, void *out);
+    size_t (*network_room)(size_t item, size_t layers, const size_t *sizes, size_t batch);
+    int (*network_gradients)(int activation, size_t item, double parameter, int loss, size_t layers,
+        const size_t *sizes, size_t batch, const void *const *weights, const void *const *biases, const void *x,
+        const void *targets, void *room, double *mean_loss, void *const *dweights, void *const *dbiases);
+    int (*network_profile)(int activation, size_t item, double parameter, int loss, size_t layers,
+        const size_t *sizes, size_t batch, const void *const *weights, const void *const *biases, const void *x,
+        const void *targets, void *room, double *mean_loss, double *log10_delta, double *log10_dweight);
+    size_t (*dense_room)(size_t item, size_t batch, size_t fan_in, size_t fan_out);
+    int (*dense_forward)(int activation, size_t item, double parameter, size_t batch, size_t fan_in, size_t fan_out,
+        const void *x, const void *weight, const void *bias, void *y, void *d, void *room, fastgrad_gemm gemm,
         void *context);
-    int (*dense_forward_f64)(int activation, double parameter, size_t batch, size_t fan_in, size_t fan_out,
-        const double *x, const double *weight, const double *bias, double *y, double *d, void *room, fastgrad_gemm_f64 gemm,
+    int (*dense_backward)(size_t item, size_t batch, size_t fan_in, size_t fan_out, const void *dy, const void *d,
+        const void *x, const void *weight, void *dx, void *dweight, void *dbias, void *room, fastgrad_gemm gemm,
         void *context);
-    int (*dense_backward_f32)(size_t batch, size_t fan_in, size_t fan_out, const float *dy, const float *d,
-        const float *x, const float *weight, float *dx, float *dweight, float *dbias, void *room,
-        fastgrad_gemm_f32 gemm, void *context);
-    int (*dense_backward_f64)(size_t batch, size_t fan_in, size_t fan_out, const double *dy, const double *d,
-        const double *x, const double *weight, double *dx, double *dweight, double *dbias, void *room,
-        fastgrad_gemm_f64 gemm, void *context);
 } fastgrad_table;
 
 /* Whether a table has a field that came after the first release: FASTGRAD_HAS(table, scalar). */

@@ -1,7 +1,8 @@
-/* The kernels of fastgrad: five activations, value and derivative as functions of z, float and double.
+/* The kernels of fastgrad for every instruction set: activations and their derivatives as functions of z, layers, whole
+   networks, training and random numbers, for float and double.
 
-   fg_all_sets lists what this build holds, the best first; fg_runs(set) asks the processor; each set has a table of
-   functions per type. Everything is static: include this file in one C file of your own. */
+   fg_find(name) chooses a set, fg_of(set, sizeof(float)) its functions for a type. Everything is static: include this
+   file in one C file of your own. */
 #ifndef FASTGRAD_KERNELS_H
 #define FASTGRAD_KERNELS_H
 
@@ -10,14 +11,31 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Design: - One text per type (formulas_f32.h, formulas_f64.h, printed from the Python formulas) is included once per
-             instruction set, between target pragmas, with some twenty primitives spelled for that set (simd_*.h).
+#include "abi.h"
+#include "set/activations.h"
+
+/* Design: - The templates in set/ are included once per instruction set and type, between target pragmas, with some
+             twenty primitives spelled for that set (set/simd_*.h). Three of them are printed from the Python formulas:
+             formulas_f32.h, formulas_f64.h and activations.h, the list that every other list follows from.
+           - Functions are called through pointers without types, `void *` and the size of a number: whoever calls them
+             declares each once.
            - Not target_clones: helpers do not inline into the clones, and musl and macOS lack it.
            - No contraction of a * b + c by the compiler (-ffp-contract=off): where the formulas want a fused
              multiply-add they say so, so every compiler computes the same bits. */
 
-enum { FG_SIGMOID, FG_TANH, FG_RELU, FG_LEAKY_RELU, FG_ELU, FG_ACTIVATIONS };
-enum { FG_UNIFORM, FG_NORMAL, FG_TRUNCATED };
+#define FG_NUMBER(NAME, UPPER, ARGUMENTS) FG_##UPPER,
+enum { FG_EACH_ACTIVATION(FG_NUMBER) FG_ACTIVATIONS };
+#undef FG_NUMBER
+
+#ifdef __cplusplus
+#define FG_ASSERT(condition, text) static_assert(condition, text)
+#else
+#define FG_ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+#define FG_SAME(NAME, UPPER, ARGUMENTS) \
+    FG_ASSERT((int)FG_##UPPER == (int)FASTGRAD_##UPPER, "abi.h has another number for " #NAME);
+FG_EACH_ACTIVATION(FG_SAME)
+#undef FG_SAME
 
 /* One pass through a network (network.h): what goes in, room to work in, what comes out. Pointers to void are to float
    or double, as the pass is. */
@@ -69,34 +87,36 @@ typedef struct {
     size_t batch, fan_in, fan_out;
     const void *x, *weight, *bias;
     void *scratch;
+    fastgrad_gemm gemm; /* the caller's matrix product, or NULL for ours */
+    void *context;
 } fg_dense;
 
-#define FG_TABLE(SCALAR, TYPE)                                                                      \
-    typedef void (*fg_one_##TYPE)(size_t, const SCALAR *, SCALAR, SCALAR *);                        \
-    typedef void (*fg_two_##TYPE)(size_t, const SCALAR *, SCALAR, SCALAR *, SCALAR *);              \
-    typedef struct fg_kernels_##TYPE {                                                              \
-        fg_one_##TYPE value[FG_ACTIVATIONS];                                                        \
-        fg_one_##TYPE derivative[FG_ACTIVATIONS];                                                   \
-        fg_two_##TYPE both[FG_ACTIVATIONS]; /* value, derivative */                                 \
-        fg_one_##TYPE exponential;          /* exp of arguments at most 0: the roof of the others */ \
-        int (*network)(const struct fg_kernels_##TYPE *, fg_network *); /* network.h */             \
-        size_t (*train)(const struct fg_kernels_##TYPE *, fg_training *); /* training.h */          \
-        /* numbers of a key, stream, distribution and scale: random.h */                            \
-        void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, SCALAR *);          \
-        /* layer, activation, parameter, y, d; layer, dy, d, dz, dx, dweight, dbias; numbers of scratch: dense.h */ \
-        void (*dense_forward)(const struct fg_kernels_##TYPE *, const fg_dense *, int, double, SCALAR *, SCALAR *); \
-        void (*dense_backward)(const fg_dense *, const SCALAR *, const SCALAR *, SCALAR *, SCALAR *, SCALAR *, SCALAR *); \
-        size_t (*dense_scratch)(size_t, size_t, size_t, int);                                       \
-        double (*multiply_add)(size_t, SCALAR); /* 12 vectors of them a round: peak.h */            \
-        size_t width;                       /* numbers in a vector */                               \
-    } fg_kernels_##TYPE;
-FG_TABLE(float, f32)
-FG_TABLE(double, f64)
+/* The functions of one instruction set for one type. Pointers to void are to numbers of `item` bytes. */
+typedef void (*fg_one)(size_t n, const void *z, double parameter, void *out);
+typedef void (*fg_two)(size_t n, const void *z, double parameter, void *y, void *d);
+typedef struct fg_kernels {
+    size_t item;                       /* sizeof(float) or sizeof(double) */
+    size_t width;                      /* numbers in a vector */
+    fg_one value[FG_ACTIVATIONS];      /* set/loops.h */
+    fg_one derivative[FG_ACTIVATIONS];
+    fg_two both[FG_ACTIVATIONS];       /* value, derivative */
+    fg_one exponential;                /* exp of arguments at most 0: the roof of the others */
+    void (*multiply)(size_t n, const void *a, const void *b, void *out);
+    int (*network)(const struct fg_kernels *, fg_network *);     /* set/network.h */
+    size_t (*train)(const struct fg_kernels *, fg_training *);   /* set/training.h */
+    void (*dense_forward)(const struct fg_kernels *, const fg_dense *, int activation, double parameter, void *y,
+                          void *d);                              /* set/dense.h */
+    void (*dense_backward)(const fg_dense *, const void *dy, const void *d, void *dz, void *dx, void *dweight,
+                           void *dbias);
+    size_t (*dense_scratch)(size_t batch, size_t fan_in, size_t fan_out, int backward); /* in numbers */
+    void (*fill)(const uint32_t *key, uint32_t stream, int distribution, double scale, uint64_t first, size_t count,
+                 void *out);                                     /* set/random.h */
+    double (*multiply_add)(size_t rounds, double factor);        /* 12 vectors of them a round: set/peak.h */
+} fg_kernels;
 
 typedef struct {
     const char *name;
-    const fg_kernels_f32 *f32;
-    const fg_kernels_f64 *f64;
+    const fg_kernels *single, *wide; /* of float, of double */
 } fg_set;
 
 #if defined(__clang__)
@@ -119,20 +139,20 @@ typedef struct {
 #define FG_RESTRICT __restrict__
 #endif
 
-/* The types' tables are named per set; the rest of the text says FG(name). */
+/* Names carry type and set; the templates say FG(name). */
 #define FG_PASTE_(name, type, set) fg_##name##_##type##_##set
 #define FG_PASTE(name, type, set) FG_PASTE_(name, type, set)
 
 #define FG_SET scalar
 #define FG_SIMD "simd_scalar.h"
-#include "each_type.h"
+#include "set/each_type.h"
 
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
 #include <immintrin.h>
 
 #define FG_SET sse2
 #define FG_SIMD "simd_sse2.h"
-#include "each_type.h"
+#include "set/each_type.h"
 
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
@@ -142,7 +162,7 @@ typedef struct {
 #endif
 #define FG_SET avx2
 #define FG_SIMD "simd_avx2.h"
-#include "each_type.h"
+#include "set/each_type.h"
 #ifdef __clang__
 #pragma clang attribute pop
 #pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx2,fma"))), apply_to = function)
@@ -153,7 +173,7 @@ typedef struct {
 #endif
 #define FG_SET avx512
 #define FG_SIMD "simd_avx512.h"
-#include "each_type.h"
+#include "set/each_type.h"
 #ifdef __clang__
 #pragma clang attribute pop
 #else
@@ -163,7 +183,7 @@ typedef struct {
 #include <arm_neon.h>
 #define FG_SET neon
 #define FG_SIMD "simd_neon.h"
-#include "each_type.h"
+#include "set/each_type.h"
 #endif
 
 /* The sets of this build, the best first, and whether this processor runs one. */
@@ -189,6 +209,23 @@ FG_INLINE int fg_runs(const fg_set *set)
 #endif
     (void)set;
     return 1;
+}
+
+enum { FG_SETS = sizeof fg_all_sets / sizeof *fg_all_sets };
+
+/* The set of this name, or without one the best, that this processor runs; NULL if there is none. */
+FG_INLINE const fg_set *fg_find(const char *name)
+{
+    for (size_t i = 0; i < FG_SETS; i++)
+        if ((!name || strcmp(name, fg_all_sets[i].name) == 0) && fg_runs(&fg_all_sets[i]))
+            return &fg_all_sets[i];
+    return NULL;
+}
+
+/* The functions for numbers of `item` bytes; NULL if there are none. */
+FG_INLINE const fg_kernels *fg_of(const fg_set *set, size_t item)
+{
+    return item == sizeof(float) ? set->single : item == sizeof(double) ? set->wide : NULL;
 }
 
 #endif

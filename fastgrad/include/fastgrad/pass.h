@@ -21,9 +21,9 @@ static inline void *fastgrad_aligned(void *room)
 
 /* Give every array of the pass its place from `start` on, each on a cache line; the bytes that takes. With `start` NULL
    they are only counted, and x and d may be. */
-static inline size_t fg_lay_out(fg_network *net, char *start, size_t item, size_t width)
+static inline size_t fg_lay_out(fg_network *net, char *start, const fg_kernels *kernels)
 {
-    const size_t layers = net->layers, ld = net->ld, block = net->block;
+    const size_t layers = net->layers, ld = net->ld, block = net->block, item = kernels->item, width = kernels->width;
     size_t at = (size_t)(-(uintptr_t)start % 64), widest = 0;
     for (size_t l = 0; l <= layers; l++)
         widest = fg_larger(widest, net->sizes[l]);
@@ -53,11 +53,21 @@ static inline size_t fg_lay_out(fg_network *net, char *start, size_t item, size_
     return at + 64;
 }
 
-enum { FG_STATISTICS = 9 }; /* arrays of doubles, a number per layer, that a measured pass fills */
+/* The arrays of doubles, a number per layer, that a measured pass fills, in the order in which they lie in memory. */
+#define FG_EACH_STATISTIC(X)                                                              \
+    X(signal_squares) X(signal_top) X(saturated) X(dead) X(delta_squares) X(delta_top)    \
+    X(gradient_squares) X(weight_top) X(bias_top)
+#define FG_ONE(NAME) +1
+#define FG_TEXT(NAME) #NAME " "
+enum { FG_STATISTICS = 0 FG_EACH_STATISTIC(FG_ONE) };
+static const char *const FG_STATISTIC_NAMES = FG_EACH_STATISTIC(FG_TEXT);
+#undef FG_ONE
+#undef FG_TEXT
 
 /* Point `net` into `room`: the lists of arrays, what is measured, log_p and the arrays themselves; the bytes needed. */
-static inline size_t fastgrad_furnish(fg_network *net, char *room, size_t item, size_t width)
+static inline size_t fastgrad_furnish(fg_network *net, char *room, const fg_kernels *kernels)
 {
+    const size_t width = kernels->width;
     const size_t layers = net->layers, lists = fg_lines(2 * layers * sizeof(void *));
     const size_t statistics = fg_lines(FG_STATISTICS * layers * sizeof(double));
     const size_t exponents = fg_lines(layers * sizeof(int64_t));
@@ -65,28 +75,28 @@ static inline size_t fastgrad_furnish(fg_network *net, char *room, size_t item, 
     const size_t before = 64 + lists + statistics + exponents + log_p;
     net->ld = (net->batch + width - 1) / width * width;
     if (!room)
-        return before + fg_lay_out(net, NULL, item, width);
+        return before + fg_lay_out(net, NULL, kernels);
     room = (char *)fastgrad_aligned(room);
     net->x = (void **)room;
     net->d = net->x + layers;
     double *const rows = (double *)(room += lists);
-    double **const each[FG_STATISTICS] = {
-        &net->signal_squares, &net->signal_top, &net->saturated,  &net->dead,    &net->delta_squares,
-        &net->delta_top,      &net->gradient_squares, &net->weight_top, &net->bias_top};
-    for (size_t i = 0; i < FG_STATISTICS; i++)
-        *each[i] = rows + i * layers;
+    size_t row = 0;
+#define FG_PLACE(NAME) net->NAME = rows + row++ * layers;
+    FG_EACH_STATISTIC(FG_PLACE)
+#undef FG_PLACE
     memset(rows, 0, FG_STATISTICS * layers * sizeof(double));
     net->delta_exponent = (int64_t *)(room += statistics);
     net->log_p = (double *)(room += exponents);
-    return before + fg_lay_out(net, room + log_p, item, width);
+    return before + fg_lay_out(net, room + log_p, kernels);
 }
 
 /* What can be wrong with a network, or FASTGRAD_OK. */
-static inline int fastgrad_check_network(int activation, int loss, size_t layers, const size_t *sizes, size_t batch,
-                                         const void *targets)
+static inline int fastgrad_check_network(int activation, size_t item, int loss, size_t layers, const size_t *sizes,
+                                         size_t batch, const void *targets)
 {
-    if (activation < 0 || activation >= FG_ACTIVATIONS)
-        return FASTGRAD_UNKNOWN_ACTIVATION;
+    const int error = fastgrad_check(activation, item);
+    if (error)
+        return error;
     if (layers < 2 || batch < 1 || (loss != FASTGRAD_CROSS_ENTROPY && loss != FASTGRAD_MEAN_SQUARED_ERROR))
         return FASTGRAD_BAD_ARGUMENT;
     for (size_t l = 0; l <= layers; l++)
@@ -101,123 +111,106 @@ static inline int fastgrad_check_network(int activation, int loss, size_t layers
 }
 
 /* `net` with all that a caller says of it, or what is wrong with that. */
-static inline int fastgrad_describe(fg_network *net, int activation, double parameter, int loss, size_t layers,
-                                    const size_t *sizes, size_t batch, const void *const *weights,
+static inline int fastgrad_describe(fg_network *net, int activation, size_t item, double parameter, int loss,
+                                    size_t layers, const size_t *sizes, size_t batch, const void *const *weights,
                                     const void *const *biases, const void *x, const void *targets)
 {
     memset(net, 0, sizeof *net);
     net->layers = layers, net->sizes = sizes, net->batch = batch, net->weights = weights, net->biases = biases;
     net->activation = activation, net->parameter = parameter, net->cross_entropy = loss == FASTGRAD_CROSS_ENTROPY;
     net->inputs = x, net->targets = targets;
-    return fastgrad_check_network(activation, loss, layers, sizes, batch, targets);
+    return fastgrad_check_network(activation, item, loss, layers, sizes, batch, targets);
 }
 
-#define FASTGRAD_PASSES(SCALAR, TYPE)                                                                                  \
-    static size_t fastgrad_network_room_##TYPE(size_t layers, const size_t *sizes, size_t batch)                       \
-    {                                                                                                                  \
-        fg_network net;                                                                                                \
-        memset(&net, 0, sizeof net);                                                                                   \
-        net.layers = layers, net.sizes = sizes, net.batch = batch;                                                     \
-        return fastgrad_furnish(&net, NULL, sizeof(SCALAR), fastgrad_active->TYPE->width);                             \
-    }                                                                                                                  \
-    static int fastgrad_network_gradients_##TYPE(                                                                      \
-        int activation, SCALAR parameter, int loss, size_t layers, const size_t *sizes, size_t batch,                  \
-        const void *const *weights, const void *const *biases, const SCALAR *x, const void *targets, void *room,       \
-        double *mean_loss, void *const *dweights, void *const *dbiases)                                                \
-    {                                                                                                                  \
-        fg_network net;                                                                                                \
-        const int error = fastgrad_describe(&net, activation, parameter, loss, layers, sizes, batch, weights, biases,  \
-                                            x, targets);                                                               \
-        if (error)                                                                                                     \
-            return error;                                                                                              \
-        net.dweights = (void **)dweights, net.dbiases = (void **)dbiases;                                              \
-        fastgrad_furnish(&net, (char *)room, sizeof(SCALAR), fastgrad_active->TYPE->width);                            \
-        fastgrad_active->TYPE->network(fastgrad_active->TYPE, &net);                                                   \
-        *mean_loss = net.loss;                                                                                         \
-        return FASTGRAD_OK;                                                                                            \
-    }                                                                                                                  \
-    static int fastgrad_network_profile_##TYPE(                                                                        \
-        int activation, SCALAR parameter, int loss, size_t layers, const size_t *sizes, size_t batch,                  \
-        const void *const *weights, const void *const *biases, const SCALAR *x, const void *targets, void *room,       \
-        double *mean_loss, double *log10_delta, double *log10_dweight)                                                 \
-    {                                                                                                                  \
-        const double log10_2 = 0.30102999566398119521;                                                                 \
-        fg_network net;                                                                                                \
-        const int error = fastgrad_describe(&net, activation, parameter, loss, layers, sizes, batch, weights, biases,  \
-                                            x, targets);                                                               \
-        if (error)                                                                                                     \
-            return error;                                                                                              \
-        net.measured = 1;                                                                                              \
-        fastgrad_furnish(&net, (char *)room, sizeof(SCALAR), fastgrad_active->TYPE->width);                            \
-        if (fastgrad_active->TYPE->network(fastgrad_active->TYPE, &net))                                               \
-            return FASTGRAD_OUT_OF_RANGE;                                                                              \
-        *mean_loss = net.loss;                                                                                         \
-        for (size_t l = 0; l < layers; l++) {                                                                          \
-            const double units = (double)sizes[l + 1], shift = (double)net.delta_exponent[l] * log10_2;                \
-            log10_delta[l] = 0.5 * log10(net.delta_squares[l] / ((double)batch * units)) + shift;                      \
-            log10_dweight[l] = 0.5 * log10(net.gradient_squares[l] / (units * (double)sizes[l])) + shift;              \
-        }                                                                                                              \
-        return FASTGRAD_OK;                                                                                            \
-    }
-FASTGRAD_PASSES(float, f32)
-FASTGRAD_PASSES(double, f64)
-#undef FASTGRAD_PASSES
+static size_t fastgrad_network_room(size_t item, size_t layers, const size_t *sizes, size_t batch)
+{
+    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
+    fg_network net;
+    memset(&net, 0, sizeof net);
+    net.layers = layers, net.sizes = sizes, net.batch = batch;
+    return kernels ? fastgrad_furnish(&net, NULL, kernels) : 0;
+}
 
-#define FASTGRAD_DENSE(SCALAR, TYPE)                                                                                   \
-    static size_t fastgrad_dense_room_##TYPE(size_t batch, size_t fan_in, size_t fan_out)                              \
-    {                                                                                                                  \
-        size_t (*const numbers)(size_t, size_t, size_t, int) = fastgrad_active->TYPE->dense_scratch;                   \
-        const size_t scratch = fg_larger(numbers(batch, fan_in, fan_out, 0), numbers(batch, fan_in, fan_out, 1));      \
-        return 64 + fg_lines(batch * fan_out * sizeof(SCALAR)) + scratch * sizeof(SCALAR);                             \
-    }                                                                                                                  \
-    static int fastgrad_dense_forward_##TYPE(int activation, SCALAR parameter, size_t batch, size_t fan_in,            \
-                                             size_t fan_out, const SCALAR *x, const SCALAR *weight,                    \
-                                             const SCALAR *bias, SCALAR *y, SCALAR *d, void *room,                     \
-                                             fastgrad_gemm_##TYPE gemm, void *context)                                 \
-    {                                                                                                                  \
-        const fg_dense layer = {batch, fan_in, fan_out, x, weight, bias, fastgrad_aligned(room)};                      \
-        if (activation < 0 || activation >= FG_ACTIVATIONS)                                                            \
-            return FASTGRAD_UNKNOWN_ACTIVATION;                                                                        \
-        if (!batch || !fan_in || !fan_out)                                                                             \
-            return FASTGRAD_BAD_ARGUMENT;                                                                              \
-        if (!gemm) {                                                                                                   \
-            fastgrad_active->TYPE->dense_forward(fastgrad_active->TYPE, &layer, activation, parameter, y, d);          \
-            return FASTGRAD_OK;                                                                                        \
-        }                                                                                                              \
-        gemm(context, 0, 0, batch, fan_out, fan_in, x, weight, y);                                                     \
-        for (size_t i = 0; i < batch; i++)                                                                             \
-            for (size_t o = 0; o < fan_out; o++)                                                                       \
-                y[i * fan_out + o] += bias[o];                                                                         \
-        fastgrad_active->TYPE->both[activation](batch * fan_out, y, parameter, y, d);                                  \
-        return FASTGRAD_OK;                                                                                            \
-    }                                                                                                                  \
-    static int fastgrad_dense_backward_##TYPE(size_t batch, size_t fan_in, size_t fan_out, const SCALAR *dy,           \
-                                              const SCALAR *d, const SCALAR *x, const SCALAR *weight, SCALAR *dx,      \
-                                              SCALAR *dweight, SCALAR *dbias, void *room,                              \
-                                              fastgrad_gemm_##TYPE gemm, void *context)                                \
-    {                                                                                                                  \
-        SCALAR *const dz = (SCALAR *)fastgrad_aligned(room);                                                           \
-        char *const scratch = (char *)dz + fg_lines(batch * fan_out * sizeof(SCALAR));                                 \
-        const fg_dense layer = {batch, fan_in, fan_out, x, weight, NULL, scratch};                                     \
-        if (!batch || !fan_in || !fan_out)                                                                             \
-            return FASTGRAD_BAD_ARGUMENT;                                                                              \
-        if (!gemm) {                                                                                                   \
-            fastgrad_active->TYPE->dense_backward(&layer, dy, d, dz, dx, dweight, dbias);                              \
-            return FASTGRAD_OK;                                                                                        \
-        }                                                                                                              \
-        for (size_t o = 0; o < fan_out; o++)                                                                           \
-            dbias[o] = 0;                                                                                              \
-        for (size_t i = 0; i < batch; i++)                                                                             \
-            for (size_t o = 0; o < fan_out; o++) {                                                                     \
-                dz[i * fan_out + o] = dy[i * fan_out + o] * d[i * fan_out + o];                                        \
-                dbias[o] += dz[i * fan_out + o];                                                                       \
-            }                                                                                                          \
-        gemm(context, 1, 0, fan_in, fan_out, batch, x, dz, dweight);                                                   \
-        gemm(context, 0, 1, batch, fan_in, fan_out, dz, weight, dx);                                                   \
-        return FASTGRAD_OK;                                                                                            \
+static int fastgrad_network_gradients(int activation, size_t item, double parameter, int loss, size_t layers,
+                                      const size_t *sizes, size_t batch, const void *const *weights,
+                                      const void *const *biases, const void *x, const void *targets, void *room,
+                                      double *mean_loss, void *const *dweights, void *const *dbiases)
+{
+    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
+    fg_network net;
+    const int error = fastgrad_describe(&net, activation, item, parameter, loss, layers, sizes, batch, weights, biases,
+                                        x, targets);
+    if (error)
+        return error;
+    net.dweights = (void **)dweights, net.dbiases = (void **)dbiases;
+    fastgrad_furnish(&net, (char *)room, kernels);
+    kernels->network(kernels, &net);
+    *mean_loss = net.loss;
+    return FASTGRAD_OK;
+}
+
+static int fastgrad_network_profile(int activation, size_t item, double parameter, int loss, size_t layers,
+                                    const size_t *sizes, size_t batch, const void *const *weights,
+                                    const void *const *biases, const void *x, const void *targets, void *room,
+                                    double *mean_loss, double *log10_delta, double *log10_dweight)
+{
+    const double log10_2 = 0.30102999566398119521;
+    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
+    fg_network net;
+    const int error = fastgrad_describe(&net, activation, item, parameter, loss, layers, sizes, batch, weights, biases,
+                                        x, targets);
+    if (error)
+        return error;
+    net.measured = 1;
+    fastgrad_furnish(&net, (char *)room, kernels);
+    if (kernels->network(kernels, &net))
+        return FASTGRAD_OUT_OF_RANGE;
+    *mean_loss = net.loss;
+    for (size_t l = 0; l < layers; l++) {
+        const double units = (double)sizes[l + 1], shift = (double)net.delta_exponent[l] * log10_2;
+        log10_delta[l] = 0.5 * log10(net.delta_squares[l] / ((double)batch * units)) + shift;
+        log10_dweight[l] = 0.5 * log10(net.gradient_squares[l] / (units * (double)sizes[l])) + shift;
     }
-FASTGRAD_DENSE(float, f32)
-FASTGRAD_DENSE(double, f64)
-#undef FASTGRAD_DENSE
+    return FASTGRAD_OK;
+}
+
+static size_t fastgrad_dense_room(size_t item, size_t batch, size_t fan_in, size_t fan_out)
+{
+    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
+    if (!kernels)
+        return 0;
+    const size_t forward = kernels->dense_scratch(batch, fan_in, fan_out, 0);
+    const size_t backward = kernels->dense_scratch(batch, fan_in, fan_out, 1);
+    return 64 + fg_lines(batch * fan_out * item) + fg_larger(forward, backward) * item;
+}
+
+static int fastgrad_dense_forward(int activation, size_t item, double parameter, size_t batch, size_t fan_in,
+                                  size_t fan_out, const void *x, const void *weight, const void *bias, void *y, void *d,
+                                  void *room, fastgrad_gemm gemm, void *context)
+{
+    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
+    const fg_dense layer = {batch, fan_in, fan_out, x, weight, bias, fastgrad_aligned(room), gemm, context};
+    const int error = fastgrad_check(activation, item);
+    if (error)
+        return error;
+    if (!batch || !fan_in || !fan_out)
+        return FASTGRAD_BAD_ARGUMENT;
+    kernels->dense_forward(kernels, &layer, activation, parameter, y, d);
+    return FASTGRAD_OK;
+}
+
+static int fastgrad_dense_backward(size_t item, size_t batch, size_t fan_in, size_t fan_out, const void *dy,
+                                   const void *d, const void *x, const void *weight, void *dx, void *dweight,
+                                   void *dbias, void *room, fastgrad_gemm gemm, void *context)
+{
+    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
+    char *const dz = (char *)fastgrad_aligned(room);
+    char *const scratch = dz + fg_lines(batch * fan_out * item);
+    const fg_dense layer = {batch, fan_in, fan_out, x, weight, NULL, scratch, gemm, context};
+    if (!kernels || !batch || !fan_in || !fan_out)
+        return FASTGRAD_BAD_ARGUMENT;
+    kernels->dense_backward(&layer, dy, d, dz, dx, dweight, dbias);
+    return FASTGRAD_OK;
+}
 
 #endif

@@ -16,7 +16,7 @@ static PyObject *activate(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "z and y must be of one length");
     } else {
         Py_BEGIN_ALLOW_THREADS
-        error = fastgrad->value_f64(number, n, (const double *)z.buf, 1, (double *)y.buf);
+        error = fastgrad->value(number, sizeof(double), n, z.buf, 1, y.buf);
         Py_END_ALLOW_THREADS
         if (error)
             PyErr_Format(PyExc_ValueError, "fastgrad %s has no activation %d", fastgrad->version, number);

@@ -9,7 +9,7 @@ int main(int argc, char **argv)
     const int activation = argc > 1 ? atoi(argv[1]) : FASTGRAD_TANH;
     float z[1024], y[1024], d[1024];
     const size_t n = fread(z, sizeof *z, 1024, stdin);
-    if (fastgrad->value_and_derivative_f32(activation, n, z, 1, y, d) != FASTGRAD_OK) {
+    if (fastgrad->value_and_derivative(activation, sizeof *z, n, z, 1, y, d) != FASTGRAD_OK) {
         fprintf(stderr, "fastgrad %s has no activation %d\n", fastgrad->version, activation);
         return 2;
     }

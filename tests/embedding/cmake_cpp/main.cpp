@@ -12,7 +12,8 @@ int main(int argc, char **argv)
     for (double number; std::cin.read(reinterpret_cast<char *>(&number), sizeof number);)
         z.push_back(number);
     std::vector<double> y(z.size()), d(z.size());
-    if (fastgrad->value_and_derivative_f64(activation, z.size(), z.data(), 1, y.data(), d.data()) != FASTGRAD_OK) {
+    if (fastgrad->value_and_derivative(activation, sizeof(double), z.size(), z.data(), 1, y.data(), d.data())
+        != FASTGRAD_OK) {
         std::cerr << "fastgrad " << fastgrad->version << " has no activation " << activation << '\n';
         return 2;
     }

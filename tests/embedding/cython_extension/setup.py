@@ -1,4 +1,6 @@
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-setup(ext_modules=cythonize([Extension("layer", ["layer.pyx"])]))
+import fastgrad
+
+setup(ext_modules=cythonize([Extension("layer", ["layer.pyx"], include_dirs=[fastgrad.get_include()])]))

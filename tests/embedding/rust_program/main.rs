@@ -1,10 +1,9 @@
 // activate NUMBER < z > y_and_d: float32 pre-activations in, phi(z) and then phi'(z) out; NUMBER as in fastgrad/abi.h.
 use std::io::{Read, Write};
-use std::os::raw::{c_char, c_int};
+use std::os::raw::{c_char, c_int, c_void};
 
-type One = extern "C" fn(c_int, usize, *const f32, f32, *mut f32) -> c_int;
-type OneF64 = extern "C" fn(c_int, usize, *const f64, f64, *mut f64) -> c_int;
-type Two = extern "C" fn(c_int, usize, *const f32, f32, *mut f32, *mut f32) -> c_int;
+type One = extern "C" fn(c_int, usize, usize, *const c_void, f64, *mut c_void) -> c_int;
+type Two = extern "C" fn(c_int, usize, usize, *const c_void, f64, *mut c_void, *mut c_void) -> c_int;
 
 /// The head of `fastgrad_table` in fastgrad/abi.h: as many fields as are used; they never move.
 #[repr(C)]
@@ -13,11 +12,9 @@ struct Fastgrad {
     size: u32,
     version: *const c_char,
     cpu: *const c_char,
-    value_f32: One,
-    value_f64: OneF64,
-    derivative_f32: One,
-    derivative_f64: OneF64,
-    value_and_derivative_f32: Two,
+    value: One,
+    derivative: One,
+    value_and_derivative: Two,
 }
 
 extern "C" {
@@ -32,8 +29,8 @@ fn main() -> std::io::Result<()> {
     std::io::stdin().read_to_end(&mut bytes)?;
     let z: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().unwrap())).collect();
     let (mut y, mut d) = (vec![0f32; z.len()], vec![0f32; z.len()]);
-    let (to_y, to_d) = (y.as_mut_ptr(), d.as_mut_ptr());
-    if (fastgrad.value_and_derivative_f32)(activation, z.len(), z.as_ptr(), 1.0, to_y, to_d) != 0 {
+    let (from, to_y, to_d) = (z.as_ptr().cast(), y.as_mut_ptr().cast(), d.as_mut_ptr().cast());
+    if (fastgrad.value_and_derivative)(activation, std::mem::size_of::<f32>(), z.len(), from, 1.0, to_y, to_d) != 0 {
         eprintln!("fastgrad has no activation {activation}");
         std::process::exit(2);
     }

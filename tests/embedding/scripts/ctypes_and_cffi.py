@@ -11,7 +11,7 @@ TANH = ffi.ACTIVATION_NUMBERS["tanh"]
 def by_ctypes(z):
     """tanh(z) of a contiguous float64 array."""
     y = np.empty_like(z)
-    ffi.table().value_f64(TANH, z.size, z.ctypes.data, 0.0, y.ctypes.data)
+    ffi.table().value(TANH, z.itemsize, z.size, z.ctypes.data, 0.0, y.ctypes.data)
     return y
 
 
@@ -21,8 +21,8 @@ def by_cffi(z):
     c.cdef(ffi.declarations())
     table = c.cast("const fastgrad_table *", ffi.table_address())
     y = np.empty_like(z)
-    table.value_f64(c.typeof("enum fastgrad_activation").relements["FASTGRAD_TANH"], z.size,
-                    c.from_buffer("double[]", z), 0.0, c.from_buffer("double[]", y, require_writable=True))  # fmt: skip
+    number = c.typeof("enum fastgrad_activation").relements["FASTGRAD_TANH"]
+    table.value(number, z.itemsize, z.size, c.from_buffer(z), 0.0, c.from_buffer(y, require_writable=True))
     return y
 
 

@@ -67,7 +67,7 @@ static int64_t FG(correct)(const fg_network *net)
 }
 
 /* Train on rows[0 .. count); returns how many were done before a loss that is not finite. */
-static size_t FG(train)(const FG_TABLE_TYPE *kernels, fg_training *run)
+static size_t FG(train)(const fg_kernels *kernels, fg_training *run)
 {
     fg_network *const net = run->net;
     const size_t inputs = net->sizes[0] * sizeof(FG_SCALAR), full = net->batch, full_ld = net->ld;

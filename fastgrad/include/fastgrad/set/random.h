@@ -132,7 +132,7 @@ static void FG(draw)(const uint32_t *key, uint32_t stream, uint32_t attempt, int
 {
     uint32_t words[FG_DRAWN];
     FG_PASTE(threefry, u32, FG_SET)(key, stream, attempt, first / 4, words);
-    if (distribution == FG_UNIFORM)
+    if (distribution == FASTGRAD_UNIFORM)
         for (int i = 0; i < FG_DRAWN; i++)
             out[i] = ((FG_SCALAR)(int32_t)words[i] + (FG_SCALAR)0.5) * (FG_SCALAR)4.656612873077393e-10 * scale;
     else
@@ -144,10 +144,10 @@ static void FG(draw)(const uint32_t *key, uint32_t stream, uint32_t attempt, int
 static void FG(draw_truncated)(const uint32_t *key, uint32_t stream, FG_SCALAR scale, uint64_t first, FG_SCALAR *out)
 {
     FG_SCALAR again[FG_DRAWN];
-    FG(draw)(key, stream, 0, FG_NORMAL, 1, first, out);
+    FG(draw)(key, stream, 0, FASTGRAD_NORMAL, 1, first, out);
     for (uint32_t attempt = 1, beyond = 1; beyond; attempt++) {
         beyond = 0;
-        FG(draw)(key, stream, attempt, FG_NORMAL, 1, first, again);
+        FG(draw)(key, stream, attempt, FASTGRAD_NORMAL, 1, first, again);
         for (int j = 0; j < FG_DRAWN; j++) {
             out[j] = fabs(out[j]) <= 2 ? out[j] : again[j];
             beyond += !(fabs(out[j]) <= 2);
@@ -160,13 +160,14 @@ static void FG(draw_truncated)(const uint32_t *key, uint32_t stream, FG_SCALAR s
 /* out[0 ... count) = scale times the numbers of a stream from `first` on, a multiple of FG_DRAWN: uniform on (-1, 1),
    normal, or normal cut off at +-2. */
 static void FG(fill)(const uint32_t *key, uint32_t stream, int distribution, double scale, uint64_t first, size_t count,
-                     FG_SCALAR *out)
+                     void *to_out)
 {
+    FG_SCALAR *const out = (FG_SCALAR *)to_out;
     FG_SCALAR drawn[FG_DRAWN];
     for (size_t i = 0; i < count; i += FG_DRAWN) {
         const int whole = count - i >= FG_DRAWN;
         FG_SCALAR *const to = whole ? out + i : drawn;
-        if (distribution == FG_TRUNCATED)
+        if (distribution == FASTGRAD_TRUNCATED)
             FG(draw_truncated)(key, stream, (FG_SCALAR)scale, first + i, to);
         else
             FG(draw)(key, stream, 0, distribution, (FG_SCALAR)scale, first + i, to);

@@ -3,7 +3,7 @@
 #define FG_CHAINS 12 /* enough to hide the latency of one, few enough for 16 registers */
 
 /* `rounds` times FG_CHAINS vectors of multiply-adds; the result is of no interest but keeps them from being dropped. */
-static double FG(multiply_add)(size_t rounds, FG_SCALAR factor)
+static double FG(multiply_add)(size_t rounds, double factor)
 {
     FG_REAL sum[FG_CHAINS], one = FG_SET1(factor), zero = FG_SET1(1 - factor);
     FG_SCALAR lanes[FG_WIDTH];

@@ -1,12 +1,11 @@
 /* The kernels of the instruction set FG_SET, whose primitives are in FG_SIMD, for float and for double. */
 #define FG(name) FG_PASTE(name, FG_TYPE, FG_SET)
 
-static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, double *); /* the losses' */
+static void FG_PASTE(exponential, f64, FG_SET)(size_t, const void *, double, void *); /* the losses' */
 
 #define FG_BITS 32
 #define FG_TYPE f32
 #define FG_SCALAR float
-#define FG_TABLE_TYPE fg_kernels_f32
 #include FG_SIMD
 #include "parts.h"
 #include "formulas_f32.h"
@@ -22,7 +21,6 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const double *, double, d
 #define FG_BITS 64
 #define FG_TYPE f64
 #define FG_SCALAR double
-#define FG_TABLE_TYPE fg_kernels_f64
 #include FG_SIMD
 #include "parts.h"
 #include "formulas_f64.h"

@@ -2,7 +2,8 @@
 
 /* Design: - The same blocks of GEMM as in network.h; a panel of rows meets its bias and activation while it is in cache.
            - They want whole vectors of columns, so the columns beyond the last whole vector are computed apart, from a
-             copy padded with 0. */
+             copy padded with 0.
+           - A caller with a BLAS of its own may hand its product in: all else stays. */
 
 /* Numbers of scratch that FG(product) needs. */
 FG_INLINE size_t FG(product_scratch)(size_t m, size_t n, size_t depth)
@@ -29,34 +30,42 @@ static void FG(product)(size_t m, size_t n, size_t depth, const FG_SCALAR *a, si
 }
 
 /* y and d (batch, fan_out): phi and phi' of x W + b. */
-static void FG(dense_forward)(const FG_TABLE_TYPE *kernels, const fg_dense *layer, int activation, double parameter,
-                              FG_SCALAR *y, FG_SCALAR *d)
+static void FG(dense_forward)(const fg_kernels *kernels, const fg_dense *layer, int activation, double parameter,
+                              void *to_y, void *to_d)
 {
     const size_t batch = layer->batch, fan_in = layer->fan_in, fan_out = layer->fan_out;
     const FG_SCALAR *const x = (const FG_SCALAR *)layer->x, *const weight = (const FG_SCALAR *)layer->weight;
     const FG_SCALAR *const bias = (const FG_SCALAR *)layer->bias;
-    FG_SCALAR *const scratch = (FG_SCALAR *)layer->scratch;
+    FG_SCALAR *const y = (FG_SCALAR *)to_y, *const d = (FG_SCALAR *)to_d, *const scratch = (FG_SCALAR *)layer->scratch;
+    if (layer->gemm)
+        layer->gemm(layer->context, sizeof(FG_SCALAR), 0, 0, batch, fan_out, fan_in, x, weight, y);
     for (size_t i = 0, m, rows = fg_panel(fan_out); i < batch; i += m) {
         m = batch - i < rows ? batch - i : rows;
         FG_SCALAR *const z = y + i * fan_out;
-        FG(product)(m, fan_out, fan_in, x + i * fan_in, fan_in, 1, weight, fan_out, z, fan_out, scratch);
+        if (!layer->gemm)
+            FG(product)(m, fan_out, fan_in, x + i * fan_in, fan_in, 1, weight, fan_out, z, fan_out, scratch);
         for (size_t r = 0; r < m; r++)
             for (size_t o = 0; o < fan_out; o++)
                 z[r * fan_out + o] += bias[o];
-        kernels->both[activation](m * fan_out, z, (FG_SCALAR)parameter, z, d + i * fan_out);
+        kernels->both[activation](m * fan_out, z, parameter, z, d + i * fan_out);
     }
 }
 
 /* dx (batch, fan_in), dweight (fan_in, fan_out) and dbias (fan_out) of dz = dy d, which is left in `dz`. */
-static void FG(dense_backward)(const fg_dense *layer, const FG_SCALAR *dy, const FG_SCALAR *d, FG_SCALAR *dz,
-                               FG_SCALAR *dx, FG_SCALAR *dweight, FG_SCALAR *dbias)
+static void FG(dense_backward)(const fg_dense *layer, const void *dy, const void *d, void *to_dz, void *to_dx,
+                               void *to_dweight, void *dbias)
 {
     const size_t batch = layer->batch, fan_in = layer->fan_in, fan_out = layer->fan_out;
     const FG_SCALAR *const x = (const FG_SCALAR *)layer->x, *const weight = (const FG_SCALAR *)layer->weight;
-    FG_SCALAR *const scratch = (FG_SCALAR *)layer->scratch;
-    for (size_t i = 0; i < batch * fan_out; i++)
-        dz[i] = dy[i] * d[i];
-    FG(sum_rows)(fan_out, batch, dz, fan_out, dbias);
+    FG_SCALAR *const dz = (FG_SCALAR *)to_dz, *const dx = (FG_SCALAR *)to_dx;
+    FG_SCALAR *const dweight = (FG_SCALAR *)to_dweight, *const scratch = (FG_SCALAR *)layer->scratch;
+    FG(multiply)(batch * fan_out, dy, d, dz);
+    FG(sum_rows)(fan_out, batch, dz, fan_out, (FG_SCALAR *)dbias);
+    if (layer->gemm) {
+        layer->gemm(layer->context, sizeof(FG_SCALAR), 1, 0, fan_in, fan_out, batch, x, dz, dweight);
+        layer->gemm(layer->context, sizeof(FG_SCALAR), 0, 1, batch, fan_in, fan_out, dz, weight, dx);
+        return;
+    }
     FG(product)(fan_in, fan_out, batch, x, 1, fan_in, dz, fan_out, dweight, fan_out, scratch);
     if (batch < fan_in) { /* dx^T = W dz^T, with what is smaller than W transposed */
         const size_t ld = (batch + FG_WIDTH - 1) / FG_WIDTH * FG_WIDTH;

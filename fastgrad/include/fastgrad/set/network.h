@@ -221,7 +221,7 @@ static void FG(count_closed)(size_t m, size_t ld, size_t batch, double threshold
 }
 
 /* z (sizes[l+1], ld) = W^T x + b of layer l, a panel at a time, and through the activation where there is one. */
-static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size_t l)
+static int FG(layer_forward)(const fg_kernels *kernels, fg_network *net, size_t l)
 {
     const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1], ld = net->ld;
     const int hidden = l + 1 < net->layers;
@@ -240,7 +240,7 @@ static int FG(layer_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size
             FG(measure)(m * ld, y + i * ld, &net->signal_squares[l], &net->signal_top[l]);
         if (!hidden)
             continue;
-        kernels->both[net->activation](m * ld, y + i * ld, (FG_SCALAR)net->parameter, y + i * ld, d + i * ld);
+        kernels->both[net->activation](m * ld, y + i * ld, net->parameter, y + i * ld, d + i * ld);
         if (net->measured)
             FG(count_closed)(m, ld, net->batch, net->threshold, d + i * ld, &net->saturated[l], &net->dead[l], &d_top);
     }
@@ -439,7 +439,7 @@ static int64_t FG(rescale)(fg_network *net, size_t l)
 }
 
 /* Layers `from` to `to` once more, whose x and d others have overwritten. Nothing is measured again. */
-static void FG(block_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, size_t from, size_t to)
+static void FG(block_forward)(const fg_kernels *kernels, fg_network *net, size_t from, size_t to)
 {
     const int measured = net->measured;
     net->measured = 0;
@@ -450,7 +450,7 @@ static void FG(block_forward)(const FG_TABLE_TYPE *kernels, fg_network *net, siz
 
 /* Forward, loss, backward. Returns 0, or 1 if the signal leaves the window in which plain numbers serve: the caller
    must then carry exponents forward as well. Measuring, delta is kept in the window by powers of two. */
-static int FG(network)(const FG_TABLE_TYPE *kernels, fg_network *net)
+static int FG(network)(const fg_kernels *kernels, fg_network *net)
 {
     const size_t last = net->layers - 1, outputs = net->sizes[net->layers] * net->ld;
     FG(transpose)(net->batch, net->sizes[0], (const FG_SCALAR *)net->inputs, net->sizes[0], (FG_SCALAR *)net->x[0],

@@ -2,7 +2,6 @@
 #undef FG_BITS
 #undef FG_TYPE
 #undef FG_SCALAR
-#undef FG_TABLE_TYPE
 #undef FG_WIDTH
 #undef FG_WIDEST
 #undef FG_REAL

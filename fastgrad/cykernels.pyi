@@ -1,1 +1,0 @@
-"""For Cython: see ``cykernels.pxd``. There is nothing to call from Python."""

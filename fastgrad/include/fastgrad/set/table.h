@@ -1,0 +1,23 @@
+/* The functions of one instruction set and one type. */
+#define FG_VALUE_OF(NAME, UPPER, ARGUMENTS) FG(NAME##_value),
+#define FG_DERIVATIVE_OF(NAME, UPPER, ARGUMENTS) FG(NAME##_slope),
+#define FG_BOTH_OF(NAME, UPPER, ARGUMENTS) FG(NAME##_both),
+static const fg_kernels FG(table) = {
+    sizeof(FG_SCALAR),
+    FG_WIDTH,
+    {FG_EACH_ACTIVATION(FG_VALUE_OF)},
+    {FG_EACH_ACTIVATION(FG_DERIVATIVE_OF)},
+    {FG_EACH_ACTIVATION(FG_BOTH_OF)},
+    FG(exponential),
+    FG(multiply),
+    FG(network),
+    FG(train),
+    FG(dense_forward),
+    FG(dense_backward),
+    FG(dense_scratch),
+    FG(fill),
+    FG(multiply_add),
+};
+#undef FG_VALUE_OF
+#undef FG_DERIVATIVE_OF
+#undef FG_BOTH_OF
