@@ -62,8 +62,9 @@ def test_python_examples_with_pytorch(path, more):
 def test_the_cython_example(tmp_path):
     (code,) = blocks("cython")
     (tmp_path / "readme_example.pyx").write_text(code)
-    setup = "from Cython.Build import cythonize; from setuptools import setup; "
-    setup += "setup(script_args=['-q', 'build_ext', '--inplace'], ext_modules=cythonize('readme_example.pyx'))"
+    setup = "import fastgrad; from Cython.Build import cythonize; from setuptools import Extension, setup; "
+    setup += "one = Extension('readme_example', ['readme_example.pyx'], include_dirs=[fastgrad.get_include()]); "
+    setup += "setup(script_args=['-q', 'build_ext', '--inplace'], ext_modules=cythonize(one))"
     use = "import numpy as np, fastgrad, readme_example; z = np.linspace(-9, 9, 99, dtype=np.float32); "
     use += "y = fastgrad.tanh(z); readme_example.tanh_in_place(z); assert (z == y).all()"
     for command in (setup, use):
