@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgrad.decay import decades_lost
 from fastgrad.diagnosis import DECADES
+from fastgrad.slopes import decades_lost
 
 # Ours: the loss of a network that learns falls below this share of that of constant outputs.
 LEARNING = 0.8
