@@ -192,6 +192,16 @@ def test_the_zero_layer_is_exact_where_rounding_has_no_say(backend):
     assert net.gradient_profile(X, y).float32_zero_layer == plain_zero_layer(net, X, y) == 5
 
 
+def test_a_signal_that_is_lost_in_the_last_hidden_layer_alone():
+    """z is 2^-100 in hidden layer 5 and 2^-160 in the sixth, whose ReLUs float32 then takes to be off."""
+    net = network(6, 8, "relu", "he_normal", dtype="float32")
+    net.weights[4] *= np.float32(2.0**-100)
+    net.weights[5] *= np.float32(2.0**-60)
+    net.biases[-1][:] = 1.0
+    X, y = data()
+    assert net.gradient_profile(X, y).float32_zero_layer == plain_zero_layer(net, X, y) == 6
+
+
 def test_a_zero_layer_that_is_barely_there_is_seen_by_the_compiled_pass():
     """Where the first layers alone are 0: at first none, then one, then some."""
     found = []

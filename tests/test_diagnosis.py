@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from fastgrad import diagnosis, study
+from fastgrad import diagnosis, study, theory
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Counterfactual, diagnose, diagnose_network
 from fastgrad.initializers import SURVEYED, initializer
@@ -209,6 +209,24 @@ def test_the_depth_to_try_is_that_of_the_fitted_line():
     assert shallower(1.0 / 19) == shallower(0.0) == []
     for rate in (math.inf, math.nan):
         assert [c.sizes for c in shallower(rate)] == [(32, 40, 10)]
+
+
+def test_the_layer_that_blocks_is_the_one_nearest_the_output():
+    found = diagnosis.judge(np.array([-math.inf, -math.inf, -2.0, -1.0, 0.0]), np.zeros(4), np.zeros(4))
+    assert "exactly 0 from hidden layer 2 down" in found.evidence
+
+
+def test_in_band_is_asked_for_the_mean_of_the_networks_tried(monkeypatch):
+    asked = []
+    real = theory.Prediction.in_band
+    monkeypatch.setattr(theory.Prediction, "in_band", lambda *args: asked.append(args) or real(*args))
+    net = network("relu", "xavier_normal", 20)
+    found = diagnose_network(net, X[:64], Y[:64])
+    slopes = {slope: seeds for _, slope, seeds in asked}
+    assert set(slopes.values()) == {diagnosis.SEEDS}
+    he = [network("relu", "he_normal", 20, seed=seed).gradient_profile(X[:64], Y[:64]) for seed in range(3)]
+    assert found.remedy.change == "he_normal"
+    assert np.mean([profile.decades_per_layer for profile in he]) in slopes
 
 
 def test_two_lucky_networks_of_three_are_no_cure():
