@@ -17,6 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
+from fastgrad import slopes
 from fastgrad.losses import SCALED
 from fastgrad.network import MLP
 
@@ -89,17 +90,17 @@ class GradientProfile:
     @property
     def decades_per_layer(self) -> float:
         """Decades that delta loses per hidden layer towards the input, least squares; above 0: vanishing."""
-        return fitted_decades_per_layer(self.log10_delta)
+        return slopes.decades_per_layer(self.log10_delta)
 
     @property
     def decades_lost(self) -> float:
         """Decades that delta loses from the last hidden layer to the first; NaN if it is 0 everywhere."""
-        return decades_lost(self.log10_delta)
+        return slopes.decades_lost(self.log10_delta)
 
     @property
     def half_life(self) -> float:
         """Hidden layers in which delta halves; inf if it does not decay."""
-        return half_life(self.decades_per_layer)
+        return slopes.half_life(self.decades_per_layer)
 
     @cached_property
     def diagnosis(self):
@@ -325,37 +326,6 @@ def _log10_rms(a, k):
     """log10 of the root mean square of 2^k a, a 2-D array; -inf if a is 0."""
     total = float(np.einsum("ij,ij->", a, a, dtype=np.float64))
     return 0.5 * math.log10(total / a.size) + k * _LOG10_2 if total else -math.inf
-
-
-def fitted_decades_per_layer(log10_delta) -> float:
-    """Least-squares slope of log10 delta over the hidden layers (all but the last entry), per layer.
-
-    Positive where delta vanishes towards the input; inf where it is exactly 0 at some layers but not at the
-    last hidden one; NaN where there is one hidden layer only or nothing to fit.
-    """
-    hidden = np.asarray(log10_delta)[:-1]
-    if hidden.size < 2 or not hidden[-1] > -math.inf:
-        return math.nan
-    if not np.isfinite(hidden).all():
-        return math.inf
-    return float(slope_weights(hidden.size) @ hidden)
-
-
-def slope_weights(n: int) -> np.ndarray:
-    """The w, shape (n,), for which ``w @ y`` is the least-squares slope of y per index; 0 if n is 1."""
-    centred = np.arange(n) - (n - 1) / 2
-    return centred / (centred @ centred) if n > 1 else centred
-
-
-def decades_lost(log10_delta) -> float:
-    """Decades between the delta of the last hidden layer and that of the first."""
-    first, last = float(log10_delta[0]), float(log10_delta[-2])
-    return last - first if last > -math.inf else math.nan
-
-
-def half_life(decades_per_layer: float) -> float:
-    """Layers in which delta halves: ``log10(2) / decades_per_layer``, inf where nothing decays."""
-    return math.inf if decades_per_layer <= 0 else _LOG10_2 / decades_per_layer
 
 
 def __getattr__(name):

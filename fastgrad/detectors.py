@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgrad.decay import decades_lost
 from fastgrad.diagnosis import DECADES
+from fastgrad.slopes import decades_lost
 
 PERSISTENCE = 5  # checks in a row
 # A loss at most this share of that of constant outputs is that of a network that has learned;

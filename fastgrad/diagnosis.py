@@ -12,18 +12,22 @@
 #           keeps its delta. Dead needs no outcome: what the last few units let through says little.
 #         - Causes are measured, not inferred: the network is drawn again with one thing changed. Theory's
 #           number stands beside each.
+#         - The remedy is the smallest change that cures, not the one that leaves delta most nearly level: an
+#           initialisation, then an activation, then both, then a depth; of initialisations the activation's own rule,
+#           the other usual one, then gains. How level delta is left within two decades is chance for three seeds, and
+#           ordering by it gave one class of network one remedy at depth 20 and another at depth 50.
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from fastgrad import theory
+from fastgrad import slopes, theory
 from fastgrad.activations import Activation, activation
-from fastgrad.decay import GradientProfile, decades_lost
+from fastgrad.decay import GradientProfile
 from fastgrad.initializers import Initializer, initializer
 from fastgrad.network import MLP
 
@@ -50,6 +54,29 @@ SEEDS = 3
 BATCH = 64
 
 ALTERNATIVES = ("relu", "tanh", "elu")
+ANEW = "weights and biases drawn anew"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to change about a network, and what it then is.
+
+    Attributes
+    ----------
+    kind : {"weights", "init", "activation", "activation and init", "depth"}
+    name : str
+        What it is changed to.
+    activation : Activation
+    init : Initializer
+    sizes : tuple of int
+        Of the changed network.
+    """
+
+    kind: str
+    name: str
+    activation: Activation
+    init: Initializer
+    sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -68,6 +95,8 @@ class Counterfactual:
         By mean-field theory.
     verdict_after : str
         The verdict on most of the changed networks.
+    in_band : {"yes", "no", "beyond", "none"}
+        Whether their decades per layer lie in theory's band: :meth:`fastgrad.theory.Prediction.in_band`.
     """
 
     kind: str
@@ -76,6 +105,7 @@ class Counterfactual:
     decades_lost_after: float
     predicted_after: float
     verdict_after: str
+    in_band: str = "none"
 
     @property
     def cures(self) -> bool:
@@ -98,13 +128,13 @@ class Diagnosis:
     decades_lost : float
         From the last hidden layer to the first; inf where delta is exactly 0 on the way.
     causes : tuple of Counterfactual
-        One thing changed at a time, best first: what cures, what keeps the depth, what leaves delta most
-        nearly level. Empty if healthy, and if diagnosed from a profile alone. If a trained or edited network
+        One thing changed at a time: what cures, the smallest change first, then what does not, the most nearly
+        level first. Empty if healthy, and if diagnosed from a profile alone. If a trained or edited network
         would be healthy with its weights drawn anew, that is the only one.
     remedy : Counterfactual or None
-        The best, changes of activation and initialisation together included; None if nothing cures.
+        The smallest change that cures: of the initialisation, the activation, both, the depth; None if nothing does.
     cures : tuple of Counterfactual
-        Everything that cures, best first; the remedy is the first of them.
+        Everything that cures, the smallest change first; the remedy is the first of them.
     """
 
     verdict: str
@@ -148,21 +178,26 @@ def judge(log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: in
         return Diagnosis("healthy", "delta is 0 at the output already: the loss is at its minimum here", 0.0)
     lost = _lost(log10_delta)
     level = abs(lost) < DECADES
-    saturated = float(np.mean(saturated_fraction))
-    worst = int(np.argmax(dead_fraction))
-    dead = float(dead_fraction[worst])
-    evidence = [_course(log10_delta, float32_zero_layer)]
-    if saturated >= SATURATED:
-        evidence.append(f"{saturated:.0%} of the units are saturated")
-    if dead >= DEAD:
-        evidence.append(f"{dead:.0%} of the units of hidden layer {worst + 1} pass nothing")
-    if saturated >= SATURATED and not level:
+    if np.mean(saturated_fraction) >= SATURATED and not level:
         verdict = "saturated"
-    elif dead >= DEAD:
+    elif np.max(dead_fraction) >= DEAD:
         verdict = "dead"
     else:
         verdict = "healthy" if level else "vanishing" if lost > 0 else "exploding"
-    return Diagnosis(verdict, "; ".join(evidence), lost)
+    return Diagnosis(
+        verdict, evidence(verdict, log10_delta, saturated_fraction, dead_fraction, float32_zero_layer), lost
+    )
+
+
+def evidence(verdict: str, log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: int | None) -> str:
+    """The reasons for a verdict in numbers: those of one profile, or the means of several."""
+    saturated, worst = float(np.mean(saturated_fraction)), int(np.argmax(dead_fraction))
+    parts = [_course(log10_delta, float32_zero_layer)]
+    if saturated >= SATURATED or verdict == "saturated":
+        parts.append(f"{saturated:.0%} of the units are saturated")
+    if dead_fraction[worst] >= DEAD or verdict == "dead":
+        parts.append(f"{dead_fraction[worst]:.0%} of the units of hidden layer {worst + 1} pass nothing")
+    return "; ".join(parts)
 
 
 def diagnose_network(network: MLP, X, y, profile: GradientProfile | None = None) -> Diagnosis:
@@ -180,19 +215,24 @@ def diagnose_network(network: MLP, X, y, profile: GradientProfile | None = None)
     -------
     Diagnosis
     """
-    found = diagnose(network.gradient_profile(X, y) if profile is None else profile)
+    profile = network.gradient_profile(X, y) if profile is None else profile
+    found = diagnose(profile)
     if found.verdict == "healthy":
         return found
     rows = np.linspace(0, len(X) - 1, min(len(X), BATCH)).astype(int)
     X, y = np.asarray(X)[rows], np.asarray(y)[rows]
-    before = found.decades_lost
     if not _as_drawn(network):
-        anew = "weights and biases drawn anew", network.activation, network.initializer, network.sizes
-        redrawn = _try(network, X, y, before, "weights", *anew)
+        redrawn = _try(network, X, y, found.decades_lost, _anew(network))
         if redrawn.cures:
             return replace(found, causes=(redrawn,), remedy=redrawn, cures=(redrawn,))
-    tried = [_try(network, X, y, before, *change) for change in _changes(network, before)]
-    tried.sort(key=_worth)
+    description = network.activation, network.initializer, network.sizes
+    some = changes(*description, slopes.decades_per_layer(profile.log10_delta))
+    return with_causes(found, [_try(network, X, y, found.decades_lost, change) for change in some])
+
+
+def with_causes(found: Diagnosis, tried: Iterable[Counterfactual]) -> Diagnosis:
+    """A verdict with what was tried, in the order of :func:`changes`."""
+    tried = sorted(tried, key=_worth)
     causes = tuple(c for c in tried if c.kind != "activation and init")
     cures = tuple(c for c in tried if c.cures)
     return replace(found, causes=causes, remedy=cures[0] if cures else None, cures=cures)
@@ -201,24 +241,27 @@ def diagnose_network(network: MLP, X, y, profile: GradientProfile | None = None)
 def changed(network: MLP, change: Counterfactual) -> MLP:
     """The network with that change, drawn anew from its own seed.
 
-    ValueError if it is not one of the changes that :func:`diagnose_network` tries on such a network.
+    ValueError if it is not one of the changes that :func:`diagnose_network` may try on such a network.
     """
-    options = [("weights", change.change, network.activation, network.initializer, network.sizes)]
-    for kind, name, *description in (*options, *_changes(network, change.decades_lost_before)):
-        if (kind, name) == (change.kind, change.change):
-            return _like(network, *description, network.seed)
+    description = network.activation, network.initializer, network.sizes
+    options = [_anew(network), *_redescribed(*description)]
+    options += [_shallower(*description, depth) for depth in range(1, network.depth)]
+    for option in options:
+        if (option.kind, option.name) == (change.kind, change.change):
+            return _like(network, option, network.seed)
     raise ValueError(f"{change.kind}: {change.change} is no change of {network!r}")
 
 
 def _worth(tried):
-    """What to sort by. Half a decade more or less is the seeds' doing: then the order of trying counts."""
+    """What to sort by: of cures the order of trying decides, which the sort keeps; of the rest how level delta is."""
     after = abs(tried.decades_lost_after)
-    return not tried.cures, tried.kind == "depth", round(2 * after) if math.isfinite(after) else math.inf
+    level = after if math.isfinite(after) else math.inf
+    return not tried.cures, 0.0 if tried.cures else level
 
 
 def _lost(log10_delta):
-    """As :func:`decay.decades_lost`, and inf where delta is exactly 0 at every hidden layer."""
-    return math.inf if log10_delta[-2] == -math.inf else decades_lost(log10_delta)
+    """As :func:`slopes.decades_lost`, and inf where delta is exactly 0 at every hidden layer."""
+    return math.inf if log10_delta[-2] == -math.inf else slopes.decades_lost(log10_delta)
 
 
 def _course(log10_delta, float32_zero_layer):
@@ -231,45 +274,56 @@ def _course(log10_delta, float32_zero_layer):
         return "there is one hidden layer only"
     verb = "falls" if lost >= 0 else "grows"
     text = f"delta {verb} by {abs(lost):.2f} decades from hidden layer {depth} to the first"
-    text += f", {abs(lost) / (depth - 1):.3f} per layer"
+    along = slopes.decades_per_layer(log10_delta) * (1 if lost >= 0 else -1)
+    text += f", {along:z.3f} per layer along the fitted line"
     if float32_zero_layer:
         text += f"; in float32 plain backpropagation gives 0 from layer {float32_zero_layer} down"
     return text
 
 
-def _changes(network, lost) -> Iterator[tuple[str, str, Activation, Initializer, tuple[int, ...]]]:
-    """(kind, change, activation, initializer, sizes) of every counterfactual, what is usual before what is not."""
-    act, init, sizes = network.activation, network.initializer, network.sizes
-    usual, gains = _other_rules(act, init, sizes)
-    for rule in usual:
-        yield "init", str(rule), act, rule, sizes
-    for name, rule in (("relu", "he_normal"), ("tanh", "xavier_normal")):
-        if name != act.name and _differs(initializer(rule), init, sizes):
-            yield "activation and init", f"{name} with {rule}", activation(name), initializer(rule), sizes
+def changes(act: Activation, init: Initializer, sizes: tuple[int, ...], decades_per_layer: float) -> Iterator[Change]:
+    """Every change to try on a network whose delta loses so many decades per layer, the smallest first."""
+    yield from _redescribed(act, init, sizes)
+    depth = _harmless_depth(len(sizes) - 2, decades_per_layer)
+    if depth < len(sizes) - 2:
+        yield _shallower(act, init, sizes, depth)
+
+
+def _redescribed(act, init, sizes):
+    """The initialisation, the activation, or both are others."""
+    for rule in _other_rules(act, init, sizes):
+        yield Change("init", str(rule), act, rule, sizes)
     for name in ALTERNATIVES:
         if name != act.name:
-            yield "activation", name, activation(name), init, sizes
-    for rule in gains:
-        yield "init", str(rule), act, rule, sizes
-    depth = _harmless_depth(network.depth, lost)
-    if depth < network.depth:
-        kept = np.linspace(0, network.depth - 1, depth).round().astype(int)
-        widths = tuple(sizes[1 + layer] for layer in kept)
-        yield "depth", f"depth {depth}", act, init, (sizes[0], *widths, sizes[-1])
+            yield Change("activation", name, activation(name), init, sizes)
+    for name, rule in (("relu", "he_normal"), ("tanh", "xavier_normal")):
+        if name != act.name and _differs(initializer(rule), init, sizes):
+            both = activation(name), initializer(rule)
+            yield Change("activation and init", f"{name} with {rule}", *both, sizes)
+
+
+def _shallower(act, init, sizes, depth):
+    """So many hidden layers, their widths spread evenly over those of the network."""
+    kept = np.linspace(1, len(sizes) - 2, depth).round().astype(int)
+    return Change("depth", f"depth {depth}", act, init, (sizes[0], *(sizes[layer] for layer in kept), sizes[-1]))
 
 
 def _other_rules(act, init, sizes):
-    """The usual initialisers, and Xavier with gains that suit the activation: no repetition, not the present one."""
-    slope = act.parameter if act.name == "leaky_relu" else 0.0
-    usual = initializer("he_normal", negative_slope=slope), initializer("xavier_normal")
+    """The activation's own rule, the other usual one, and Xavier with gains that suit the activation.
+
+    He's rule is for the rectifiers, Xavier's for sigmoid and tanh. No repetition, and not the present one.
+    """
+    usual = initializer("xavier_normal"), initializer("he_normal", negative_slope=_slope(act))
     gains = (initializer("xavier_normal", gain=gain) for gain in (theory.critical_gain(act), act.gain))
-    seen, found = [init], ([], [])
-    for rules, kept in zip((usual, gains), found, strict=True):
-        for rule in rules:
-            if all(_differs(rule, other, sizes) for other in seen):
-                seen.append(rule)
-                kept.append(rule)
-    return found
+    seen = [init]
+    for rule in (*(usual if act.name in ("sigmoid", "tanh") else reversed(usual)), *gains):
+        if all(_differs(rule, other, sizes) for other in seen):
+            seen.append(rule)
+    return seen[1:]
+
+
+def _slope(act):
+    return act.parameter if act.name == "leaky_relu" else 0.0
 
 
 def _differs(rule, other, sizes):
@@ -282,33 +336,40 @@ def _differs(rule, other, sizes):
     )
 
 
-def _harmless_depth(depth, lost):
-    """The hidden layers over which a loss of this rate stays within half of ``DECADES``."""
-    return min(depth, 1 + int(DECADES / 2 / max(abs(lost), 1e-9) * (depth - 1)))
+def _harmless_depth(depth, decades_per_layer):
+    """The hidden layers over which a loss of this rate stays within half of ``DECADES``; 1 if the rate is unknown."""
+    harmless = slopes.depth_of(DECADES / 2, decades_per_layer)
+    return 1 if math.isnan(harmless) else int(min(depth, harmless))
 
 
 def _as_drawn(network):
     """Whether the weights and biases are still those that the seed gives."""
-    fresh = _like(network, network.activation, network.initializer, network.sizes, network.seed)
+    fresh = _like(network, _anew(network), network.seed)
     pairs = zip(network.weights + network.biases, fresh.weights + fresh.biases, strict=True)
     return all(np.array_equal(now, then) for now, then in pairs)
 
 
-def _like(network, act, init, sizes, seed):
-    return MLP(sizes, act, init, seed, network.dtype, network.loss, network.bias_std, network.backend)
+def _anew(network):
+    return Change("weights", ANEW, network.activation, network.initializer, network.sizes)
 
 
-def _try(network, X, y, before, kind, change, act, init, sizes):
+def _like(network, change, seed):
+    described = change.sizes, change.activation, change.init
+    return MLP(*described, seed, network.dtype, network.loss, network.bias_std, network.backend)
+
+
+def _try(network, X, y, before, change):
     """Measure and predict one changed network."""
-    profiles = [_like(network, act, init, sizes, seed).gradient_profile(X, y) for seed in range(SEEDS)]
-    predicted = theory.predict(act, init, sizes, X, bias_std=network.bias_std)
+    profiles = [_like(network, change, seed).gradient_profile(X, y) for seed in range(SEEDS)]
+    predicted = theory.predict(change.activation, change.init, change.sizes, X, bias_std=network.bias_std)
     return Counterfactual(
-        kind,
-        change,
+        change.kind,
+        change.name,
         before,
         float(np.mean([_lost(p.log10_delta) for p in profiles])),
         _lost(predicted.log10_delta_ratio),
         Counter(diagnose(p).verdict for p in profiles).most_common(1)[0][0],
+        predicted.in_band(float(np.mean([p.decades_per_layer for p in profiles])), SEEDS),
     )
 
 

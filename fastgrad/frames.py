@@ -179,7 +179,7 @@ def _arrow_type(pyarrow, name):
 _WHOLE = ("depth", "width", "batch", "float32_zero_layer", "float64_zero_layer", "verdict_seeds", "environment")
 _TEXT = (
     *("activation", "init", "data", "dtype", "backend", "seeds", "init_options", "activation_label", "init_label"),
-    *("verdict", "evidence", *ENVIRONMENT),
+    *("verdict", "evidence", "in_band", *ENVIRONMENT),
 )
 
 

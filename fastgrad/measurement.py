@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastgrad._validation import listed, matrix, plain_array, positive_int
-from fastgrad.decay import GradientProfile, half_life, profile
+from fastgrad.decay import GradientProfile, profile
 from fastgrad.initializers import Seed, check_distinct
 from fastgrad.network import MLP
+from fastgrad.slopes import half_life
 
 LOGARITHMS = ("log10_delta", "log10_weight_gradient", "log10_signal")
 
@@ -167,8 +168,8 @@ def summarise(profiles: tuple[GradientProfile, ...], seeds: tuple) -> DecayMeasu
         decades_per_layer_interval=(low, high),
         decades_lost=float(np.mean([p.decades_lost for p in profiles])),
         half_life=half_life(slope),
-        float32_zero_layer=_median_layer([p.float32_zero_layer for p in profiles]),
-        float64_zero_layer=_median_layer([p.float64_zero_layer for p in profiles]),
+        float32_zero_layer=median_layer([p.float32_zero_layer for p in profiles]),
+        float64_zero_layer=median_layer([p.float64_zero_layer for p in profiles]),
     )
 
 
@@ -194,5 +195,6 @@ def mean_interval(values):
     return mean, mean - reach, mean + reach
 
 
-def _median_layer(layers):
+def median_layer(layers):
+    """The median of layers, the lower one of an even number; None counts as 0, and is what 0 becomes."""
     return statistics.median_low([layer or 0 for layer in layers]) or None

@@ -4,6 +4,8 @@
 #           Charts are Observable Plot's, SVG drawn from JSON in the page; the filters hide rows and redraw.
 #         - Everything is in the page, so it can be mailed. Its policy names the scripts by their digests and
 #           allows nothing else: no request, no other script, whatever a label holds.
+#         - One network, one set of seeds: where its seeds are spread over several cells, tables, curves, bands and
+#           evidence are all of the means over these cells. Their layers are read again for the networks shown alone.
 #         - A page of 10^5 networks helps nobody: of each activation so many rows are shown, evenly chosen,
 #           and the page says so. cells.csv has them all.
 
@@ -24,15 +26,26 @@ import numpy as np
 import fastgrad
 from fastgrad import frames, phases, theory
 from fastgrad.activations import ACTIVATIONS, Activation
-from fastgrad.diagnosis import VERDICTS
+from fastgrad.diagnosis import VERDICTS, evidence
 from fastgrad.palette import BINS, decade_bin
 from fastgrad.phases import Diagram, Network
-from fastgrad.report import CELL_COLUMNS, bundled, by_activation, fill, html_heatmap, html_table, interval, number
+from fastgrad.report import (
+    CELL_COLUMNS,
+    band_note,
+    bundled,
+    by_activation,
+    fill,
+    html_heatmap,
+    html_table,
+    interval,
+    number,
+)
 from fastgrad.store import Failure, Store
-from fastgrad.study import headline, plain
+from fastgrad.study import Cell, headline, plain, predict_cell
 
 ROWS = 24  # shown of each activation
 FAILURES = 50
+MEANS = ("log10_delta", "log10_delta_ratio", "saturated_fraction", "dead_fraction")
 CHART_LAYERS = 80  # points of a curve
 SCRIPTS = ("d3.min.js", "plot.umd.min.js", "sweep.js")
 VARIED = {"width": "width {}", "batch": "batch {}", "data": "{}", "dtype": "{}", "backend": "{}"}
@@ -96,9 +109,10 @@ def to_html(found: Contents, stores: Sequence[str | os.PathLike]) -> str:
     shown = [n for some in by_activation(found.networks).values() for n in _some(some, name)]
     deepest = _deepest(shown, name)
     drawn = phases.diagrams(found.networks)
+    profiles = [_mean_profile(network, stores) for network in deepest]
     data = {
         "bins": [[edge, meaning, back, ink] for edge, meaning, back, ink in BINS],
-        "profiles": [_profile(network, stores, name) for network in deepest],
+        "profiles": [_curves(profile, name) for profile in profiles],
         "diagrams": [_diagram(diagram) for diagram in drawn],
         "maps": _depth_maps(found.networks),
     }
@@ -117,7 +131,8 @@ def to_html(found: Contents, stores: Sequence[str | os.PathLike]) -> str:
         heatmap=html_heatmap(shown, name),
         verdicts=_verdict_table(found.networks),
         halflife=_half_life_table(deepest, name),
-        evidence=_evidence_table(deepest, name),
+        band=escape(band_note(deepest)),
+        evidence=_evidence_table(profiles, name),
         crossings=_crossing_table(drawn),
         failures=_failure_table(found),
         data=json.dumps(plain(data), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
@@ -205,11 +220,12 @@ def _half_life_table(found, name):
         measured, expected = network.decades_per_layer, network.predicted_decades_per_layer
         return (
             name(network), str(network.cell.depth), number(measured), interval(network), number(expected),
-            number(network.decades_lost, 1), number(network.half_life, 1), _depth(measured), _depth(expected),
+            network.in_band, number(network.decades_lost, 1), number(network.half_life, 1), _depth(measured),
+            _depth(expected),
             number(network.float32_zero_layer, 0), network.verdict,
         )  # fmt: skip
 
-    columns = (*CELL_COLUMNS[:7], "trainable depth", "by theory", *CELL_COLUMNS[7:])
+    columns = (*CELL_COLUMNS[:8], "trainable depth", "by theory", *CELL_COLUMNS[8:])
     return html_table(columns, _rows(found, row), "The deepest network of each row; means over seeds")
 
 
@@ -218,13 +234,14 @@ def _depth(slope):
     return "over 10,000" if depth > 10_000 else number(depth, 0)
 
 
-def _evidence_table(found, name):
-    def row(network):
+def _evidence_table(profiles, name):
+    def row(profile):
+        network = profile.network
         share = f"{network.verdict_seeds} of {network.seeds}"
-        return name(network), str(network.cell.depth), network.verdict, share, network.evidence
+        return name(network), str(network.cell.depth), network.verdict, share, profile.evidence
 
     columns = ("network", "depth", "verdict", "seeds", "evidence")
-    return html_table(columns, _rows(found, row), "The deepest network of each row; the commonest verdict over seeds")
+    return html_table(columns, _rows(profiles, row), "The deepest of each row; the commonest verdict over seeds")
 
 
 def _verdict_table(found):
@@ -264,21 +281,52 @@ def _failure_table(found):
 # Charts, as data.
 
 
-def _profile(network, stores, name):
-    result = _result(network.members[0].cell, stores)
-    layers = np.unique(np.linspace(0, len(result.log10_delta) - 1, CHART_LAYERS).round().astype(int))
-    curves = {
-        "measured": result.log10_delta_ratio,
-        "theory": result.predicted_ratio,
-        "low": result.predicted_low,
-        "high": result.predicted_high,
-    }
+@dataclass(frozen=True)
+class MeanProfile:
+    """What a network's layers do, mean over its cells, with theory's band for all of their seeds, and the evidence."""
+
+    network: Network
+    measured: np.ndarray
+    theory: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    evidence: str
+
+    @property
+    def cell(self) -> Cell:
+        """The network's."""
+        return self.network.cell
+
+
+def _mean_profile(network, stores):
+    results = [_result(member.cell, stores) for member in network.members]
+    means = {name: np.mean([getattr(result, name) for result in results], axis=0) for name in MEANS}
+    predicted = predict_cell(network.cell)
+    return MeanProfile(
+        network,
+        means["log10_delta_ratio"],
+        predicted.log10_delta_ratio,
+        *predicted.mean_band(network.seeds),
+        _evidence(network, results, means),
+    )
+
+
+def _evidence(network, results, means):
+    """That of the means; of the first cell with the verdict if it is the only one, or a mean is not finite."""
+    if len(results) == 1 or not np.isfinite(means["log10_delta"]).all():
+        return next(result.evidence for result in results if result.verdict == network.verdict)
+    shares = means["saturated_fraction"], means["dead_fraction"]
+    return evidence(network.verdict, means["log10_delta"], *shares, network.float32_zero_layer)
+
+
+def _curves(profile, name):
+    layers = np.unique(np.linspace(0, len(profile.measured) - 1, CHART_LAYERS).round().astype(int))
     return {
-        "activation": network.cell.activation_label,
-        "name": name(network),
-        "depth": network.cell.depth,
+        "activation": profile.cell.activation_label,
+        "name": name(profile.network),
+        "depth": profile.cell.depth,
         "layer": (layers + 1).tolist(),
-        **{key: _short([values[i] for i in layers]) for key, values in curves.items()},
+        **{key: _short(getattr(profile, key)[layers]) for key in ("measured", "theory", "low", "high")},
     }
 
 

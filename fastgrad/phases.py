@@ -16,11 +16,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from fastgrad import decay, theory
+from fastgrad import slopes, study, theory
 from fastgrad.activations import Activation
 from fastgrad.diagnosis import DECADES
 from fastgrad.initializers import SURVEYED, initializer
-from fastgrad.measurement import mean_interval
+from fastgrad.measurement import mean_interval, median_layer
 from fastgrad.study import Cell, CellResult
 
 SETTLED = 0.25  # share of the hidden layers, from the input, that the slope leaves out
@@ -34,7 +34,7 @@ def settled_slope(result: CellResult) -> float:
     hidden = hidden[int(SETTLED * hidden.size) :]
     if hidden.size < 2 or not np.isfinite(hidden).all():
         return math.nan
-    return float(decay.slope_weights(hidden.size) @ hidden)
+    return slopes.line(hidden)
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Measured:
     decades_per_layer_low: float
     decades_per_layer_high: float
     predicted_decades_per_layer: float
+    in_band: str
     settled: float
     decades_lost: float
     float32_zero_layer: int | None
     verdict: str
     verdict_seeds: int
-    evidence: str
 
     @classmethod
     def of(cls, result: CellResult) -> "Measured":
@@ -95,6 +95,13 @@ class Network:
         """By theory, which knows no seeds."""
         return self.members[0].predicted_decades_per_layer
 
+    @cached_property
+    def in_band(self) -> str:
+        """Whether that mean lies in theory's band of a mean over all the seeds."""
+        if len(self.members) == 1:
+            return self.members[0].in_band
+        return study.predict_cell(self.cell).in_band(self.decades_per_layer, self.seeds)
+
     @property
     def decades_lost(self) -> float:
         """Decades of delta lost from the last hidden layer to the first."""
@@ -108,12 +115,12 @@ class Network:
     @property
     def half_life(self) -> float:
         """Layers in which delta halves."""
-        return decay.half_life(self.decades_per_layer)
+        return slopes.half_life(self.decades_per_layer)
 
     @property
     def float32_zero_layer(self) -> int | None:
-        """As the first cell has it."""
-        return self.members[0].float32_zero_layer
+        """Median over the cells (the lower one of an even number), None if most have none."""
+        return median_layer([m.float32_zero_layer for m in self.members])
 
     @cached_property
     def verdict(self) -> str:
@@ -137,11 +144,6 @@ class Network:
         """Number of seeds."""
         return sum(len(member.cell.seeds) for member in self.members)
 
-    @property
-    def evidence(self) -> str:
-        """The evidence of the first cell with the verdict."""
-        return next(member.evidence for member in self.members if member.verdict == self.verdict)
-
 
 def networks(results: Iterable[CellResult]) -> list[Network]:
     """The results as networks, read one by one: only their summaries are kept."""
@@ -153,7 +155,7 @@ def networks(results: Iterable[CellResult]) -> list[Network]:
 
 def trainable_depth(decades_per_layer: float) -> float:
     """Hidden layers over which delta changes by ``diagnosis.DECADES``; infinite where it does not change."""
-    return math.inf if decades_per_layer == 0 else 1 + DECADES / abs(decades_per_layer)
+    return slopes.depth_of(DECADES, decades_per_layer)
 
 
 @dataclass(frozen=True)

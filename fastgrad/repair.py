@@ -44,7 +44,7 @@ class Attempt:
         The learning rate, before its schedule.
     history : TrainingHistory
     chi : float
-        What theory says one layer leaves of \\|delta\\|^2, the geometric mean over the hidden layers.
+        What theory says one layer leaves of \\|delta\\|^2, along the line fitted over the hidden layers.
     decades_lost : float
         As measured at the start.
     """
@@ -137,7 +137,7 @@ def attempt(net: MLP, X, y, *, learning_rate: float | None = None, **options) ->
     rate = learning_rate or LEARNING_RATES[optimizer(options.get("optimizer", "adam")).name]
     history = fit(trained, X, y, learning_rate=rate if learning_rate is None else learning_rate, **options)
     predicted = theory.predict_network(net, np.asarray(X, np.float64))
-    chi = 10.0 ** (-2 * predicted.decades_lost / max(net.depth - 1, 1))
+    chi = 10.0 ** (-2 * predicted.decades_per_layer) if net.depth > 1 else 1.0
     lost = history.readings[0].diagnosis.decades_lost if history.readings else float("nan")
     return Attempt(net, trained, rate, history, chi, lost)
 

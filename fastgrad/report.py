@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from fastgrad.bench.tables import Table, markdown
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.palette import BINS, decade_bin
 from fastgrad.study import CellResult, deepest, headline, plain
+from fastgrad.theory import FIRST_ORDER
 
 TEXT_COLUMNS = (
     "network",
@@ -28,6 +30,7 @@ TEXT_COLUMNS = (
     "contestant",
     "other faults",
     "remedy",
+    "in band",
     "other cures",
     "detector",
     "finding",
@@ -42,6 +45,7 @@ TERMINAL_EVIDENCE = 6  # with more than this it leaves the evidence to the page
 CSV_CELL = ("depth", "width", "batch", "data", "dtype", "backend")
 CSV_RESULT = (
     "decades_per_layer", "decades_per_layer_low", "decades_per_layer_high", "predicted_decades_per_layer",
+    "predicted_decades_per_layer_low", "predicted_decades_per_layer_high", "in_band",
     "decades_lost", "half_life", "float32_zero_layer", "float64_zero_layer", "verdict", "verdict_seeds",
     "evidence", "seconds",
 )  # fmt: skip
@@ -131,6 +135,7 @@ def to_html(report: Report) -> str:
         cells=html_table(CELL_COLUMNS, _rows(report.results, _cell_row), "Decades of delta, mean over seeds"),
         evidence=html_table(EVIDENCE_COLUMNS, _rows(report.results, _evidence_row), "The commonest verdict over seeds"),
         remedies=_html_remedies(report.remedies),
+        band=escape(band_note(report.results)),
         speed=_html_speed(report.speed),
         version=escape(fastgrad.__version__),
     )
@@ -176,13 +181,18 @@ def print_report(report: Report, console, only: str | None = None) -> None:
         heatmap = _rich_heatmap(report.results, depths[start : start + TERMINAL_DEPTHS])
         section("Decades of delta lost from the last hidden layer to the first", heatmap)
     section("Decades of delta lost per layer", _rich_cells(shown))
+    if beyond(shown):
+        console.print(Text(BEYOND, style="dim"))
     if len(report.results) <= TERMINAL_EVIDENCE:
         lines = [f"{r.cell.label}, depth {r.cell.depth}: {r.verdict}; {r.evidence}" for r in report.results]
         section("Verdicts", Text("\n".join(lines)))
     if report.remedies:
-        groups = {phi: [row[:-1] for row in rows] for phi, rows in _remedy_rows(report.remedies).items()}
-        title = "Remedies of the deepest networks that are not healthy, with the decades of delta they lose"
-        section(title, _rich_table(REMEDY_COLUMNS[:-1], groups))
+        kept = [REMEDY_COLUMNS.index(name) for name in TERMINAL_REMEDY_COLUMNS]
+        groups = {
+            phi: [[row[index] for index in kept] for row in rows] for phi, rows in _remedy_rows(report.remedies).items()
+        }
+        title = "Remedies of the deepest networks that are not healthy, and the decades of delta then lost"
+        section(title, _rich_table(TERMINAL_REMEDY_COLUMNS.values(), _terse(groups)))
     if report.speed:
         rows = [_speed_row(row) for row in report.speed]
         section("Speed of the activations' values, one thread", _rich_table(SPEED_COLUMNS, {"": rows}))
@@ -258,19 +268,33 @@ def interval(result):
 
 
 CELL_COLUMNS = (
-    "network", "depth", "decades per layer", "95 % interval", "theory", "decades lost", "half-life, layers",
+    "network", "depth", "decades per layer", "95 % interval", "theory", "in band", "decades lost", "half-life, layers",
     "float32 zero at layer", "verdict",
 )  # fmt: skip
 
-TERMINAL_COLUMNS = {
-    "network": "network",
-    "depth": "depth",
-    "decades per layer": "per layer",
-    "95 % interval": "95 % interval",
-    "theory": "theory",
-    "float32 zero at layer": "f32 0 at",
-    "verdict": "verdict",
-}
+# With these an ordinary survey fits 80 columns; the interval is symmetric, so that half of it says it all.
+TERMINAL_COLUMNS = ("network", "depth", "per layer ± 95 %", "theory", "in band", "f32 0 at", "verdict")
+
+
+# What "in band" means, and what it cannot say; the limit is theory.FIRST_ORDER.
+IN_BAND = (
+    "In band: whether decades per layer, a mean over seeds, lies in theory's 95 % band of such a mean; one in twenty "
+    "at most lies outside by chance."
+)
+BEYOND = (
+    f"In band, beyond: depth/width is above {FIRST_ORDER:g}, and theory's band is of first order in depth/width. There "
+    "the measurement stands alone."
+)
+
+
+def beyond(results) -> bool:
+    """Whether one of the results is too deep for its width for theory's band."""
+    return any(result.in_band == "beyond" for result in results)
+
+
+def band_note(results) -> str:
+    """What the page says below a table that shows the band."""
+    return f"{IN_BAND} {BEYOND}" if beyond(results) else IN_BAND
 
 
 def _cell_row(result):
@@ -280,11 +304,29 @@ def _cell_row(result):
         number(result.decades_per_layer),
         interval(result),
         number(result.predicted_decades_per_layer),
+        result.in_band,
         number(result.decades_lost, 1),
         number(result.half_life, 1),
         number(result.float32_zero_layer, 0),
         result.verdict,
     )
+
+
+def _terminal_row(result):
+    return (
+        result.cell.init_label,
+        str(result.cell.depth),
+        number(result.decades_per_layer) + _half_interval(result),
+        number(result.predicted_decades_per_layer),
+        result.in_band,
+        number(result.float32_zero_layer, 0),
+        result.verdict,
+    )
+
+
+def _half_interval(result):
+    half = result.decades_per_layer_reach
+    return f" ± {half:.3f}" if math.isfinite(half) else ""
 
 
 EVIDENCE_COLUMNS = ("network", "depth", "verdict", "seeds", "evidence")
@@ -295,7 +337,11 @@ def _evidence_row(result):
     return result.cell.init_label, str(result.cell.depth), result.verdict, share, result.evidence
 
 
-REMEDY_COLUMNS = ("network", "depth", "lost", "remedy", "then lost", "by theory", "other cures")
+REMEDY_COLUMNS = ("network", "depth", "lost", "remedy", "then lost", "by theory", "in band", "other cures")
+TERMINAL_REMEDY_COLUMNS = {  # what they lose stands in the heat map above, other cures on the page
+    "network": "network", "depth": "depth", "remedy": "remedy", "then lost": "lost", "by theory": "theory",
+    "in band": "in band",
+}  # fmt: skip
 
 
 def _remedy_rows(remedies):
@@ -308,7 +354,7 @@ def _remedy_rows(remedies):
 def _remedy_row(result, diagnosis):
     best = diagnosis.remedy
     cures = [found.change for found in diagnosis.causes if found.cures and found != best]
-    effect = (number(best.decades_lost_after, 1), number(best.predicted_after, 1)) if best else ("", "")
+    effect = (number(best.decades_lost_after, 1), number(best.predicted_after, 1), best.in_band) if best else [""] * 3
     return (
         result.cell.init_label,
         str(result.cell.depth),
@@ -495,7 +541,7 @@ def _rich_heatmap(results, depths):
         for phi, rows in groups.items()
     }
     heads = [f"depth {depth}" if index == 0 else str(depth) for index, depth in enumerate(depths)]
-    return _rich_table(["network", *heads], body)
+    return _rich_table(["network", *heads], _terse(body))
 
 
 def _rich_heat(result):
@@ -508,6 +554,9 @@ def _rich_heat(result):
 
 
 def _rich_cells(results):
-    kept = [CELL_COLUMNS.index(name) for name in TERMINAL_COLUMNS]
-    groups = _rows(results, lambda result: [_cell_row(result)[index] for index in kept])
-    return _rich_table(TERMINAL_COLUMNS.values(), groups)
+    return _rich_table(TERMINAL_COLUMNS, _terse(_rows(results, _terminal_row)))
+
+
+def _terse(groups):
+    """Activations without the names of their parameters, ``leaky_relu(0.01)``: the terminal is narrow."""
+    return {re.sub(r"\w+=", "", phi): rows for phi, rows in groups.items()}

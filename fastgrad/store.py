@@ -30,7 +30,7 @@ from fastgrad import machine
 from fastgrad.study import Cell, CellResult
 
 APPLICATION = 0x66677364  # "fgsd", in the file's header
-SCHEMA = 1
+SCHEMA = 2
 KEYS_AT_ONCE = 500
 PAGE = 16384  # a row is 1 to 5 kB: in pages of 4 kB a third of the file would be empty
 

@@ -10,6 +10,9 @@ A cell is plain data, and so is its result. ``sweeps`` measures many of them, ``
 #           cores), and with two workers they cost a lot (11 and 27 s, against 6.2 and 6.3 s with one).
 #         - A prediction takes 1 to 5 ms and does not depend on the seeds: cells that differ in their seeds
 #           alone share it. A small cell took 4.3 ms without that, and 0.8 with it.
+#         - One network, one measurement: what a remedy changes a cell to is a cell with the same seeds and batch, and
+#           where the page has measured that already its result is taken. With networks and seeds of their own,
+#           relu + He at depth 50 lost .3 decades in the table of remedies and .1 in the one above.
 #         - JSON has no infinities: they are the strings "inf", "-inf" and "nan", which float() reads.
 
 import contextlib
@@ -20,19 +23,18 @@ import operator
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
 import fastgrad
-from fastgrad import datasets, diagnosis, kernels, theory
+from fastgrad import datasets, diagnosis, kernels, slopes, theory
 from fastgrad._errors import unknown
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.activations import Activation, activation
-from fastgrad.diagnosis import VERDICTS, Diagnosis, diagnose_network
+from fastgrad.diagnosis import VERDICTS, Change, Counterfactual, Diagnosis
 from fastgrad.initializers import Initializer, check_distinct, initializer
 from fastgrad.measurement import mean_interval, measure
-from fastgrad.network import MLP
 
 CLASSES = 10
 DTYPES = ("float32", "float64")
@@ -133,10 +135,12 @@ class CellResult:
     Logarithms are log10 of the RMS over batch and units, averaged over seeds. The ratio is relative to delta
     at the output layer; its ``low`` and ``high``, like those of ``decades_per_layer``, are the 95 % Student-t
     interval of the mean over seeds, infinite with one seed. ``predicted_low`` and ``predicted_high`` are the
-    theory's 95 % band of such a mean. ``decades_lost`` counts from the last hidden layer to the first;
+    theory's 95 % band of such a mean, ``predicted_decades_per_layer_low`` and ``_high`` that of the slope, and
+    ``in_band`` says whether the slope lies in it: "yes", "no", "beyond" where depth/width is too large for that theory,
+    "none" without a slope. ``decades_lost`` counts from the last hidden layer to the first;
     ``half_life`` is in layers, infinite where delta does not decay. ``float32_zero_layer`` is the layer,
     counted from the input, from which plain backpropagation in float32 returns zeros only, or None.
-    ``verdict`` is the commonest of the seeds' verdicts, held by ``verdict_seeds`` of them.
+    ``verdict`` is the commonest of the seeds' verdicts, held by ``verdict_seeds`` of them; ``evidence`` has the means.
     """
 
     cell: Cell
@@ -156,6 +160,9 @@ class CellResult:
     decades_per_layer_low: float
     decades_per_layer_high: float
     predicted_decades_per_layer: float
+    predicted_decades_per_layer_low: float
+    predicted_decades_per_layer_high: float
+    in_band: str
     decades_lost: float
     half_life: float
     float32_zero_layer: int | None
@@ -164,6 +171,11 @@ class CellResult:
     verdict_seeds: int
     evidence: str
     seconds: float
+
+    @property
+    def decades_per_layer_reach(self) -> float:
+        """Half the 95 % interval of ``decades_per_layer``; infinite with one seed."""
+        return (self.decades_per_layer_high - self.decades_per_layer_low) / 2
 
     def to_dict(self) -> dict:
         """The result as JSON can hold it: what is not finite is the string "inf", "-inf" or "nan"."""
@@ -244,17 +256,24 @@ def _predicted(phi, rule, sizes, data, batch, bias_std):
     return theory.predict(phi, rule, sizes, q0=np.mean(X**2, axis=1), bias_std=bias_std)
 
 
+def predict_cell(cell: Cell) -> theory.Prediction:
+    """What theory expects of a cell; it does not depend on the seeds."""
+    _, _, phi, rule, sizes = _set_up(cell)
+    return _predicted(phi, rule, sizes, cell.data, cell.batch, cell.bias_std)
+
+
 def measure_cell(cell: Cell) -> CellResult:
     """Measure one cell over its seeds, predict it, and give the verdict."""
     start = time.perf_counter()
-    X, y, phi, rule, sizes = _set_up(cell)
+    X, y, phi, rule, _ = _set_up(cell)
     measured = measure(
         phi, rule, cell.depth, cell.width, X, y,
         seeds=cell.seeds, dtype=cell.dtype, n_out=CLASSES, bias_std=cell.bias_std, backend=cell.backend,
     )  # fmt: skip
-    predicted = _predicted(phi, rule, sizes, cell.data, cell.batch, cell.bias_std)
+    predicted = predict_cell(cell)
     ratio, low, high = mean_interval(np.array([_relative_to_output(p.log10_delta) for p in measured.profiles]))
     band_low, band_high = predicted.mean_band(len(cell.seeds))
+    slope_low, slope_high = predicted.decades_per_layer_band(len(cell.seeds))
     verdict, votes, evidence = _verdict(measured)
     return CellResult(
         cell=cell,
@@ -274,6 +293,9 @@ def measure_cell(cell: Cell) -> CellResult:
         decades_per_layer_low=float(measured.decades_per_layer_interval[0]),
         decades_per_layer_high=float(measured.decades_per_layer_interval[1]),
         predicted_decades_per_layer=float(predicted.decades_per_layer),
+        predicted_decades_per_layer_low=float(slope_low),
+        predicted_decades_per_layer_high=float(slope_high),
+        in_band=predicted.in_band(measured.decades_per_layer, len(cell.seeds)),
         decades_lost=float(measured.decades_lost),
         half_life=float(measured.half_life),
         float32_zero_layer=measured.float32_zero_layer,
@@ -306,17 +328,47 @@ def deepest(results: Iterable[CellResult]) -> list[CellResult]:
 def remedies(results: Iterable[CellResult]) -> list[tuple[CellResult, Diagnosis]]:
     """What ails the deepest network of each pair that is not healthy, found by changing one thing at a time.
 
-    Each is the network of the cell's first seed; see :func:`fastgrad.diagnosis.diagnose_network`.
+    The changed networks are cells with the same seeds, batch and type, taken from the results where they are there
+    and measured where not; what is tried, and its order, are those of :func:`fastgrad.diagnosis.diagnose_network`.
     """
-    found = []
-    for result in deepest(results):
-        cell = result.cell
-        if result.verdict != "healthy":
-            X, y, phi, rule, sizes = _set_up(cell)
-            network = MLP(sizes, phi, rule, cell.seeds[0], cell.dtype, bias_std=cell.bias_std, backend=cell.backend)
-            with one_blas_thread():
-                found.append((result, diagnose_network(network, X, y)))
+    results = list(results)
+    known, found = {result.cell: result for result in results}, []
+    with one_blas_thread():
+        for result in deepest(results):
+            if result.verdict != "healthy":
+                tried = [_counterfactual(result, change, known) for change in _changes(result)]
+                verdict = Diagnosis(result.verdict, result.evidence, result.decades_lost)
+                found.append((result, diagnosis.with_causes(verdict, tried)))
     return found
+
+
+def _changes(result):
+    _, _, phi, rule, sizes = _set_up(result.cell)
+    return diagnosis.changes(phi, rule, sizes, result.decades_per_layer)
+
+
+def _counterfactual(result: CellResult, change: Change, known: dict[Cell, CellResult]) -> Counterfactual:
+    """The cell with that change as the diagnosis shows it; what is measured for it is added to ``known``."""
+    cell = replace(
+        result.cell,
+        activation=change.activation.name,
+        parameter=change.activation.parameter,
+        init=change.init.name,
+        init_options=tuple(change.init.options.items()),
+        depth=len(change.sizes) - 2,
+    )
+    if cell not in known:
+        known[cell] = measure_cell(cell)
+    after = known[cell]
+    return Counterfactual(
+        change.kind,
+        change.name,
+        result.decades_lost,
+        after.decades_lost,
+        slopes.decades_lost(after.predicted_ratio),
+        after.verdict,
+        after.in_band,
+    )
 
 
 def headline(results: Sequence[CellResult]) -> str:
@@ -351,12 +403,16 @@ def _relative_to_output(log10_delta):
 
 
 def _verdict(measured):
-    """The commonest verdict over seeds, its votes, and the evidence of its seed nearest the mean."""
+    """The commonest verdict over seeds, its votes, and its evidence: the means over all seeds, as in every table.
+
+    Where a mean is not finite it is the evidence of the first seed with that verdict.
+    """
     diagnoses = [diagnosis.diagnose(profile) for profile in measured.profiles]
     verdict, votes = Counter(found.verdict for found in diagnoses).most_common(1)[0]
-    holders = [i for i, found in enumerate(diagnoses) if found.verdict == verdict]
-    nearest = min(holders, key=lambda i: abs(measured.profiles[i].decades_lost - measured.decades_lost))
-    return verdict, votes, diagnoses[nearest].evidence
+    if not np.isfinite(measured.log10_delta).all():
+        return verdict, votes, next(found.evidence for found in diagnoses if found.verdict == verdict)
+    means = measured.log10_delta, measured.saturated_fraction, measured.dead_fraction
+    return verdict, votes, diagnosis.evidence(verdict, *means, measured.float32_zero_layer)
 
 
 def plain(value):

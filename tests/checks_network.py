@@ -13,7 +13,7 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.special import expit
 
-from fastgrad import decay, losses, measurement, theory
+from fastgrad import losses, measurement, slopes, theory
 from fastgrad.initializers import initializer
 from fastgrad.network import MLP
 
@@ -210,11 +210,47 @@ def saturated_profile():
     profile_close(net, rng.standard_normal((3, 5)).astype(np.float32), rng.integers(0, 3, 3))
 
 
+def raw_profile(name, backend, dtype="float64"):
+    """Every number of a profile by float64 NumPy and formulas of this file, as it is and not relative to a layer.
+
+    No two widths are alike, nor is one the batch; of the third hidden layer four units are dead, or far in a tail.
+    """
+    sizes, batch = (4, 9, 7, 11, 5, 3), 6
+    net = MLP(sizes, name, "he_normal", seed=5, dtype=dtype, bias_std=0.5, backend=backend)
+    net.biases[2][:4] = -40.0
+    X, y = data("cross_entropy", sizes[0], sizes[-1], batch)
+    profile = net.gradient_profile(X, y)
+    slope = np.vectorize(SLOPE[name], otypes=[float])
+    hs, zs = [X.astype(np.float64)], []
+    for weight, bias in zip(net.weights, net.biases, strict=True):
+        zs.append(hs[-1] @ weight + bias)
+        hs.append(np.vectorize(PHI[name], otypes=[float])(zs[-1]))
+    p = np.exp(zs[-1]) / np.exp(zs[-1]).sum(axis=1, keepdims=True)
+    deltas = [(p - np.eye(sizes[-1])[y]) / batch]
+    for layer in range(len(zs) - 1, 0, -1):
+        deltas.insert(0, deltas[0] @ net.weights[layer].T.astype(np.float64) * slope(zs[layer - 1]))
+    gradients = [h.T @ delta for h, delta in zip(hs, deltas, strict=False)]
+    limit = {"float64": 1e-12, "float32": 2e-5}[dtype]
+    for found, true in (
+        (profile.log10_delta, deltas),
+        (profile.log10_weight_gradient, gradients),
+        (profile.log10_signal, zs),
+    ):
+        assert np.abs(found - [0.5 * np.log10(np.mean(a**2)) for a in true]).max() <= limit
+    bound = {"sigmoid": 0.25}.get(name, 1.0)
+    curved = name in ("sigmoid", "tanh", "elu")
+    saturated = [np.mean(slope(z) < bound / 100) if curved else 0.0 for z in zs[:-1]]
+    dead = [np.mean((slope(z) == 0).all(axis=0)) for z in zs[:-1]]
+    assert np.abs(profile.saturated_fraction - saturated).max() <= 1e-15
+    assert np.abs(profile.dead_fraction - dead).max() <= 1e-15
+    assert (saturated[2] if curved else dead[2] if name == "relu" else 1) >= 4 / 11
+
+
 def slope_of_hidden_layers():
     """Least squares over the hidden layers only: the output layer's delta is the loss's, not the depth's."""
     bent = np.array([-3.0, -2.5, -1.0, -2.0, 5.0])
-    assert abs(decay.fitted_decades_per_layer(bent) / np.polyfit(range(4), bent[:-1], 1)[0] - 1) <= 1e-14
-    assert decay.fitted_decades_per_layer(np.array([-8.0, -6.0, -4.0, -2.0, -1.0])) == 2.0
+    assert abs(slopes.decades_per_layer(bent) / np.polyfit(range(4), bent[:-1], 1)[0] - 1) <= 1e-14
+    assert slopes.decades_per_layer(np.array([-8.0, -6.0, -4.0, -2.0, -1.0])) == 2.0
 
 
 def means_over_seeds():
@@ -337,3 +373,14 @@ def theory_of_two_layers(name="tanh"):
     first = 90 / (3 * 40) * mean(lambda x: SLOPE[name](x) ** 2, q1) * last
     found = 10 ** (2 * theory.predict(name, "torch_linear", widths, q0=0.8).log10_delta_ratio)
     assert (relative(found, np.array([first, last, 1.0])) <= 1e-12).all()
+
+
+def layers_that_are_not_square(init="he_normal"):
+    """Widths 64-300-150-300-...: the mean over 20 networks lies in theory's band at each layer, both sides of it."""
+    sizes, rng = [64, *[300, 150] * 6, 10], np.random.default_rng(0)
+    X, y = rng.standard_normal((16, 64)), rng.integers(0, 10, 16)
+    profiles = [MLP(sizes, "tanh", init, seed).gradient_profile(X, y).log10_delta for seed in range(20)]
+    low, high = theory.predict("tanh", init, sizes, X).mean_band(20)
+    found = np.mean(profiles, axis=0)
+    found -= found[-1]
+    assert ((low[:-1] <= found[:-1]) & (found[:-1] <= high[:-1])).all()

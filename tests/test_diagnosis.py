@@ -8,10 +8,10 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from fastgrad import diagnosis
-from fastgrad.activations import activation
+from fastgrad import diagnosis, study, theory
+from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Counterfactual, diagnose, diagnose_network
-from fastgrad.initializers import initializer
+from fastgrad.initializers import SURVEYED, initializer
 from fastgrad.network import MLP
 
 RNG = np.random.default_rng(0)
@@ -148,6 +148,85 @@ def test_a_shallower_network_is_the_last_resort():
     found = diagnose_network(network("relu", initializer("normal", std=0.01), 20), X, Y)
     assert found.remedy.change == "he_normal"
     assert found.causes[1].kind == "depth"  # level, having one layer
+
+
+KINDS = ("init", "activation", "activation and init", "depth")
+
+
+@pytest.fixture(scope="module")
+def diagnoses():
+    """{(activation, initialiser, depth): diagnosis} of every surveyed network that is not healthy."""
+    found = {}
+    for depth in (20, 50):
+        cells = study.grid(ACTIVATIONS, SURVEYED, [depth], width=128, batch=64, seeds=range(3))
+        results = [study.measure_cell(cell) for cell in cells]
+        found |= {(r.cell.activation, r.cell.init, depth): d for r, d in study.remedies(results)}
+    return found
+
+
+def test_the_smallest_change_that_cures_comes_first(diagnoses):
+    """The initialisation alone, then the activation alone, then both, then a shallower network."""
+    assert len(diagnoses) >= 16
+    for found in diagnoses.values():
+        ranks = [KINDS.index(cure.kind) for cure in found.cures]
+        assert ranks == sorted(ranks)
+        assert found.remedy is found.cures[0]
+
+
+def test_the_same_class_of_network_gets_the_same_remedy_at_any_depth(diagnoses):
+    """sigmoid + Xavier got relu with He at depth 20, and a gain at depth 50."""
+    for (act, init, depth), found in diagnoses.items():
+        assert found.remedy.cures
+        if depth == 20:
+            assert found.remedy.kind == diagnoses[act, init, 50].remedy.kind, (act, init)
+
+
+@pytest.mark.parametrize("depth", [10, 20, 50])
+def test_tanh_with_the_default_of_pytorch_is_cured_by_xavier_alone(depth):
+    found = diagnose_network(network("tanh", "torch_linear", depth), X, Y)
+    assert (found.remedy.kind, found.remedy.change) == ("init", "xavier_normal")
+
+
+def test_a_rectifiers_own_rule_is_hes_and_what_does_not_cure_is_sorted_by_level(diagnoses):
+    for act in ("relu", "leaky_relu", "elu"):
+        assert diagnoses[act, "torch_linear", 20].remedy.change.startswith("he_normal")
+    for found in diagnoses.values():
+        rest = [abs(c.decades_lost_after) for c in found.causes if not c.cures]
+        assert rest == sorted(rest)
+
+
+def test_the_depth_to_try_is_that_of_the_fitted_line():
+    """A rate of 0.15 per layer loses one decade over 7.6 layers; one of nothing leaves the depth alone."""
+    described = activation("relu"), initializer("xavier_normal"), (32, *range(40, 60), 10)
+
+    def shallower(rate):
+        return [c for c in diagnosis.changes(*described, rate) if c.kind == "depth"]
+
+    (change,) = shallower(0.15)
+    assert (change.name, len(change.sizes)) == ("depth 7", 9)
+    assert change.sizes == (32, 40, 43, 46, 49, 53, 56, 59, 10)
+    assert shallower(-0.15) == [change]
+    assert shallower(1.0 / 19) == shallower(0.0) == []
+    for rate in (math.inf, math.nan):
+        assert [c.sizes for c in shallower(rate)] == [(32, 40, 10)]
+
+
+def test_the_layer_that_blocks_is_the_one_nearest_the_output():
+    found = diagnosis.judge(np.array([-math.inf, -math.inf, -2.0, -1.0, 0.0]), np.zeros(4), np.zeros(4))
+    assert "exactly 0 from hidden layer 2 down" in found.evidence
+
+
+def test_in_band_is_asked_for_the_mean_of_the_networks_tried(monkeypatch):
+    asked = []
+    real = theory.Prediction.in_band
+    monkeypatch.setattr(theory.Prediction, "in_band", lambda *args: asked.append(args) or real(*args))
+    net = network("relu", "xavier_normal", 20)
+    found = diagnose_network(net, X[:64], Y[:64])
+    slopes = {slope: seeds for _, slope, seeds in asked}
+    assert set(slopes.values()) == {diagnosis.SEEDS}
+    he = [network("relu", "he_normal", 20, seed=seed).gradient_profile(X[:64], Y[:64]) for seed in range(3)]
+    assert found.remedy.change == "he_normal"
+    assert np.mean([profile.decades_per_layer for profile in he]) in slopes
 
 
 def test_two_lucky_networks_of_three_are_no_cure():

@@ -155,3 +155,18 @@ def test_the_numbers_do_not_depend_on_the_number_of_workers(backend):
     assert one.decades_per_layer_interval == four.decades_per_layer_interval
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
         measure("tanh", "xavier_normal", 2, 4, workers=0)
+
+
+def test_the_median_layer_of_an_even_number_is_the_lower_and_none_is_below_all():
+    assert measurement.median_layer([7, 3]) == 3
+    assert measurement.median_layer([7, 3, 5]) == 5
+    assert measurement.median_layer([None, 4]) is None
+    assert measurement.median_layer([None, 4, 5]) == 4
+
+
+def test_half_life_is_that_of_the_mean_rate():
+    X, y = checks_network.data("cross_entropy", 20, 10, 16)
+    falls, grows = (measurement.measure("relu", init, 8, 16, X, y, seeds=range(2))
+                    for init in ("xavier_normal", initializer("xavier_normal", gain=4)))  # fmt: skip
+    assert abs(falls.half_life * falls.decades_per_layer / math.log10(2) - 1) <= 1e-14
+    assert grows.half_life == math.inf

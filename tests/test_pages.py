@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from test_report import Outline
+from test_report import Outline, Tables, lost_and_slope
 
 import fastgrad
 from fastgrad import pages, plan, study
@@ -77,6 +77,32 @@ def test_page_says_what_was_measured(store, without_scripts):
         if result.cell.depth in (12, 30):
             assert f"{result.decades_per_layer:z.3f}" in words
             assert result.evidence in words
+
+
+def test_a_network_of_several_cells_has_one_figure_everywhere(tmp_path):
+    """Its curve, band and evidence were those of the first cell, in tables of the means over all."""
+    fastgrad.sweep(tmp_path / "a.db", activation="tanh", init="torch_linear", depth=12, width=32, batch=8,
+                   data="normal", seeds=[[0, 1], [2, 3], [4, 5]], workers=1)  # fmt: skip
+    page = pages.write_folder([tmp_path / "a.db"], tmp_path / "out").read_text(encoding="utf-8")
+    tables = Tables(re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
+    (shown,), (told,) = tables.records("The deepest network of each row; means"), tables.records("The deepest of each")
+    assert told["seeds"] == "6 of 6"
+    lost, slope = lost_and_slope(told["evidence"])
+    assert f"{slope:z.3f}" == shown["decades per layer"]
+    assert (
+        f"{lost:z.1f}"
+        == shown["decades lost"]
+        == tables.found["Decades of delta lost, by number of hidden layers"][1][0][1][1]
+    )
+    (curve,) = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))["profiles"]
+    one = study.measure_cell(Cell("tanh", "torch_linear", 12, 32, 8, "normal", seeds=tuple(range(6))))
+    assert f"{one.decades_per_layer:z.3f}" == shown["decades per layer"]
+    assert shown["in band"] == one.in_band == "yes"
+    for name, values in {
+        "measured": one.log10_delta_ratio, "theory": one.predicted_ratio,
+        "low": one.predicted_low, "high": one.predicted_high,
+    }.items():  # fmt: skip
+        assert curve[name] == pytest.approx(values, rel=2e-5)
 
 
 def test_page_escapes_what_it_is_given(without_scripts):

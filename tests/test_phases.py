@@ -47,6 +47,17 @@ def test_cells_of_other_seeds_are_one_network(results):
     assert len(phases.networks([*results, *results])[0].members) == 2  # the same cell twice is one
 
 
+def test_the_band_of_a_network_is_that_of_all_its_seeds():
+    """A slope that lies in the band of one network, or of a cell's two, and outside that of the mean of four."""
+    pair = measured(activation="tanh", init="xavier_normal", depth=6, seeds=[[0, 1], [2, 3]])
+    expected = study.predict_cell(pair[0].cell)
+    (_, two), (_, four) = (expected.decades_per_layer_band(seeds) for seeds in (2, 4))
+    for slope, want in ((two - 0.9 * (two - four), "no"), (four - 0.1 * (two - four), "yes")):
+        (network,) = phases.networks([replace(result, decades_per_layer=slope) for result in pair])
+        assert (expected.in_band(slope, 2), network.in_band) == ("yes", want)
+    assert phases.networks(pair[:1])[0].in_band == pair[0].in_band
+
+
 def with_slope(slope):
     """A network of this cell whose delta has this slope."""
 

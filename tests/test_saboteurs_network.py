@@ -8,7 +8,7 @@ import checks_network as checks
 import numpy as np
 import pytest
 
-from fastgrad import decay, initializers, losses, measurement, moments, network, theory
+from fastgrad import decay, initializers, losses, measurement, moments, network, slopes, theory
 from fastgrad.activations import Activation
 from fastgrad.initializers import initializer
 
@@ -247,11 +247,11 @@ SABOTEURS = {
         levelling,
     ),
     "fit over the output": (
-        setting(decay, "fitted_decades_per_layer", fit_over_the_output_layer_too),
+        setting(slopes, "decades_per_layer", fit_over_the_output_layer_too),
         checks.slope_of_hidden_layers,
     ),
     "fit through the ends": (
-        setting(decay, "fitted_decades_per_layer", fit_through_the_ends),
+        setting(slopes, "decades_per_layer", fit_through_the_ends),
         checks.slope_of_hidden_layers,
     ),
     "norms averaged": (
@@ -292,6 +292,10 @@ SABOTEURS = {
         partial(checks.theory_of_one_layer, "tanh"),
     ),
     "chi with fan_in": (setting(theory, "predict", fan_in_in_place_of_fan_out), checks.theory_of_two_layers),
+    "chi with fan_in, measured": (
+        setting(theory, "predict", fan_in_in_place_of_fan_out),
+        checks.layers_that_are_not_square,
+    ),
 }
 
 

@@ -408,3 +408,20 @@ def test_errors():
 
 def test_a_bias_beyond_every_q_overflows_without_a_warning():
     assert theory.fixed_point("relu", 1e-300, 1e300) == math.inf
+
+
+def test_in_band_has_two_sides_a_limit_and_a_word_for_nothing_to_fit():
+    found = theory.predict("elu", "he_normal", [64, *[64] * 32, 10])
+    assert found.depth_over_width == theory.FIRST_ORDER == 0.5
+    for seeds in (1, 10):
+        low, high = found.decades_per_layer_band(seeds)
+        step = 1e-9 * (high - low)
+        inside, outside = (low + step, high - step), (low - step, high + step, -math.inf, math.inf)
+        assert {found.in_band(slope, seeds) for slope in inside} == {"yes"}
+        assert {found.in_band(slope, seeds) for slope in outside} == {"no"}
+    assert found.in_band(math.nan) == "none"
+    assert theory.predict("relu", "he_normal", [64, 64, 10]).in_band(0.0) == "none"
+    deep = theory.predict("elu", "he_normal", [64, *[64] * 33, 10])
+    assert deep.in_band(deep.decades_per_layer) == "beyond"
+    uneven = theory.predict("relu", "he_normal", [64, 10, 40, 2, 64])
+    assert relative(uneven.depth_over_width, 1 / 10 + 1 / 40 + 1 / 2) <= 1e-15

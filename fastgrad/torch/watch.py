@@ -26,7 +26,7 @@ from torch.autograd.graph import register_multi_grad_hook
 from fastgrad._validation import positive_int, real_number
 from fastgrad.activations import activation
 from fastgrad.decay import SATURATED_SHARE, SATURATING
-from fastgrad.detectors import LEARNING, PATIENCE
+from fastgrad.detectors import PERSISTENCE, stuck
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.torch import recurrent
 from fastgrad.torch.functional import apply
@@ -54,7 +54,7 @@ class Watcher:
         self.model, self.every = model, positive_int("every", every)
         self.step, self.history = 0, []
         self._layers, self._hooks, self._gradients = [], [], {}
-        self._before, self._weights_of_layers, self._first_loss = None, [], None
+        self._before, self._weights_of_layers, self._first_loss, self._losses = None, {}, [], None
         self._seeing = self._last_hook = None
         self._hook = model.register_forward_pre_hook(self._begin)
 
@@ -80,8 +80,8 @@ class Watcher:
         """Whether training should stop here, and why: to be asked at every step, or at some, with its loss.
 
         There is an alarm if the loss is not finite, if the latest measured step was not, or if the last
-        ``fastgrad.detectors.PATIENCE`` measured steps all have the same bad verdict while the loss is still above
-        ``fastgrad.detectors.LEARNING`` of the first that was told. One bad verdict is none: networks pass through
+        ``fastgrad.detectors.PERSISTENCE`` measured steps all have the same bad verdict while the loss is
+        :func:`fastgrad.detectors.stuck`, beside the first that was told. One bad verdict is none: networks pass through
         such states, and some learn in spite of them.
 
         Parameters
@@ -105,14 +105,17 @@ class Watcher:
         loss = real_number("loss", loss)
         if self._first_loss is None:
             self._first_loss = loss
-        recent = [profile.diagnosis for profile in self.history[-PATIENCE:]]
+        recent = [profile.diagnosis for profile in self.history[-PERSISTENCE:]]
         if recent and recent[-1].verdict == "not finite":
             return recent[-1]
-        learns = loss <= self._first_loss - (1 - LEARNING) * abs(self._first_loss)
+        # the latest loss that was told at each measured step, over the first; a loss may be negative
+        self._losses[len(self.history)] = 1 + (loss - self._first_loss) / (abs(self._first_loss) or 1)
         verdicts = {found.verdict for found in recent}
-        if learns or len(recent) < PATIENCE or len(verdicts) > 1 or verdicts & {"healthy", "nothing to compare"}:
+        if not stuck(list(self._losses.values())) or len(recent) < PERSISTENCE or len(verdicts) > 1:
             return None
-        evidence = f"{recent[-1].evidence}; so at {PATIENCE} measured steps in a row, and the loss is {loss:.4g}"
+        if verdicts & {"healthy", "nothing to compare"}:
+            return None
+        evidence = f"{recent[-1].evidence}; so at {PERSISTENCE} measured steps in a row, and the loss is {loss:.4g}"
         return replace(recent[-1], evidence=f"{evidence} after {self._first_loss:.4g}")
 
     def close(self) -> None:
