@@ -235,6 +235,7 @@ def profile_of(model, layers, step, gradients):
         network=model,
         X=None,
         y=None,
+        mean_loss=math.nan,  # the user's
         layers=tuple(layer.name for layer in layers),
         units=tuple(layer.units for layer in layers),
         step=step,

@@ -54,7 +54,8 @@ class Watcher:
         self.model, self.every = model, positive_int("every", every)
         self.step, self.history = 0, []
         self._layers, self._hooks, self._gradients = [], [], {}
-        self._before, self._weights_of_layers, self._first_loss, self._losses = None, {}, [], None
+        self._before, self._weights_of_layers = None, []
+        self._first_loss, self._losses = None, {}
         self._seeing = self._last_hook = None
         self._hook = model.register_forward_pre_hook(self._begin)
 
