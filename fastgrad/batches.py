@@ -283,7 +283,7 @@ class _Out:
         text = f"nothing has come back from {self._pool} for {self._silent:g} s, since {since}: "
         text += f"{sum(len(task.cells) for task in tasks):,} cells are out"
         if self._silent < SLOW * max(self._fresh.seconds(task.cells) for task in tasks):
-            self._notice(f"{text}, which may take as long")
+            self._notice(f"{text}, which are estimated to take long")
             return
         if self._in_vain:
             raise WorkerError(
