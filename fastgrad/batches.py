@@ -25,7 +25,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from fastgrad import machine, plan, pools, study
@@ -38,6 +38,7 @@ TASKS_PER_SECOND = 200  # what a scheduler is asked for at the most; Dask's does
 SHORTEST = 0.01  # seconds
 MOST_CELLS = 500  # of a batch: 10 MB of them are out at once for each worker
 AHEAD = 3
+GRACE = 10.0  # seconds that what is out has to come back in, when there is no more to wait for
 LOOKUP = 500  # cells looked up in the store at once
 TRIES = 5  # times that a cell is handed out and lost on the way
 GUILTY = 2  # workers that a cell ends while it is all that is out
@@ -199,7 +200,7 @@ class _Out:
             return
         self._silent, self._in_vain = 0.0, False
         if any(isinstance(_error(future), BrokenExecutor) for future in done):
-            done = wait(self._futures, timeout=self._timeout).done  # it has lost all others, or is about to
+            done = wait(self._futures, timeout=GRACE).done  # it has lost all others, or is about to
         ended = []
         for future in done:
             if (task := self._take(future)) is None:
@@ -258,8 +259,8 @@ class _Out:
         if error is None:
             ended = f"its worker ended: {_reason(tasks[0][1])}"
         else:
-            how = self._pool.replace(error, measure_batch, [], machine.code(), _process())
-            ended = f"its worker process ended: {how}"
+            trial = functools.partial(measure_batch, [], machine.code(), _process())
+            ended = f"its worker process ended: {self._pool.replace(error, trial, self._timeout)}"
         guilty, resent = [], 0
         for task, _ in tasks:
             task.ended += task.most == 1
@@ -271,9 +272,10 @@ class _Out:
             resent += len(task.cells)
         if resent:
             self._notice(f"a worker was lost ({ended}): {resent:,} cells that were out are tried one by one")
+        if not guilty:
+            return Step(resent=resent)
         failed = [(cell, WorkerError(ended)) for cell in guilty]
-        step = self._stored(Batch([], failed, machine.environment(), 0.0))
-        return replace(step, resent=resent)
+        return self._stored(Batch([], failed, machine.environment(), 0.0))
 
     def _nothing_came(self):
         """Say what is waited for; when it is late, hand it out again; when that was in vain, give up."""
@@ -360,9 +362,9 @@ def steps(
                     return
                 yield from out.come_back()
         except (KeyboardInterrupt, GeneratorExit):
-            out.keep(20 * BATCH_SECONDS)
+            out.keep(GRACE)
             raise
-        except WorkerError:
+        except (WorkerError, ImportError):
             out.keep(0.0)
             raise
         finally:

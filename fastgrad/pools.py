@@ -94,11 +94,11 @@ class Pool:
         self._processes = dict(getattr(self._executor, "_processes", None) or self._processes)
         return future
 
-    def replace(self, error: BrokenExecutor, function: Callable, /, *arguments) -> str:
+    def replace(self, error: BrokenExecutor, trial: Callable[[], object], timeout: float | None) -> str:
         """Make the executor, which broke, again; what its process ended with, as ``signal 9 (SIGKILL)``.
 
-        ``function(*arguments)`` is a trial that must come back from the new one before it is given any work, so that
-        no cell is blamed for processes which cannot begin.
+        ``trial`` must come back from the new one, within ``timeout`` seconds, before it is given any work: so no cell
+        is blamed for processes which cannot begin.
 
         Raises
         ------
@@ -115,22 +115,26 @@ class Pool:
         for _ in range(ATTEMPTS):
             self._executor, self._given = self._make(), False
             try:
-                self._executor.submit(function, *arguments).result()
+                self._executor.submit(trial).result(timeout)
                 return ended
-            except BrokenExecutor as broken:
-                error = broken
-                self._executor.shutdown()
+            except (BrokenExecutor, TimeoutError) as failed:
+                error = failed
+                self._shut_down(wanted=False)
         raise WorkerError(
-            f"the processes of {self} end before they have anything to measure ({error}); what was measured is kept"
+            f"the processes of {self} end before they have anything to measure ({type(error).__name__}: {error}); "
+            "what was measured is kept"
         ) from error
 
     def __enter__(self) -> "Pool":
         return self
 
     def __exit__(self, kind, *_) -> None:
-        if self._given:
-            return
-        if kind is not None or self.abandoned:  # nobody wants what they still do, and one of them may never end
+        if not self._given:
+            self._shut_down(wanted=kind is None and not self.abandoned)
+
+    def _shut_down(self, wanted):
+        """Shut the executor down; where nobody wants what its processes still do, end them, as one may never end."""
+        if not wanted:
             for process in dict(getattr(self._executor, "_processes", None) or {}).values():
                 process.kill()
         self._executor.shutdown()
@@ -163,4 +167,5 @@ def _how_it_ended(processes):
     if not codes:
         return "how, the executor does not say"
     code = min(codes, key=lambda code: code == -signal.SIGTERM)  # with which the pool ends the others
-    return f"exit code {code}" if code >= 0 else f"signal {-code} ({signal.Signals(-code).name})"
+    names = {item.value: f" ({item.name})" for item in signal.Signals}
+    return f"exit code {code}" if code >= 0 else f"signal {-code}{names.get(-code, '')}"

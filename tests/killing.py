@@ -123,17 +123,20 @@ class Deadly(ProcessPoolExecutor):
         return super().submit(measure_or_end, self.deadly, self.how, fn, *args)
 
 
-def measure_or_end(deadly, how, fn, cells, *args):
-    if not deadly.isdisjoint(cells):
+def measure_or_end(deadly, how, fn, *args):
+    if args and not deadly.isdisjoint(args[0]):
         how(os.getpid(), signal.SIGKILL) if how is os.kill else how(3)
-    return fn(cells, *args)
+    return fn(*args)
 
 
 class Fragile(Executor):
-    """What a process pool is to its user, in one thread: a deadly cell loses all that is out, and all that comes."""
+    """What a process pool is to its user, in one thread: a deadly cell loses all that is out, and all that comes.
+
+    ``deadly`` has how many more times a cell is, and may be that of several executors.
+    """
 
     def __init__(self, deadly, at_once=False):
-        self._deadly, self._broken, self._closed = frozenset(deadly), at_once, False
+        self._deadly, self._broken, self._closed = deadly, at_once, False
         self._queue, self._change = deque(), threading.Condition()
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -157,7 +160,9 @@ class Fragile(Executor):
                 if not self._queue:
                     return
                 future, fn, args = self._queue.popleft()
-                if not self._deadly.isdisjoint(args[0]):
+                guilty = [cell for cell in (args[0] if args else ()) if self._deadly.get(cell)]
+                if guilty:
+                    self._deadly[guilty[0]] -= 1
                     self._broken = True
                     for lost in (future, *(future for future, *_ in self._queue)):
                         lost.set_exception(BrokenProcessPool("a process was terminated abruptly"))

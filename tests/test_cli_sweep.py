@@ -185,7 +185,7 @@ def test_nothing_is_left_of_a_command_that_is_killed(moment, tmp_path):
 
 def test_what_ails_the_workers_is_said_and_counted(toml, tmp_path, monkeypatch):
     guilty = next(iter(plan.read(toml)[0]))
-    monkeypatch.setattr(pools, "processes", lambda workers: Fragile({guilty}))
+    monkeypatch.setattr(pools, "processes", lambda workers: Fragile({guilty: 9}))
     store = str(tmp_path / "a.db")
     result = call("sweep", toml, store, "--workers", "2")
     assert result.exit_code == 1

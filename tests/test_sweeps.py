@@ -1,6 +1,7 @@
 """Sweeps: the same bits from every executor, failures that stay where they are, processes that are killed."""
 
 import functools
+import math
 import multiprocessing
 import os
 import pickle
@@ -191,7 +192,7 @@ ALL = list(plan.grid(**{**AXES, **FEW}))
 @pytest.mark.parametrize("guilty", [[0], [17], [CELLS - 1], [3, 4], [5, 20, 40], range(CELLS)], ids=str)
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_who_ends_its_worker_fails_and_nobody_else(guilty, workers, undisturbed, tmp_path):
-    guilty, made = {ALL[i] for i in guilty}, []
+    guilty, made = dict.fromkeys((ALL[i] for i in guilty), math.inf), []
 
     def make():
         made.append(Fragile(guilty))
@@ -201,10 +202,21 @@ def test_who_ends_its_worker_fails_and_nobody_else(guilty, workers, undisturbed,
     summary = fastgrad.sweep(path, {**AXES, **FEW}, executor=make, workers=workers, notice=lambda text: None)
     assert (summary.failed, summary.lost, summary.measured) == (len(guilty), 0, CELLS - len(guilty))
     with Store(path) as store:
-        assert {failure.cell for failure in store.failures()} == guilty
+        assert {failure.cell for failure in store.failures()} == set(guilty)
         assert all(failure.error.startswith("its worker process ended") for failure in store.failures())
     assert set(rows(path)) <= set(rows(undisturbed))
     assert len(made) <= 1 + 4 * len(guilty)  # one for each time that it was out: a batch, a cell, and twice alone
+
+
+@pytest.mark.parametrize(("times", "failed"), [(1, 0), (3, 0), (4, 1)])
+def test_a_cell_whose_worker_was_ended_by_somebody_else_is_not_blamed(times, failed, undisturbed, tmp_path):
+    """Out in a batch, as a cell, and alone once: only who ends its worker again while alone is guilty."""
+    left = {ALL[7]: times}
+    path = tmp_path / "a.db"
+    make = functools.partial(Fragile, left)
+    summary = fastgrad.sweep(path, {**AXES, **FEW}, executor=make, workers=2, notice=lambda text: None)
+    assert (summary.failed, summary.measured, summary.lost) == (failed, CELLS - failed, 0)
+    assert left == {ALL[7]: 0}
 
 
 @pytest.mark.parametrize(("how", "reason"), [(os.kill, "signal 9 (SIGKILL)"), (os._exit, "exit code 3")])
@@ -230,14 +242,14 @@ def test_a_process_pool_that_was_given_is_made_again(undisturbed, tmp_path):
 
 def test_an_executor_that_cannot_be_made_again_says_how_to_go_on(tmp_path):
     with pytest.raises(batches.WorkerError, match="Fragile, which cannot be made again from here: give the function"):
-        sweep(tmp_path / "a.db", Fragile({ALL[-1]}), **FEW)
+        sweep(tmp_path / "a.db", Fragile({ALL[-1]: 1}), **FEW)
     with Store(tmp_path / "a.db") as store:
         assert len(store) > 0
         assert store.failed_count() == 0
 
 
 def test_processes_that_cannot_begin_are_one_error_and_no_failure(tmp_path):
-    made = iter([Fragile({ALL[0]}), *(Fragile((), at_once=True) for _ in range(9))])
+    made = iter([Fragile({ALL[0]: 1}), *(Fragile({}, at_once=True) for _ in range(9))])
     with pytest.raises(batches.WorkerError, match="the processes of Fragile end before they have anything to measure"):
         sweep(tmp_path / "a.db", lambda: next(made), **FEW)
     with Store(tmp_path / "a.db") as store:
