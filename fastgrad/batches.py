@@ -349,7 +349,7 @@ def steps(
 
     ``expected`` is the estimate of seconds for all; ``patience`` and ``notice`` are as in :func:`fastgrad.sweep`.
     """
-    found = deque()
+    found: deque[Step] = deque()
     fresh = _Batches(_missing(iter(cells), store, retry_failed, found), expected, pool.workers)
     out = _Out(fresh, pool, store, patience, notice)
     with study.one_blas_thread():

@@ -142,8 +142,8 @@ def sweep(
         file = stack.enter_context(Store(store, writable=True))
         file.claim([grid.to_dict() for grid in grids], extend)
         pool = stack.enter_context(Pool(executor, workers))
-        found = batches.steps(chain.from_iterable(grids), file, pool, expected, retry_failed, patience, notice)
-        for step in found:
+        steps = batches.steps(chain.from_iterable(grids), file, pool, expected, retry_failed, patience, notice)
+        for step in stack.enter_context(closing(steps)):
             busy += step.seconds
             counts["reused"] += len(step.reused)
             counts["measured"] += len(step.rows)

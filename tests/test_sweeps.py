@@ -437,6 +437,24 @@ def test_an_interrupt_keeps_the_batches_that_run(undisturbed, tmp_path, monkeypa
     assert rows(tmp_path / "a.db") == rows(undisturbed)
 
 
+def test_an_interrupt_while_progress_is_shown_keeps_what_has_come_back(undisturbed, tmp_path):
+    out = []
+
+    class Counting(Inline):
+        def submit(self, fn, /, cells, *args):
+            out.append(len(cells))
+            return super().submit(fn, cells, *args)
+
+    def interrupted(done, failed, total):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "a.db"
+    with pytest.raises(KeyboardInterrupt):
+        fastgrad.sweep(path, {**AXES, **FEW}, executor=Counting(), workers=2, progress=interrupted)
+    assert len(out) > 1
+    assert len(rows(path)) == sum(out)
+
+
 def test_little_work_is_still_several_batches(tmp_path):
     out = []
 
