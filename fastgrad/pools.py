@@ -43,7 +43,7 @@ def end_with_parent() -> None:
 @functools.cache
 def _watch_parent(pid):  # by process: what is forked inherits the cache and not the thread
     parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent is not None and parent.sentinel is not None:  # loky's have none: they end when they are idle
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
 
 

@@ -1,6 +1,6 @@
 """Processes of a sweep that are killed at random moments, and executors that lose what they are given.
 
-No moment is one of the clock: a kill waits for rows, or for progress.
+No moment that matters is one of the clock: a kill waits for rows, or for progress.
 """
 
 import multiprocessing
@@ -81,16 +81,16 @@ def output(process):
         raise AssertionError(f"of a command that was killed there still run:\n{left.stdout}") from None
 
 
-def kill_coordinator(path, chance, groups, at_work):
+def kill_coordinator(path, chance, groups, starting):
     """Start the command, and kill it at a random moment; whether it was still running. Its workers end with it.
 
-    ``at_work`` waits for rows first; otherwise it may be killed while it starts.
+    It has then measured a random number of cells; or, with the probability ``starting``, it may not have begun.
     """
     process = start_command(path, {**AXES, "seeds": seeds(groups)})
-    if at_work:
-        wait_for_rows(process, path, count(path))
-    else:
+    if chance.random() < starting:
         time.sleep(chance.uniform(0.2, 3.5))
+    else:
+        wait_for_rows(process, path, count(path) + chance.randrange(4 * GROUP))
     running = process.poll() is None
     process.kill()
     output(process)
