@@ -7,22 +7,30 @@
 #           estimate's scale corrected by every batch that comes back.
 #         - At most ``AHEAD`` batches for each worker are out at once and cells are made when they are needed:
 #           the memory of this process does not grow with the sweep.
-#         - A batch that does not come back at all (its worker was killed for its memory, say) is tried again
-#           cell by cell, so that one cell takes no other with it.
+#         - What a cell's computation raises comes back as data. So whatever a future raises is not the cell's
+#           fault: its cells go out again one by one, ``TRIES`` times at the most, and are then counted as lost.
+#         - Only who kills a worker is guilty of it, and all that was out is suspected. Suspects go out as single
+#           cells, one for each worker; those that are out when another worker ends go out quite alone; and
+#           who ends its worker ``GUILTY`` times while nothing else is out has failed.
+#         - Nobody can tell a lost batch from a slow one. After ``patience`` seconds without anything we say what
+#           is waited for, and hand it out once more; what comes back twice is stored once.
 #         - Workers say what they ran on, and refuse to work with another code than the coordinator's.
 
 import functools
 import os
 import pickle
 import socket
+import threading
 import time
-from collections import deque
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import dataclass, field
 from itertools import islice
 
-from fastgrad import machine, plan, study
-from fastgrad.store import Failure, StoreError, encode, key
+from fastgrad import machine, plan, pools, study
+from fastgrad.pools import Pool, WorkerError
+from fastgrad.store import Failure, Store, StoreError, encode, key
 from fastgrad.study import Cell
 
 BATCH_SECONDS = 0.5
@@ -30,11 +38,12 @@ TASKS_PER_SECOND = 200  # what a scheduler is asked for at the most; Dask's does
 SHORTEST = 0.01  # seconds
 MOST_CELLS = 500  # of a batch: 10 MB of them are out at once for each worker
 AHEAD = 3
+GRACE = 10.0  # seconds that what is out has to come back in, when there is no more to wait for
 LOOKUP = 500  # cells looked up in the store at once
-
-
-class WorkerError(RuntimeError):
-    """The workers cannot go on, in one sentence; what was measured is in the store."""
+TRIES = 5  # times that a cell is handed out and lost on the way
+GUILTY = 2  # workers that a cell ends while it is all that is out
+PATIENCE = 60.0  # seconds
+SLOW = 20  # times as long as estimated: what takes no longer is not handed out again
 
 
 @dataclass(frozen=True)
@@ -49,12 +58,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Step:
-    """What the sweep did next: a batch that came back, cells that were in the store, or had failed before."""
+    """What the sweep did next: a batch that came back, cells that were in the store, had failed before, or were lost.
+
+    ``lost`` are given up, and the reason of the last time; ``resent`` is how many cells have to be handed out again.
+    """
 
     rows: list[tuple] = field(default_factory=list)
     raised: list[tuple[Cell, Exception]] = field(default_factory=list)
     reused: list[Cell] = field(default_factory=list)
     failed_before: int = 0
+    lost: list[tuple[Cell, Exception]] = field(default_factory=list)
+    resent: int = 0
     seconds: float = 0.0
 
 
@@ -64,6 +78,7 @@ def measure_batch(cells: list[Cell], code: str, coordinator: str) -> Batch:
         raise WorkerError(f"a worker on {socket.gethostname()} runs fastgrad {machine.code()}, and this is {code}")
     if coordinator != _process():
         _limit_blas()
+        pools.end_with_parent()
     start = time.perf_counter()
     rows, raised = [], []
     for cell in cells:
@@ -98,14 +113,15 @@ class _Batches:
     def __init__(self, cells, expected, workers):
         self._cells, self._left, self._workers = iter(cells), expected, workers
         self._longest = max(BATCH_SECONDS, workers / TASKS_PER_SECOND)
-        self._again = deque()
         self._estimated = self._measured = 0.0
+
+    @property
+    def _scale(self):
+        return self._measured / self._estimated if self._estimated else 1.0
 
     def next(self):
         """The next batch; empty when there are no more."""
-        if self._again:
-            return [self._again.popleft()]
-        scale = self._measured / self._estimated if self._estimated else 1.0
+        scale = self._scale
         # Towards the end shorter ones, so that no worker waits long for the last of another.
         enough = min(self._longest, max(scale * self._left / (8 * self._workers), SHORTEST))
         batch, cost = [], 0.0
@@ -121,36 +137,238 @@ class _Batches:
         self._estimated += sum(map(plan.seconds, batch))
         self._measured += seconds
 
-    def again(self, batch):
-        """Hand out the cells of a lost batch one by one."""
-        self._again.extend(batch)
+    def seconds(self, batch):
+        """How long a worker is expected to take."""
+        return self._scale * sum(map(plan.seconds, batch))
 
 
-def steps(cells, store, executor, workers, expected, retry_failed):
-    """Every step of measuring the cells that the store does not have; each batch is stored before it is yielded."""
-    found = deque()
-    batches = _Batches(_missing(cells, store, retry_failed, found), expected, workers)
-    pending = {}
+@dataclass(eq=False)
+class _Task:
+    """Cells that are handed out together: beside how few others, and what became of it before."""
+
+    cells: list[Cell]
+    most: int  # tasks that may be out, itself included
+    lost: int = 0  # times on the way
+    ended: int = 0  # workers, while it was all that was out
+    twice: bool = False  # whether it was handed out a second time because nothing came back
+
+    def one_by_one(self, most, lost):
+        return [_Task([cell], most, lost, self.ended) for cell in self.cells]
+
+
+class _Out:
+    """The tasks that are out, and those that have to go out again."""
+
+    def __init__(self, fresh, pool, store, patience, notice):
+        self._fresh, self._pool, self._store = fresh, pool, store
+        self._patience, self._notice = patience, notice
+        self._timeout = None if patience >= threading.TIMEOUT_MAX else patience
+        self._most = AHEAD * pool.workers
+        self._futures: dict[Future, _Task] = {}
+        self._out = Counter()  # how many tasks are, by how few others each may be beside
+        self._again = {most: deque() for most in (1, pool.workers, self._most)}
+        self._lost_in_a_row = 0
+        self._silent, self._in_vain = 0.0, False  # seconds since anything came back; whether all is out twice
+
+    def __bool__(self):
+        return bool(self._futures)
+
+    def fill(self):
+        """Hand out as much as may be out."""
+        while (task := self._next()) is not None:
+            self._out[task.most] += 1
+            self._submit(task)
+
+    def _next(self):
+        """The next task that may be out beside those that are; None if there is none."""
+        most = next((most for most, waiting in self._again.items() if waiting), self._most)
+        if self._out.total() >= min(most, *(limit for limit, tasks in self._out.items() if tasks), self._most):
+            return None
+        if self._again[most]:
+            return self._again[most].popleft()
+        cells = self._fresh.next()
+        return _Task(cells, self._most) if cells else None
+
+    def _submit(self, task):
+        self._futures[self._pool.submit(measure_batch, task.cells, machine.code(), _process())] = task
+
+    def come_back(self):
+        """Wait until something comes back, and give the steps of it, stored."""
+        done = wait(self._futures, timeout=self._timeout, return_when=FIRST_COMPLETED).done
+        if not done:
+            yield from self._nothing_came()
+            return
+        self._silent, self._in_vain = 0.0, False
+        if any(isinstance(_error(future), BrokenExecutor) for future in done):
+            done = wait(self._futures, timeout=GRACE).done  # it has lost all others, or is about to
+        ended = []
+        for future in done:
+            if (task := self._take(future)) is None:
+                continue
+            error = _error(future)
+            if error is None:
+                yield self._finished(task, future.result())
+            elif isinstance(error, WorkerError | ImportError):
+                raise error
+            elif isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":  # Dask's
+                ended.append((task, error))
+            else:
+                yield self._lost(task, error)
+        if ended:
+            yield self._worker_ended(ended)
+
+    def _take(self, future):
+        """The task of a future that has come back; None if it has come back before."""
+        task = self._futures.pop(future, None)
+        if task is None:
+            return None
+        self._out[task.most] -= 1
+        if task.twice:
+            for twin in [other for other, its in self._futures.items() if its is task]:
+                del self._futures[twin]
+                self._pool.abandoned |= not (twin.cancel() or twin.done())
+        return task
+
+    def _finished(self, task, batch):
+        self._lost_in_a_row = 0
+        self._fresh.came_back(task.cells, batch.seconds)
+        return self._stored(batch)
+
+    def _stored(self, batch):
+        if self._store is not None:
+            failures = [Failure(cell, _reason(error)) for cell, error in batch.raised]
+            self._store.add(batch.rows, failures, batch.environment)
+        return Step(batch.rows, batch.raised, seconds=batch.seconds)
+
+    def _lost(self, task, error):
+        """The step of a task that something between us and the cell has lost."""
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row > TRIES * self._most:
+            raise WorkerError(
+                f"{self._pool} gives back nothing but errors, {self._lost_in_a_row} in a row, the last "
+                f"{_reason(error)}; what was measured is kept, and the same call goes on from there"
+            ) from error
+        if task.lost + 1 == TRIES:
+            return Step(lost=[(cell, _portable(error)) for cell in task.cells])
+        self._again[task.most].extend(task.one_by_one(task.most, task.lost + 1))
+        return Step(resent=len(task.cells))
+
+    def _worker_ended(self, tasks):
+        """The step of tasks, and errors, that were out when a worker ended."""
+        error = next((error for _, error in tasks if isinstance(error, BrokenExecutor)), None)
+        if error is None:
+            ended = f"its worker ended: {_reason(tasks[0][1])}"
+        else:
+            trial = functools.partial(measure_batch, [], machine.code(), _process())
+            ended = f"its worker process ended: {self._pool.replace(error, trial, self._timeout)}"
+        guilty, resent = [], 0
+        for task, _ in tasks:
+            task.ended += task.most == 1
+            if task.ended == GUILTY:
+                guilty += task.cells
+                continue
+            narrower = self._pool.workers if task.most > self._pool.workers else 1
+            self._again[narrower].extend(task.one_by_one(narrower, task.lost))
+            resent += len(task.cells)
+        if resent:
+            self._notice(f"a worker was lost ({ended}): {resent:,} cells that were out are tried one by one")
+        if not guilty:
+            return Step(resent=resent)
+        failed = [(cell, WorkerError(ended)) for cell in guilty]
+        return self._stored(Batch([], failed, machine.environment(), 0.0))
+
+    def _nothing_came(self):
+        """Say what is waited for; when it is late, hand it out again; when that was in vain, give up."""
+        self._silent += self._patience
+        tasks = list(dict.fromkeys(self._futures.values()))
+        since = time.strftime("%H:%M:%S", time.localtime(time.time() - self._silent))
+        text = f"nothing has come back from {self._pool} for {self._silent:g} s, since {since}: "
+        text += f"{sum(len(task.cells) for task in tasks):,} cells are out"
+        if self._silent < SLOW * max(self._fresh.seconds(task.cells) for task in tasks):
+            self._notice(f"{text}, which are estimated to take long")
+            return
+        if self._in_vain:
+            raise WorkerError(
+                f"{text}, for the second time; what was measured is kept, and the same call goes on from there "
+                "(with more patience, if they do take as long)"
+            )
+        self._notice(f"{text}, and handed out again")
+        self._silent, self._in_vain = 0.0, True
+        for task in tasks:
+            if task.twice:  # others have come back meanwhile: not the executor is lost, but these
+                yield self._given_up(task)
+            else:
+                task.twice = True
+                self._submit(task)
+                yield Step(resent=len(task.cells))
+
+    def _given_up(self, task):
+        self._take(next(future for future, its in self._futures.items() if its is task))
+        self._pool.abandoned = True
+        error = TimeoutError("handed out twice, and never came back")
+        return Step(lost=[(cell, error) for cell in task.cells])
+
+    def keep(self, seconds):
+        """On the way out: drop what has not begun, and store what is there within so many seconds."""
+        running = [future for future in self._futures if not future.cancel()]
+        for future in wait(running, timeout=seconds).done:
+            task = self._take(future)
+            if task is not None and _error(future) is None:
+                try:
+                    self._finished(task, future.result())
+                except StoreError:
+                    return
+
+    def cancel(self):
+        for future in self._futures:
+            future.cancel()
+
+
+def _error(future):
+    """What a future that is done raises, or None."""
+    try:
+        return future.exception()
+    except CancelledError as error:
+        return error
+
+
+def _reason(error):
+    return str(error) if isinstance(error, WorkerError) else f"{type(error).__name__}: {error}"
+
+
+def steps(
+    cells: Iterable[Cell],
+    store: Store | None,
+    pool: Pool,
+    expected: float,
+    retry_failed: bool,
+    patience: float = float("inf"),
+    notice: Callable[[str], None] = lambda text: None,
+) -> Iterator[Step]:
+    """Every step of measuring the cells that the store does not have; each batch is stored before it is yielded.
+
+    ``expected`` is the estimate of seconds for all; ``patience`` and ``notice`` are as in :func:`fastgrad.sweep`.
+    """
+    found: deque[Step] = deque()
+    fresh = _Batches(_missing(iter(cells), store, retry_failed, found), expected, pool.workers)
+    out = _Out(fresh, pool, store, patience, notice)
     with study.one_blas_thread():
         try:
             while True:
-                while len(pending) < AHEAD * workers and (batch := batches.next()):
-                    pending[_submit(executor, batch)] = batch
+                out.fill()
                 while found:
                     yield found.popleft()
-                if not pending:
+                if not out:
                     return
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    batch = pending.pop(future)
-                    step = _came_back(future, batch, batches, store)
-                    if step is not None:
-                        yield step
+                yield from out.come_back()
         except (KeyboardInterrupt, GeneratorExit):
-            _keep_what_runs(pending, batches, store)
+            out.keep(GRACE)
+            raise
+        except (WorkerError, ImportError):
+            out.keep(0.0)
             raise
         finally:
-            for future in pending:
-                future.cancel()
+            out.cancel()
 
 
 def _missing(cells, store, retry_failed, found):
@@ -167,57 +385,3 @@ def _missing(cells, store, retry_failed, found):
         if reused or failed_before:
             found.append(Step(reused=reused, failed_before=failed_before))
         yield from (cell for cell, name in zip(some, keys, strict=True) if name not in present | failed)
-
-
-def _submit(executor, batch):
-    try:
-        return executor.submit(measure_batch, batch, machine.code(), _process())
-    except BrokenExecutor as error:
-        raise _died(error) from error
-
-
-def _came_back(future, batch, batches, store):
-    """The step of a finished batch, stored; None if it is to be tried again."""
-    try:
-        result = future.result()
-    except (BrokenExecutor, CancelledError) as error:
-        raise _died(error) from error
-    except (WorkerError, ImportError):
-        raise
-    except Exception as error:  # the batch as a whole: its worker died, or could not read it
-        if len(batch) > 1:
-            batches.again(batch)
-            return None
-        result = Batch([], [(batch[0], _portable(error))], machine.environment(), 0.0)
-    batches.came_back(batch, result.seconds)
-    if store is not None:
-        failures = [Failure(cell, f"{type(error).__name__}: {error}") for cell, error in result.raised]
-        store.add(result.rows, failures, result.environment)
-    return Step(result.rows, result.raised, seconds=result.seconds)
-
-
-def _keep_what_runs(pending, batches, store):
-    """On the way out: drop what has not begun, and store what is being measured."""
-    running = {future: batch for future, batch in pending.items() if not future.cancel()}
-    for future in wait(running, timeout=20 * BATCH_SECONDS).done:
-        try:
-            _came_back(future, running[future], batches, store)
-        except (WorkerError, StoreError, ImportError):
-            return
-
-
-def _died(error):
-    return WorkerError(
-        f"a worker died or was taken away ({type(error).__name__}); what was measured is kept, "
-        "and the same call goes on from there"
-    )
-
-
-def workers_of(executor, workers):
-    """How many batches the executor runs at once."""
-    if workers is not None:
-        return workers
-    client = getattr(executor, "_client", None)  # Dask's
-    if client is not None:
-        return max(1, sum(client.nthreads().values()))
-    return getattr(executor, "_max_workers", None) or getattr(executor, "num_workers", None) or os.cpu_count()

@@ -2,6 +2,8 @@
 
 # Design: - One process writes, and holds a lock on FILE-lock, an empty SQLite file, while it does: the system
 #           gives it back however the process ends. Anybody may read meanwhile (WAL).
+#         - FILE is where all symbolic links end, for the lock as for SQLite's own log. A hard link has no such
+#           name: the log written under one is not seen under the other, so a file with two is not written.
 #         - One transaction for a batch of rows. Killing the process loses the batch at most; a power cut
 #           may lose the last transactions (synchronous=NORMAL), which are then measured again.
 #         - A row's key is a digest of the cell's definition, so a sweep asks which keys are there and never
@@ -20,7 +22,7 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -135,11 +137,13 @@ class Store:
     ------
     StoreError
         If the file cannot be opened or written, is damaged, is no store, is one of another schema, or is being
-        written by another process.
+        written by another process; if it is to be written and has several names (hard links).
     """
 
     def __init__(self, path: str | os.PathLike, writable: bool = False):
         self.path = Path(path)
+        self._file = Path(os.path.realpath(path))
+        self._writable = writable
         self._lock = self._db = None
         with self._clear_errors():
             if writable:
@@ -161,21 +165,29 @@ class Store:
                 raise
 
     def _connect(self, mode):
-        return sqlite3.connect(f"{self.path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+        return sqlite3.connect(f"{self._file.as_uri()}?{mode}", uri=True, isolation_level=None)
 
     def _locked(self):
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot make the folder of {self.path}: {error.strerror}") from error
-        lock = sqlite3.connect(f"{self.path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
+        lock = sqlite3.connect(f"{self._file}-lock", timeout=0, isolation_level=None, check_same_thread=False)
         try:
             lock.execute("BEGIN EXCLUSIVE")
+            if os.path.isfile(self._file) and os.stat(self._file).st_nlink > 1:
+                raise StoreError(
+                    f"{self.path} is one file under several names (hard links), of which SQLite's log knows one only: "
+                    "copy it, or remove the others"
+                )
         except sqlite3.OperationalError as error:
             lock.close()
             if "locked" not in str(error):
                 raise
             raise StoreError(f"{self.path} is being written by another process") from None
+        except BaseException:
+            lock.close()
+            raise
         return lock
 
     def _check(self, writable):
@@ -194,6 +206,10 @@ class Store:
 
     def close(self) -> None:
         """Close the file; whatever was added is in it."""
+        if self._writable and self._db is not None:
+            # The last connection to be closed would do so by itself, but somebody may be reading.
+            with suppress(sqlite3.Error):
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
         for connection in (self._db, self._lock):
             if connection is not None:
                 connection.close()
@@ -300,6 +316,12 @@ class Store:
         """How many cells failed."""
         with self._clear_errors():
             return self._one("SELECT count(*) FROM failures")
+
+    @property
+    def bytes(self) -> int:
+        """How large the file is once all that was added is in it, and no longer in SQLite's log."""
+        with self._clear_errors():
+            return self._one("PRAGMA page_count") * self._one("PRAGMA page_size")
 
     def environments(self) -> dict[int, dict[str, str]]:
         """What the rows were measured on, by number."""

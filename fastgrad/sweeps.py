@@ -4,6 +4,9 @@
 #         - A sweep's store is of one plan and one code, and says so. A study's folder is the user's working
 #           place: whatever cells it has are used, and a store of other code is set aside, not refused.
 
+import functools
+import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,18 +17,23 @@ from itertools import chain
 from pathlib import Path
 
 from fastgrad import batches, machine, plan, study
-from fastgrad._validation import listed, positive_int
+from fastgrad._validation import listed, positive_int, real_number
+from fastgrad.batches import PATIENCE
+from fastgrad.pools import Pool
 from fastgrad.store import Store, decode
 from fastgrad.study import Cell, CellResult
 
 STORE_FILE = "cells.db"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Summary:
     """What a sweep did.
 
-    ``cells`` of the plan; ``reused`` were in the store, ``measured`` are new, ``failed`` have no result;
+    ``cells`` of the plan; ``reused`` were in the store, ``measured`` are new, ``failed`` could not be measured;
+    ``lost`` never came back from the workers, which is not their fault, and are measured by the next call;
+    ``resent`` is how many had to be handed out again, a cell as often as it was;
     ``seconds`` of wall time; ``busy`` seconds summed over the ``workers``; ``bytes`` of the store; ``memory`` that
     this process took at the most since it began, in MB, NaN where the system does not say; ``cpu`` seconds of
     processor time that it used meanwhile: what coordinating costs, where the workers are other processes.
@@ -35,6 +43,8 @@ class Summary:
     reused: int
     measured: int
     failed: int
+    lost: int
+    resent: int
     seconds: float
     busy: float
     workers: int
@@ -57,11 +67,13 @@ def sweep(
     store: str | os.PathLike,
     cells=None,
     *,
-    executor: Executor | None = None,
+    executor: Executor | Callable[[], Executor] | None = None,
     workers: int | None = None,
     retry_failed: bool = False,
     extend: bool = False,
+    patience: float = PATIENCE,
     progress: Callable[[int, int, int], None] = lambda done, failed, total: None,
+    notice: Callable[[str], None] = _LOG.warning,
     **axes,
 ) -> Summary:
     """Measure every cell of a plan that the store does not have yet.
@@ -73,17 +85,26 @@ def sweep(
         again goes on where the last one stopped, however that ended.
     cells : path, mapping, or sequence of mappings
         The plan: see :func:`fastgrad.plan.read`. A path is that of a TOML file.
-    executor : concurrent.futures.Executor, optional
+    executor : concurrent.futures.Executor, or a function without arguments that makes one, optional
         What runs the batches: a process pool, ``mpi4py.futures.MPIPoolExecutor()``, Dask's
-        ``client.get_executor()``. Without one, ``workers`` threads of this process. It is not shut down.
+        ``client.get_executor()``. Without one, ``workers`` threads of this process. An executor that is given is
+        not shut down. One that breaks, as a process pool does when one of its processes ends, is replaced if the
+        function that makes it was given, or if it is a ``concurrent.futures.ProcessPoolExecutor``.
     workers : int, optional
         Number of threads, or of the executor's workers where it does not say; the processors by default.
     retry_failed : bool
         Whether to measure cells again that failed before.
     extend : bool
         Whether the store may be one of another plan: its cells then stay beside the new ones.
+    patience : float
+        Seconds without any result from the executor after which ``notice`` says what is waited for, and it is
+        handed out once more, unless it is estimated to take so long. As long again in vain is a WorkerError.
+        Threads of this process lose nothing, and are waited for.
     progress : callable
         Called with the numbers of cells done, of these failed, and in all.
+    notice : callable
+        Called with a sentence when something is waited for or a worker is lost; by default a warning of the
+        logger ``fastgrad.sweeps``, which is on stderr unless logging is configured otherwise.
     **axes
         In place of ``cells``: the axes of one grid, see :func:`fastgrad.plan.grid`.
 
@@ -98,7 +119,7 @@ def sweep(
     StoreError
         If the store cannot be used, or is one of another plan or of another version of the code.
     WorkerError
-        If the workers died, or run another version of the code.
+        If the workers are lost for good, or run another version of the code. What was measured is in the store.
 
     Examples
     --------
@@ -108,27 +129,39 @@ def sweep(
         raise TypeError("give a plan or the axes of a grid, one of the two")
     if workers is not None:
         positive_int("workers", workers)
+    if patience != math.inf:
+        patience = real_number("patience", patience, above=0.0)
     grids = plan.read(axes if cells is None else cells)
-    total = sum(map(len, grids))
-    start, cpu = time.perf_counter(), time.process_time()
-    busy, reused, measured, failed = 0.0, 0, 0, 0
+    total, expected = sum(map(len, grids)), sum(grid.seconds() for grid in grids)
+    if executor is None:
+        executor = functools.partial(ThreadPoolExecutor, workers or os.cpu_count())
+        patience = math.inf
+    counts = dict.fromkeys(("reused", "measured", "failed", "lost", "resent"), 0)
+    start, cpu, busy = time.perf_counter(), time.process_time(), 0.0
     with ExitStack() as stack:
         file = stack.enter_context(Store(store, writable=True))
         file.claim([grid.to_dict() for grid in grids], extend)
-        if executor is None:
-            workers = workers or os.cpu_count()
-            executor = stack.enter_context(ThreadPoolExecutor(workers))
-        count = batches.workers_of(executor, workers)
-        expected = sum(grid.seconds() for grid in grids)
-        for step in batches.steps(chain.from_iterable(grids), file, executor, count, expected, retry_failed):
+        pool = stack.enter_context(Pool(executor, workers))
+        steps = batches.steps(chain.from_iterable(grids), file, pool, expected, retry_failed, patience, notice)
+        for step in stack.enter_context(closing(steps)):
             busy += step.seconds
-            reused += len(step.reused)
-            measured += len(step.rows)
-            failed += len(step.raised) + step.failed_before
-            progress(reused + measured + failed, failed, total)
-    elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu
-    memory, size = machine.peak_megabytes(), os.path.getsize(store)
-    return Summary(total, reused, measured, failed, elapsed, busy, count, size, memory, cpu)
+            counts["reused"] += len(step.reused)
+            counts["measured"] += len(step.rows)
+            counts["failed"] += len(step.raised) + step.failed_before
+            counts["lost"] += len(step.lost)
+            counts["resent"] += step.resent
+            progress(counts["reused"] + counts["measured"] + counts["failed"], counts["failed"], total)
+        size = file.bytes
+    return Summary(
+        cells=total,
+        **counts,
+        seconds=time.perf_counter() - start,
+        busy=busy,
+        workers=pool.workers,
+        bytes=size,
+        memory=machine.peak_megabytes(),
+        cpu=time.process_time() - cpu,
+    )
 
 
 def run_study(
@@ -168,9 +201,9 @@ def _results(cells, store, progress, workers):
     with ExitStack() as stack:
         if store is not None:
             stack.enter_context(store)
-        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        pool = stack.enter_context(Pool(functools.partial(ThreadPoolExecutor, workers)))
         expected = sum(map(plan.seconds, cells))
-        steps = batches.steps(iter(cells), store, pool, workers, expected, retry_failed=True)
+        steps = batches.steps(cells, store, pool, expected, retry_failed=True)
         for step in stack.enter_context(closing(steps)):
             for cell in step.reused:
                 result = store.get(cell)
@@ -180,7 +213,7 @@ def _results(cells, store, progress, workers):
                 result = decode(row, version)
                 progress(result, False)
                 yield result
-            for _, error in step.raised:
+            for _, error in step.raised + step.lost:
                 raise error
 
 

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from killing import Fragile, output, start_command, wait_for_rows
 from test_cli import call, python, refused
 
-from fastgrad import batches, plan, study
+from fastgrad import batches, plan, pools, study
 from fastgrad.store import Store
 
 PLAN = """
@@ -150,15 +152,81 @@ def test_processes_here_are_the_default(toml, tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_with_processes_keeps_whole_batches(tmp_path):
     """SIGINT to the whole group, as a terminal sends it, in the middle of a sweep that would take much longer."""
-    (tmp_path / "plan.toml").write_text(PLAN.replace("seeds = 2", "seeds = 2000").replace("[2, 3]", "[40, 41]"))
+    (tmp_path / "plan.toml").write_text(
+        PLAN.replace("seeds = 2", "seeds = 300").replace("[2, 3]", str([*range(40, 90)]))
+    )
     command = [sys.executable, "-m", "fastgrad", "sweep", "plan.toml", "a.db", "--workers", "2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **pipes)
-    time.sleep(2.5)
+    wait_for_rows(process, tmp_path / "a.db")
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, ""), stderr
     assert stderr == "fastgrad: interrupted: what was measured is in a.db; the same command goes on from there\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("moment", ["at work", "at work again", "before the first row"])
+def test_nothing_is_left_of_a_command_that_is_killed(moment, tmp_path):
+    """The pipes that all its processes hold are read to their end, which is there when the last one has ended."""
+    axes = {"activation": "tanh", "depth": [40, 41], "data": "normal", "seeds": [[seed] for seed in range(5000)]}
+    process = start_command(tmp_path / "a.db", axes)
+    if moment == "before the first row":
+        while not (tmp_path / "a.db").exists() and process.poll() is None:
+            time.sleep(0.01)
+    else:
+        wait_for_rows(process, tmp_path / "a.db")
+    assert process.poll() is None
+    process.kill()
+    stdout, stderr = output(process)
+    assert stdout == ""
+    assert "Traceback" not in stderr  # Python's resource tracker may say what it cleans up after a killed process
+
+
+def test_what_ails_the_workers_is_said_and_counted(toml, tmp_path, monkeypatch):
+    guilty = next(iter(plan.read(toml)[0]))
+    monkeypatch.setattr(pools, "processes", lambda workers: Fragile({guilty: 9}))
+    store = str(tmp_path / "a.db")
+    result = call("sweep", toml, store, "--workers", "2")
+    assert result.exit_code == 1
+    assert "8 cells: 7 measured, 0 were there, 1 failed." in result.stdout
+    assert f"  failed: {guilty.label}, depth 2: its worker process ended" in result.stdout
+    assert re.search(r"\d+ times a cell was handed out again, as it had been lost on the way", result.stdout)
+    assert "fastgrad: a worker was lost (its worker process ended: " in result.stderr
+
+
+def test_cells_that_never_come_back_are_no_failures_but_exit_code_1(toml, tmp_path, monkeypatch):
+    class Refusing(ThreadPoolExecutor):
+        def submit(self, fn, cells, *arguments):
+            if any(cell.depth == 3 and cell.activation == "relu" for cell in cells):
+                raise ConnectionError("no")
+            return super().submit(fn, cells, *arguments)
+
+    store = str(tmp_path / "a.db")
+    monkeypatch.setattr(pools, "processes", Refusing)
+    result = call("sweep", toml, store, "--workers", "2")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "8 cells: 6 measured, 0 were there, 0 failed." in result.stdout
+    assert "2 cells never came back. The same command measures them." in result.stdout
+    data = json.loads(call("sweep", toml, store, "--workers", "2", "--json").stdout)
+    assert (data["lost"], data["failed"], data["failures"]) == (2, 0, [])
+    assert "8 cells: 2 measured, 6 were there" in sweep(toml, store).stdout
+
+
+def test_an_executor_that_is_silent_is_said_and_exit_code_2(toml, tmp_path, monkeypatch):
+    class Silent(Executor):
+        def submit(self, *arguments):
+            return Future()
+
+    monkeypatch.setattr(batches, "SLOW", 0)
+    monkeypatch.setattr(pools, "processes", lambda workers: Silent())
+    result = call("sweep", toml, str(tmp_path / "a.db"), "--workers", "2", "--patience", "0.01")
+    assert (result.exit_code, result.stdout) == (2, "")
+    first, second = result.stderr.splitlines()
+    assert re.fullmatch(r"fastgrad: nothing has come back from Silent for 0.01 s, .* and handed out again", first)
+    assert re.fullmatch(
+        r"fastgrad: nothing has come back .*, for the second time; what was measured is kept, .*", second
+    )
 
 
 def test_dask_local(toml, tmp_path):

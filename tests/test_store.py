@@ -79,6 +79,55 @@ def test_one_process_writes_and_others_read(results, tmp_path):
         assert len(writer) == 3
 
 
+@pytest.mark.parametrize("link", ["of the file", "of the folder", "before the file"])
+def test_one_process_writes_whatever_name_it_uses(link, results, tmp_path):
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    folder.mkdir()
+    if link == "of the folder":
+        other.symlink_to(folder)
+        other = other / "a.db"
+    else:
+        other.symlink_to(folder / "a.db")
+    first, second = (folder / "a.db", other) if link != "before the file" else (other, folder / "a.db")
+    with Store(first, writable=True) as writer:
+        with pytest.raises(StoreError, match="is being written by another process"):
+            Store(second, writable=True)
+        writer.add([encode(results[0])], [], ENVIRONMENT)
+        with Store(second) as reader:
+            assert len(reader) == 1
+    with Store(second, writable=True) as writer:
+        writer.add([encode(results[1])], [], ENVIRONMENT)
+    with Store(first) as reader:
+        assert len(reader) == 2
+
+
+def test_a_file_with_two_names_is_not_written(results, tmp_path):
+    path, other = filled(tmp_path / "a.db", results), tmp_path / "b.db"
+    with Store(path, writable=True):
+        other.hardlink_to(path)
+        with pytest.raises(StoreError, match=r"b\.db is one file under several names"):
+            Store(other, writable=True)
+    with pytest.raises(StoreError, match=r"a\.db is one file under several names"):
+        Store(path, writable=True)
+    with Store(other) as reader:
+        assert len(reader) == len(results)
+    other.unlink()
+    filled(path, results[:1])
+
+
+def test_the_size_is_that_of_the_file_whoever_reads_it(results, tmp_path):
+    path = filled(tmp_path / "a.db", results[:1])
+    before = path.stat().st_size
+    with Store(path) as reader:
+        assert len(reader) == 1
+        with Store(path, writable=True) as writer:
+            for i in range(100):
+                cell = replace(results[1].cell, seeds=(i, i + 1))
+                writer.add([encode(replace(results[1], cell=cell))], [], ENVIRONMENT)
+            size = writer.bytes
+        assert path.stat().st_size == size > before
+
+
 def test_another_code_and_another_plan_are_noticed(results, tmp_path, monkeypatch):
     path = filled(tmp_path / "a.db", results)
     with Store(path, writable=True) as store:

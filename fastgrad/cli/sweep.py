@@ -1,10 +1,8 @@
 """``fastgrad sweep``, ``fastgrad export`` and ``fastgrad report``."""
 
 import contextlib
-import multiprocessing
+import functools
 import os
-import signal
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from itertools import islice
 
@@ -28,9 +26,17 @@ FORGETFUL = {
 @click.option("--dask", "address", metavar="ADDRESS", help="A Dask scheduler, or: local, for processes here.")
 @click.option("--retry-failed", is_flag=True, help="Measure cells again that failed before.")
 @click.option("--extend", is_flag=True, help="Add the plan to a store of another one.")
+@click.option(
+    "--patience",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Without a result: say so, and hand out again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else.")
-def sweep(plan, store, workers, address, retry_failed, extend, as_json):
-    """Measure every cell of a plan that the store does not have yet. Exit code 1 if a cell failed.
+def sweep(plan, store, workers, address, retry_failed, extend, patience, as_json):
+    """Measure every cell of a plan that the store does not have yet. Exit code 1 if a cell failed or was lost.
 
     The same command again goes on where the last one stopped, however that ended. A plan is a TOML file: names of
     axes and their values, such as activation, init, gain, bias_std, depth, width, data and seeds.
@@ -40,16 +46,17 @@ def sweep(plan, store, workers, address, retry_failed, extend, as_json):
       printf 'activation = ["tanh", "elu"]\\ngain = [1.0, 1.2]\\ndepth = [10, 50]\\n' > plan.toml
       fastgrad sweep plan.toml sweep.db && fastgrad report sweep.db
     """
-    from fastgrad import batches, sweeps
+    from fastgrad import sweeps
+    from fastgrad.pools import WorkerError
     from fastgrad.store import Store
 
     try:
-        with one_line(*BAD_INPUT, batches.WorkerError), contextlib.ExitStack() as stack:
-            executor = stack.enter_context(_dask(address, workers) if address else _processes(workers))
+        with one_line(*BAD_INPUT, WorkerError), contextlib.ExitStack() as stack:
+            executor = stack.enter_context(_dask(address, workers)) if address else _processes(workers)
             show = stack.enter_context(_progress())
             summary = sweeps.sweep(
                 store, plan, executor=executor, workers=workers if executor is None else None,
-                retry_failed=retry_failed, extend=extend, progress=show,
+                retry_failed=retry_failed, extend=extend, patience=patience, progress=show, notice=say,
             )  # fmt: skip
         failures = []
         if summary.failed:
@@ -66,21 +73,18 @@ def sweep(plan, store, workers, address, retry_failed, extend, as_json):
         click.echo(strict_json(facts | {"failures": failed}), nl=False)
     else:
         _show(summary, failures, store)
-    return 1 if summary.failed else 0
+    return 1 if summary.failed or summary.lost else 0
 
 
 def _processes(workers):
-    """A pool of processes of this machine; for one worker none: a thread of this process will do.
+    """What makes a pool of processes of this machine; for one worker None: a thread of this process will do.
 
     Not threads: a small cell is half Python, for which they wait on one another.
     """
+    from fastgrad import pools
+
     workers = workers or os.cpu_count()
-    if workers == 1:
-        return contextlib.nullcontext()
-    # Neither fork, which would copy locks that other threads hold, nor a signal that is the coordinator's to handle.
-    context = multiprocessing.get_context("spawn")
-    ignore = signal.SIGINT, signal.SIG_IGN
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=ignore)
+    return None if workers == 1 else functools.partial(pools.processes, workers)
 
 
 @contextlib.contextmanager
@@ -134,6 +138,10 @@ def _show(summary, failures, store):
             f"{summary.seconds:.1f} s on {summary.workers} workers: {summary.rate:,.0f} cells a second, "
             f"{summary.scheduling:.1%} of it without work; {summary.memory:.0f} MB, {summary.cpu:.1f} s CPU here."
         )
+    if summary.resent:
+        click.echo(f"{summary.resent:,} times a cell was handed out again, as it had been lost on the way.")
+    if summary.lost:
+        click.echo(f"{summary.lost:,} cells never came back. The same command measures them.")
     for failure in failures:
         click.echo(f"  failed: {failure.cell.label}, depth {failure.cell.depth}: {failure.error}")
     if summary.failed > len(failures):

@@ -1,0 +1,171 @@
+"""What measures batches: an executor, replaced when it breaks, whose processes end with the one that started them."""
+
+# Design: - One process that dies breaks a whole process pool for good, as PEP 3148 has no other answer. Whoever
+#           wants the sweep to go on gives the function that makes the pool; the standard library's own process
+#           pool is made again from its settings, which are private attributes since Python 3.9 at the least.
+#         - The processes of a pool whose owner is killed wait for ever: each holds both ends of the queue they
+#           read, so none of them sees it closed. A thread in each waits for its parent instead, by what
+#           multiprocessing gives every child to do so: for spawn, forkserver and fork, on every system.
+#         - What a process ended with is known to its pool alone, which keeps its processes in ``_processes``.
+
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+
+ATTEMPTS = 3  # at a pool that does not break before it has anything to do
+
+
+class WorkerError(RuntimeError):
+    """The workers cannot go on, in one sentence; what was measured is in the store."""
+
+
+def processes(workers: int) -> ProcessPoolExecutor:
+    """A pool of processes of this machine that leave Ctrl-C to this one, and end with it however it ends."""
+    # Not fork, which would copy locks that other threads hold.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+
+
+def _begin():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it ends; nothing, where multiprocessing did not start it."""
+    _watch_parent(os.getpid())
+
+
+@functools.cache
+def _watch_parent(pid):  # by process: what is forked inherits the cache and not the thread
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.sentinel is not None:  # loky's have none: they end when they are idle
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent):
+    parent.join()
+    os._exit(1)
+
+
+class Pool:
+    """An executor, and another one in its place when it has broken.
+
+    Parameters
+    ----------
+    source : concurrent.futures.Executor, or a function without arguments that makes one
+        What is made here is shut down at the end; an executor that was given is not.
+    workers : int, optional
+        How many batches it runs at once, where it does not say.
+
+    Raises
+    ------
+    TypeError
+        If ``source`` is neither.
+    """
+
+    def __init__(self, source: Executor | Callable[[], Executor], workers: int | None = None):
+        self._given = hasattr(source, "submit") and not isinstance(source, type)
+        if not (self._given or callable(source)):
+            raise TypeError(f"executor must be an Executor or a function that makes one, got {source!r}")
+        self._make = _maker_like(source) if self._given else source
+        self._executor = source if self._given else source()
+        if not hasattr(self._executor, "submit"):
+            raise TypeError(f"the function given as executor must make an Executor, got {self._executor!r}")
+        self._processes = {}
+        self.workers = workers or _workers_of(self._executor)
+        self.abandoned = False  # whether it still runs something that nobody waits for
+
+    def __str__(self) -> str:
+        client = getattr(self._executor, "_client", None)  # Dask's, which says how many workers there are
+        return type(self._executor).__name__ + ("" if client is None else f" of {client!r}")
+
+    def submit(self, function: Callable, /, *arguments) -> Future:
+        """The executor's future, or one that holds the reason why there is none."""
+        try:
+            future = self._executor.submit(function, *arguments)
+        except Exception as error:
+            future = Future()
+            future.set_exception(error)
+        self._processes = dict(getattr(self._executor, "_processes", None) or self._processes)
+        return future
+
+    def replace(self, error: BrokenExecutor, trial: Callable[[], object], timeout: float | None) -> str:
+        """Make the executor, which broke, again; what its process ended with, as ``signal 9 (SIGKILL)``.
+
+        ``trial`` must come back from the new one, within ``timeout`` seconds, before it is given any work: so no cell
+        is blamed for processes which cannot begin.
+
+        Raises
+        ------
+        WorkerError
+            If the executor cannot be made again, or breaks at the trial as well.
+        """
+        self._executor.shutdown()  # then the processes have been waited for
+        ended = _how_it_ended(self._processes)
+        if self._make is None:
+            raise WorkerError(
+                f"a worker process ended ({ended}) and broke the {type(self._executor).__name__}, which cannot be made "
+                "again from here: give the function that makes it as executor; what was measured is kept"
+            ) from error
+        for _ in range(ATTEMPTS):
+            self._executor, self._given = self._make(), False
+            try:
+                self._executor.submit(trial).result(timeout)
+                return ended
+            except (BrokenExecutor, TimeoutError) as failed:
+                error = failed
+                self._shut_down(wanted=False)
+        raise WorkerError(
+            f"the processes of {self} end before they have anything to measure ({type(error).__name__}: {error}); "
+            "what was measured is kept"
+        ) from error
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        if not self._given:
+            self._shut_down(wanted=kind is None and not self.abandoned)
+
+    def _shut_down(self, wanted):
+        """Shut the executor down; where nobody wants what its processes still do, end them, as one may never end."""
+        if not wanted:
+            for process in dict(getattr(self._executor, "_processes", None) or {}).values():
+                process.kill()
+        self._executor.shutdown()
+
+
+def _maker_like(executor):
+    """A function that makes another executor with the same settings; None if there is no telling how."""
+    if type(executor) is not ProcessPoolExecutor:
+        return None
+    return functools.partial(
+        ProcessPoolExecutor,
+        executor._max_workers,
+        mp_context=executor._mp_context,
+        initializer=executor._initializer,
+        initargs=executor._initargs,
+        max_tasks_per_child=executor._max_tasks_per_child,
+    )
+
+
+def _workers_of(executor):
+    """How many batches the executor runs at once."""
+    client = getattr(executor, "_client", None)  # Dask's
+    if client is not None:
+        return max(1, sum(client.nthreads().values()))
+    return getattr(executor, "_max_workers", None) or getattr(executor, "num_workers", None) or os.cpu_count()
+
+
+def _how_it_ended(processes):
+    codes = {process.exitcode for process in processes.values()} - {None}
+    if not codes:
+        return "how, the executor does not say"
+    code = min(codes, key=lambda code: code == -signal.SIGTERM)  # with which the pool ends the others
+    names = {item.value: f" ({item.name})" for item in signal.Signals}
+    return f"exit code {code}" if code >= 0 else f"signal {-code}{names.get(-code, '')}"
