@@ -8,8 +8,9 @@ import pytest
 import fastgrad
 
 torch = pytest.importorskip("torch")
-ft = pytest.importorskip("fastgrad.torch")
 from torch import nn  # noqa: E402
+
+import fastgrad.torch as ft  # noqa: E402
 
 X, Y = torch.randn(16, 12, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 4
 THEIRS = {"sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "relu": nn.ReLU(), "elu": nn.ELU()}
