@@ -1,6 +1,7 @@
 """One BLAS thread for all tests: at these sizes two are no faster, and on a busy machine ten times slower.
 
-The browser of those that open a page. And ``--allowed-skips FILE``: a skip is a failure unless FILE lists it.
+The browser of those that open a page. And ``--allowed-skips FILE`` (or
+the environment's FASTGRAD_ALLOWED_SKIPS): a skip is a failure unless FILE lists it.
 """
 
 # Design: - A test that is skipped has shown nothing, and where everything is meant to be installed it hides what broke.
@@ -31,7 +32,10 @@ def browser():
 
 
 def pytest_addoption(parser):
-    parser.addoption("--allowed-skips", metavar="FILE", help="fail if a test is skipped that FILE does not list")
+    listed = os.environ.pop("FASTGRAD_ALLOWED_SKIPS", None)  # of this run, not of those that a test starts
+    parser.addoption(
+        "--allowed-skips", metavar="FILE", default=listed, help="fail if a test is skipped that FILE does not list"
+    )
 
 
 def pytest_configure(config):
