@@ -206,7 +206,7 @@ def changed(network: MLP, change: Counterfactual) -> MLP:
     options = [("weights", change.change, network.activation, network.initializer, network.sizes)]
     for kind, name, *description in (*options, *_changes(network, change.decades_lost_before)):
         if (kind, name) == (change.kind, change.change):
-            return _like(network, *description, network.seed)
+            return _like(network, *description, network.seed)  # type: ignore[call-arg]
     raise ValueError(f"{change.kind}: {change.change} is no change of {network!r}")
 
 

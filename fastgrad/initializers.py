@@ -325,13 +325,13 @@ def he_normal(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng
     ----------
     He et al. 2015, equation 10 (``fan_in``), 14 (``fan_out``) and 15 (Leaky ReLU).
     """
-    options = {"negative_slope": negative_slope, "mode": mode}
+    options: dict[str, float | str] = {"negative_slope": negative_slope, "mode": mode}
     return Initializer("he_normal", options).weight(shape, rng, dtype)
 
 
 def he_uniform(shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = 0, dtype=np.float32) -> np.ndarray:
     """Uniform weights of variance ``2 / ((1 + negative_slope^2) fan)``; all else as :func:`he_normal`."""
-    options = {"negative_slope": negative_slope, "mode": mode}
+    options: dict[str, float | str] = {"negative_slope": negative_slope, "mode": mode}
     return Initializer("he_uniform", options).weight(shape, rng, dtype)
 
 

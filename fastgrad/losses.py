@@ -147,6 +147,6 @@ def _plain(loss, outputs, targets, name):
     outputs = real_array("outputs", outputs)
     outputs = data_matrix("outputs", outputs, (None, None), outputs.dtype)
     check_n_out(loss, outputs.shape[1])
-    targets = check_targets(loss, targets, *outputs.shape, outputs.dtype, name)
+    targets = check_targets(loss, targets, *outputs.shape, outputs.dtype, name)  # type: ignore[call-arg]
     value, delta, k = SCALED[loss](outputs, targets)
     return value, np.ldexp(delta, k)

@@ -130,7 +130,7 @@ def attempt(net: MLP, X, y, *, learning_rate: float | None = None, **options) ->
     history = fit(trained, X, y, learning_rate=rate if learning_rate is None else learning_rate, **options)
     predicted = theory.predict_network(net, np.asarray(X, np.float64))
     chi = 10.0 ** (-2 * predicted.decades_lost / max(net.depth - 1, 1))
-    lost = history.readings[0].diagnosis.decades_lost if history.readings else float("nan")
+    lost = history.readings[0].diagnosis.decades_lost if history.readings else float("nan")  # type: ignore[union-attr]
     return Attempt(net, trained, rate, history, chi, lost)
 
 
@@ -183,7 +183,7 @@ def _best(last, diagnosis, X, y, options):
     """The cure that learns best in a trial, and its network; of equals the first, the most nearly level."""
     networks = {cure: changed(last.network, cure) for cure in diagnosis.cures}
     trials = {cure: _trial(twin(net), X, y, learning_rate=last.rate, **options) for cure, net in networks.items()}
-    best = min(trials, key=trials.get)
+    best = min(trials, key=trials.__getitem__)
     losses = {cure.change: loss for cure, loss in trials.items()}
     return Change(best.change, diagnosis, best.predicted_after, losses), networks[best]
 

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ ARRAYS = tuple(field.name for field in fields(CellResult) if field.type == tuple
 SCALARS = tuple(field.name for field in fields(CellResult) if field.name not in (*ARRAYS, "cell", "version", "seconds"))
 DEFINITION = tuple(field.name for field in fields(Cell))
 _JSON = ("seeds", "init_options")
-_TYPES = {str: "TEXT", int: "INTEGER", float: "REAL", int | None: "INTEGER", float | None: "REAL"}
+_TYPES: dict[Any, str] = {str: "TEXT", int: "INTEGER", float: "REAL", int | None: "INTEGER", float | None: "REAL"}
 _COLUMNS = (*DEFINITION, *SCALARS, "seconds", "layers", "checksum")
 
 
@@ -106,7 +107,7 @@ def decode(row: Sequence, version: str) -> CellResult:
     definition["seeds"] = tuple(json.loads(definition["seeds"]))
     definition["init_options"] = tuple(map(tuple, json.loads(definition["init_options"])))
     array = np.frombuffer(blob, "<f8").reshape(len(ARRAYS), -1).tolist()
-    arrays = dict(zip(ARRAYS, map(tuple, array), strict=True))
+    arrays: dict[str, Any] = dict(zip(ARRAYS, map(tuple, array), strict=True))
     for name in ("saturated_fraction", "dead_fraction"):  # of the hidden layers alone
         arrays[name] = arrays[name][:-1]
     return CellResult(cell=Cell(**definition), version=version, **named, **arrays)
@@ -140,7 +141,8 @@ class Store:
 
     def __init__(self, path: str | os.PathLike, writable: bool = False):
         self.path = Path(path)
-        self._lock = self._db = None
+        self._lock: Any = None
+        self._db: Any = None
         with self._clear_errors():
             if writable:
                 self._lock = self._locked()

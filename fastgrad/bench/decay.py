@@ -47,7 +47,7 @@ def in_torch(cell: study.Cell, X, y, networks=None) -> list[float]:
         layers = [nn.Linear(m, n) for m, n in pairwise(sizes)]
         for layer, linear in enumerate(layers):
             if init[cell.init] is not None:
-                init[cell.init](linear.weight)
+                init[cell.init](linear.weight)  # type: ignore[misc]
                 nn.init.zeros_(linear.bias)
             if networks is not None:
                 linear.weight.data = torch.tensor(networks[place].weights[layer].T.copy())
@@ -85,7 +85,7 @@ def measure(some: list[study.Cell], contestants: Iterable[str], rounds: int) -> 
         torch.set_num_threads(1)
         differences["torch"] = max(_difference(cell, X, y) for cell in some)
         if differences["torch"] <= AGREE:
-            calls["torch"] = lambda: [in_torch(cell, X, y) for cell in some]
+            calls["torch"] = lambda: [in_torch(cell, X, y) for cell in some]  # type: ignore[misc]
     seconds = interleaved(calls, rounds)
     rows = [replace(row, contestant=name, seconds=s, ratio=s / seconds["fastgrad"]) for name, s in seconds.items()]
     return rows + [replace(row, contestant=name, difference=d) for name, d in differences.items() if name not in calls]

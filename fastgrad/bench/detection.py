@@ -176,7 +176,7 @@ def run_benchmark(
         accuracy, twin = ends[case], ends[twins[case]]
         vanishing = lost >= DECADES and accuracy <= twin - SHORT
         faulty = accuracy <= best[case.data, case.depth] - SHORT
-        yield Outcome(case, float(lost), accuracy, twin, vanishing, faulty, alarms[case])
+        yield Outcome(case, float(lost), accuracy, twin, vanishing, faulty, alarms[case])  # type: ignore[arg-type]
 
 
 def _rest(case):

@@ -56,7 +56,7 @@ def _repeated(function, number, n, z, y):
 def _cython_function(name):
     """A function of ``fastgrad.cykernels`` as C code sees it."""
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    capsule = cykernels.__pyx_capi__[name]
+    capsule = cykernels.__pyx_capi__[name]  # type: ignore[attr-defined]
     signature = ctypes.CFUNCTYPE(
         ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_float, ctypes.c_void_p
     )
@@ -218,6 +218,6 @@ def table(rows: list[DoorRow]) -> list[Table]:
     lines = [(door, *(cells[name] for name in ACTIVATIONS)) for door, cells in through.items()]
     tables = [
         Table("Over direct, %", ("door", *ACTIVATIONS), {"": lines}),
-        Table("Beside others", ("where", "activation", "us", "theirs", "times theirs"), {"": beside}),
+        Table("Beside others", ("where", "activation", "us", "theirs", "times theirs"), {"": beside}),  # type: ignore[dict-item]
     ]
-    return tables + ([Table("What watch adds", ("model", "to", "%"), {"": watching})] if watching else [])
+    return tables + ([Table("What watch adds", ("model", "to", "%"), {"": watching})] if watching else [])  # type: ignore[dict-item]

@@ -7,7 +7,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -118,7 +118,7 @@ def weights_torch(rule, shape):
     torch.set_num_threads(1)
     tensor = torch.empty(shape[::-1])
     draw = {"he_normal": torch.nn.init.kaiming_normal_, "xavier_uniform": torch.nn.init.xavier_uniform_}[rule]
-    return lambda: draw(tensor)
+    return lambda: draw(tensor)  # type: ignore[operator]
 
 
 def weights_jax(rule, shape):
@@ -139,7 +139,7 @@ def _std(rule, shape):
 
 
 OPERATIONS = {"dense": ("forward", "backward"), "initializers": RULES}
-PEERS = {
+PEERS: dict[str, dict[str, Any]] = {
     "dense": {"numpy": dense_numpy, "torch": dense_torch},
     "initializers": {"numpy": weights_numpy, "torch": weights_torch, "jax": weights_jax},
 }

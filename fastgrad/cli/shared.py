@@ -25,7 +25,7 @@ def show_comparison(rows, shown, versions, typed, form):
     from fastgrad import report
     from fastgrad.machine import machine
 
-    found = report.Comparison(*shown, machine() | versions, typed)
+    found = report.Comparison(*shown, machine() | versions, typed)  # type: ignore[call-arg]
     text = comparison_json(found, rows=rows)
     show_as(form, found, text, report.comparison_markdown(found))
     return text

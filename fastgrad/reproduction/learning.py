@@ -1,5 +1,7 @@
 """What shows when networks are trained: who learns, who stalls, and who ends better."""
 
+from typing import Any
+
 import numpy as np
 
 from fastgrad.datasets import load
@@ -23,7 +25,12 @@ def depth_contrast() -> Reproduction:
             runs = []
             for seed in range(DEPTH_SEEDS):
                 net = MLP([784, *[64] * depth, 10], "relu", init, seed)
-                options = {"optimizer": "momentum", "learning_rate": 0.003, "seed": seed, "monitor": False}
+                options: dict[str, Any] = {
+                    "optimizer": "momentum",
+                    "learning_rate": 0.003,
+                    "seed": seed,
+                    "monitor": False,
+                }
                 runs.append(fit(net, X, y, epochs=DEPTH_EPOCHS, test=TEST, **options).accuracy)
             accuracies[depth, init] = np.median(runs, axis=0)
     end = {key: values[-1] for key, values in accuracies.items()}
@@ -31,7 +38,7 @@ def depth_contrast() -> Reproduction:
     findings = (
         above("22 layers, He: training accuracy", end[22, "he_normal"], 0.85),
         above("22 layers, Xavier: training accuracy", end[22, "xavier_normal"], 0.5),
-        above("22 layers: epochs by which He is at 50 % sooner", half[22, "xavier_normal"] - half[22, "he_normal"], 1),
+        above("22 layers: epochs by which He is at 50 % sooner", half[22, "xavier_normal"] - half[22, "he_normal"], 1),  # type: ignore[arg-type]
         above("30 layers, He: training accuracy", end[30, "he_normal"], 0.8),
         Finding("30 layers, Xavier: training accuracy, stalled", None, float(end[30, "xavier_normal"]), 0.0, 0.2),
     )
@@ -52,7 +59,7 @@ def activation_order() -> Reproduction:
         runs[phi] = fit(
             net, X, y, epochs=25, batch_size=64, optimizer="momentum", learning_rate=0.01, test=TEST, monitor=False
         )
-    test = {phi: 100 * run.test_accuracy for phi, run in runs.items()}
+    test = {phi: 100 * run.test_accuracy for phi, run in runs.items()}  # type: ignore[operator]
     sigmoid = test.pop("sigmoid")
     findings = (
         Finding("sigmoid, test accuracy, %", 10.0, sigmoid, 9.0, 13.0),
@@ -90,7 +97,7 @@ def error_order() -> Reproduction:
                 test=TEST,
                 monitor=False,
             )
-            errors[name].append(100 * (1 - run.test_accuracy))
+            errors[name].append(100 * (1 - run.test_accuracy))  # type: ignore[operator]
         curves.append(Curve(name, range(1, 26), run.loss))
     mean = {name: float(np.mean(values)) for name, values in errors.items()}
     findings = (

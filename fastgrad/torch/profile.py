@@ -111,8 +111,8 @@ def profile_of(model, layers, step):
         float64_zero_layer=None if layers[0].single else zero_layer,
         batch=layers[0].samples,
         network=model,
-        X=None,
-        y=None,
+        X=None,  # type: ignore[arg-type]
+        y=None,  # type: ignore[arg-type]
         layers=tuple(layer.name for layer in layers),
         units=tuple(layer.units for layer in layers),
         step=step,

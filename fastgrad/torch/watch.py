@@ -94,7 +94,7 @@ class Watcher:
         self._measured_step, self._runs = self.step, Counter()
         for module in self._multipliers:
             if isinstance(module, Dense):
-                module.on_preactivation = partial(self._see_layer, module, ())
+                module.on_preactivation = partial(self._see_layer, module, ())  # type: ignore[assignment]
             else:
                 self._hooks.append(module.register_forward_hook(self._see_layer))
         for module in self._limits:
@@ -218,4 +218,4 @@ def _activation_of(module) -> Activation | None:
     if isinstance(module, nn.ELU):
         return activation("elu", alpha=module.alpha)
     name = {nn.Sigmoid: "sigmoid", nn.Tanh: "tanh"}.get(type(module))
-    return name and activation(name)
+    return name and activation(name)  # type: ignore[return-value]

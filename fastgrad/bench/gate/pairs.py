@@ -91,16 +91,16 @@ def judge(pairs: Iterable[dict], case: str) -> Timing:
     if lacking:
         best = {side: None if side in lacking else min(pair[side][1] for pair in pairs) for side in SIDES}
         verdict = {"base": "new", "head": "gone"}[lacking.pop()] if len(lacking) == 1 else "absent"
-        return Timing(*best.values(), None, None, None, 0, len(pairs), verdict)
+        return Timing(*best.values(), None, None, None, 0, len(pairs), verdict)  # type: ignore[call-arg,arg-type]
     best = {side: min(pair[side][0] for pair in pairs) for side in SIDES}
-    quiet = [pair for pair in pairs if all(pair[side][0] <= QUIET * best[side] for side in SIDES)]
+    quiet = [pair for pair in pairs if all(pair[side][0] <= QUIET * best[side] for side in SIDES)]  # type: ignore[operator]
     least = [min(pair[side][1] for pair in pairs) for side in SIDES]
     if len(quiet) < FEWEST_QUIET:
-        return Timing(*least, None, None, None, len(quiet), len(pairs), "inconclusive")
+        return Timing(*least, None, None, None, len(quiet), len(pairs), "inconclusive")  # type: ignore[call-arg]
     logs = np.log([pair["head"][0] / pair["base"][0] for pair in quiet])
     low, high = interval(logs)
     ratios = map(math.exp, (np.median(logs), low, high))
-    return Timing(*least, *ratios, len(quiet), len(pairs), verdict_of(low, high, math.log1p(MARGIN)))
+    return Timing(*least, *ratios, len(quiet), len(pairs), verdict_of(low, high, math.log1p(MARGIN)))  # type: ignore[call-arg]
 
 
 def interval(logs: np.ndarray) -> tuple[float, float]:
