@@ -73,13 +73,14 @@ def test_a_skip_that_is_not_listed_fails_and_so_does_a_listing_without_a_skip(ru
         (SKIPPING, None),
         (SKIPPING, f"# what may be\n\n{BOTH}"),
         (SKIPPING, "test_it.py  # all of it\n"),
-        (RUNNING + MISSING.replace("import pytest\n", "").replace("pytest", "__import__('pytest')"), None),
+        (MISSING, None),
+        (MISSING, "test_it.py  # nobody has it\n"),
         (RUNNING, ""),
     ],
 )
 def test_a_listed_skip_is_none(run, tests, listed):
     code, printed = run(tests, listed)
-    assert code == (5 if "no_such_library" in tests else 0), printed
+    assert code == (5 if tests is MISSING else 0), printed  # 5: there was nothing to run
     assert "not allowed" not in printed
 
 
