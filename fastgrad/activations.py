@@ -53,7 +53,7 @@ class Activation:
     @property
     def derivative_bound(self) -> float:
         """The largest value of phi': the most that one layer's activation can let through."""
-        return {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0}.get(self.name) or max(1.0, self.parameter)
+        return {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0}.get(self.name) or max(1.0, self.parameter or 0.0)
 
     @property
     def gain(self) -> float:
@@ -82,7 +82,7 @@ class Activation:
             return Activation("leaky_relu", 1.0)
         if self.name == "elu" and scale < 2.0**-53:
             return Activation("leaky_relu", self.parameter)
-        if self.name == "elu" and scale > 2.0**64 * max(1.0, self.parameter):
+        if self.name == "elu" and scale > 2.0**64 * max(1.0, self.parameter or 0.0):
             return Activation("relu")
         return None
 
@@ -153,4 +153,4 @@ def activation(name: "str | Activation", **parameter: float) -> Activation:
         if given != allowed:
             takes = f"takes {allowed}" if allowed else "takes no parameter"
             raise TypeError(f"{name} {takes}, got {given}")
-    return Activation(name, parameter.get(allowed))
+    return Activation(name, parameter.get(allowed))  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ def save(path: str | Path, settings: dict, record: dict, arrays: dict[str, np.nd
     path = Path(path)
     buffer = io.BytesIO()
     text = json.dumps(plain({"format": FORMAT, "settings": settings, "record": record}), allow_nan=False)
-    np.savez(buffer, **arrays, about=np.frombuffer(text.encode(), np.uint8))
+    np.savez(buffer, **arrays, about=np.frombuffer(text.encode(), np.uint8))  # type: ignore[arg-type]
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with open(new, "wb") as file:

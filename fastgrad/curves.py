@@ -81,7 +81,7 @@ def _panel(ax, readings, theme):
 
 def decades_below_last(reading: Reading) -> np.ndarray:
     """Per hidden layer: decades by which its delta lies below the last hidden layer's; inf where it is 0."""
-    hidden = reading.log10_delta[:-1]
+    hidden = reading.log10_delta[:-1]  # type: ignore[index]
     with np.errstate(invalid="ignore"):
         lost = hidden[-1] - hidden
     return np.where(np.isnan(lost), np.inf, lost)

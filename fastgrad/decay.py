@@ -208,7 +208,7 @@ def _layer_by_layer(network, X, y, threshold):
 
     hs, ds = [_rescaled(X, 0)], []  # the true values are 2^k times what the array holds
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        z, k = _preactivation(*hs[layer], weight, bias)
+        z, k = _preactivation(*hs[layer], weight, bias)  # type: ignore[call-arg]
         log10_signal[layer] = _log10_rms(z, k)
         signal_top[layer] = _log2_max(z, k)
         if layer == depth:

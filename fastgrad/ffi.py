@@ -81,12 +81,12 @@ def _ctype(declared):
 
 def _argument(declared):
     """The ctypes type of ``const float *z``."""
-    return _ctype(re.match(r"(.*?)\w+$", declared.strip(), re.DOTALL)[1])
+    return _ctype(re.match(r"(.*?)\w+$", declared.strip(), re.DOTALL)[1])  # type: ignore[index]
 
 
 def _fields(struct):
     """(name, ctypes type) of every field of a struct in ``declarations()``."""
-    body = re.search(_STRUCT.format(struct, struct), declarations(), re.DOTALL)[1]
+    body = re.search(_STRUCT.format(struct, struct), declarations(), re.DOTALL)[1]  # type: ignore[index]
     for result, name, function, arguments in _FIELD.findall(body):
         if name:
             yield name, _ctype(result)
@@ -113,7 +113,7 @@ def table() -> ctypes.Structure:
     0.9950547536867305
     """
     layout = type("fastgrad_table", (ctypes.Structure,), {"_fields_": list(_fields("fastgrad_table"))})
-    return layout.from_address(table_address())
+    return layout.from_address(table_address())  # type: ignore[attr-defined]
 
 
 ACTIVATION_NUMBERS = {name: number for number, name in enumerate(ACTIVATIONS)}

@@ -63,7 +63,7 @@ class Sweep:
                 array = getattr(result, name)
                 values[i, : len(array)] = array
         variables = {name: ("cell", self.frame[name].to_numpy()) for name in self.frame}
-        variables |= {name: (("cell", "layer"), values) for name, values in zip(ARRAYS, layers, strict=True)}
+        variables |= {name: (("cell", "layer"), values) for name, values in zip(ARRAYS, layers, strict=True)}  # type: ignore[misc]
         return xarray.Dataset(variables, coords={"layer": np.arange(1, depth + 1)}).set_coords(
             [*DEFINITION, *DERIVED, "environment", *ENVIRONMENT]
         )

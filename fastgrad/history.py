@@ -227,8 +227,8 @@ def cost_of_vanishing(history: TrainingHistory, twin: TrainingHistory, target: f
         target,
         epochs,
         twin_epochs,
-        epochs - twin_epochs if both else never,
-        seconds - twin_seconds if both else never,
+        epochs - twin_epochs if both else never,  # type: ignore[operator]
+        seconds - twin_seconds if both else never,  # type: ignore[operator]
         _accuracy_lost(history, twin),
     )
 

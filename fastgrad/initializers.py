@@ -332,7 +332,7 @@ def he_normal(
     ----------
     He et al. 2015, equation 10 (``fan_in``), 14 (``fan_out``) and 15 (Leaky ReLU).
     """
-    options = {"negative_slope": negative_slope, "mode": mode}
+    options: dict[str, float | str] = {"negative_slope": negative_slope, "mode": mode}
     return Initializer("he_normal", options).weight(shape, rng, dtype)
 
 
@@ -340,7 +340,7 @@ def he_uniform(
     shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = None, dtype=np.float32
 ) -> np.ndarray:
     """Uniform weights of variance ``2 / ((1 + negative_slope^2) fan)``; all else as :func:`he_normal`."""
-    options = {"negative_slope": negative_slope, "mode": mode}
+    options: dict[str, float | str] = {"negative_slope": negative_slope, "mode": mode}
     return Initializer("he_uniform", options).weight(shape, rng, dtype)
 
 

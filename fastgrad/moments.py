@@ -50,7 +50,7 @@ def second_moment(activation: str | Activation, q):
     if phi.name in ("relu", "leaky_relu"):
         return _plain((1 + (phi.parameter or 0.0) ** 2) / 2 * q)
     if phi.name == "elu":
-        return _plain(q / 2 + phi.parameter**2 * _elu_below(q))
+        return _plain(q / 2 + phi.parameter**2 * _elu_below(q))  # type: ignore[operator]
     return gaussian_mean(lambda x: value(phi, x) ** 2, q)
 
 

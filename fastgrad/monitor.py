@@ -11,6 +11,7 @@
 import math
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class Reading:
     @classmethod
     def from_dict(cls, record: dict) -> "Reading":
         """The inverse of :meth:`to_dict`; lists may hold "inf", "-inf" and "nan"."""
-        arrays = {
+        arrays: dict[str, Any] = {
             name: None if values is None else np.array([float(value) for value in values])
             for name, values in record.items()
             if name not in ("step", "relative_loss", "verdict", "evidence")

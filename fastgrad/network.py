@@ -86,7 +86,7 @@ class MLP:
         """One ``(fan_in, fan_out)`` array per layer, input to output."""
         key = initializers.key(self.seed)
         return [
-            self.initializer.weight(shape, key, self.dtype, stream=2 * layer)
+            self.initializer.weight(shape, key, self.dtype, stream=2 * layer)  # type: ignore[arg-type]
             for layer, shape in enumerate(pairwise(self.sizes))
         ]
 

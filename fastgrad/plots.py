@@ -8,6 +8,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ LIGHT = Theme("#ffffff", "#1b1f24", "#c9ced4", ("#0072b2", "#c25100", "#007f5b",
 DARK = Theme("#15191e", "#e6e9ec", "#48525d", ("#56b4e9", "#f28e3c", "#2fc79a", "#d99bd0", "#e3c74f", "#a3b4bd"))
 MARKERS = "os^Dv*"
 
-_STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "fastgrad"}
+_STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "fastgrad"}
 
 
 def delta_figure(
@@ -177,7 +178,7 @@ def plot_profile(profile, theme: Theme = LIGHT) -> Figure:
         ends = []
         for index, (name, values) in enumerate(curves):
             look = {"color": theme.lines[index], "marker": MARKERS[index], "markersize": 4}
-            ax.plot(layers, values, markevery=_every(len(layers)), **look)
+            ax.plot(layers, values, markevery=_every(len(layers)), **look)  # type: ignore[arg-type]
             ends.append((name, values[0], theme.lines[index]))
         _layer_axes(ax, len(layers), theme)
         _label_ends(ax, ends)

@@ -196,7 +196,7 @@ def _best(last, diagnosis, X, y, options):
     """The cure that learns best in a trial, and its network; of equals the first, the most nearly level."""
     networks = {cure: changed(last.network, cure) for cure in diagnosis.cures}
     trials = {cure: _trial(twin(net), X, y, learning_rate=last.rate, **options) for cure, net in networks.items()}
-    best = min(trials, key=trials.get)
+    best = min(trials, key=trials.__getitem__)
     losses = {cure.change: loss for cure, loss in trials.items()}
     return Change(best.change, diagnosis, best.predicted_after, losses), networks[best]
 

@@ -12,6 +12,7 @@ and a diagnosis of the gradients after ``fit``.
 #         - A binary classifier has two outputs under a softmax, not one under a sigmoid: ``coefs_[-1]`` has two.
 
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
@@ -236,7 +237,7 @@ class _BaseMLP(BaseEstimator):
         self._no_improvement_count = 0
         self._optimizer = _Memory(self.learning_rate_init)
         self.best_loss_ = None if self.early_stopping else np.inf
-        self.validation_scores_ = [] if self.early_stopping else None
+        self.validation_scores_: Any = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     def _network(self):

@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ ARRAYS = tuple(field.name for field in fields(CellResult) if field.type == tuple
 SCALARS = tuple(field.name for field in fields(CellResult) if field.name not in (*ARRAYS, "cell", "version", "seconds"))
 DEFINITION = tuple(field.name for field in fields(Cell))
 _JSON = ("seeds", "init_options")
-_TYPES = {str: "TEXT", int: "INTEGER", float: "REAL", int | None: "INTEGER", float | None: "REAL"}
+_TYPES: dict[Any, str] = {str: "TEXT", int: "INTEGER", float: "REAL", int | None: "INTEGER", float | None: "REAL"}
 _COLUMNS = (*DEFINITION, *SCALARS, "seconds", "layers", "checksum")
 
 
@@ -108,7 +109,7 @@ def decode(row: Sequence, version: str) -> CellResult:
     definition["seeds"] = tuple(json.loads(definition["seeds"]))
     definition["init_options"] = tuple(map(tuple, json.loads(definition["init_options"])))
     array = np.frombuffer(blob, "<f8").reshape(len(ARRAYS), -1).tolist()
-    arrays = dict(zip(ARRAYS, map(tuple, array), strict=True))
+    arrays: dict[str, Any] = dict(zip(ARRAYS, map(tuple, array), strict=True))
     for name in ("saturated_fraction", "dead_fraction"):  # of the hidden layers alone
         arrays[name] = arrays[name][:-1]
     return CellResult(cell=Cell(**definition), version=version, **named, **arrays)

@@ -210,11 +210,11 @@ def grid(
     pairs = itertools.product(activations, inits, listed("depths", depths))
     cells = (
         Cell(
-            phi.name,
-            rule.name,
+            phi.name,  # type: ignore[union-attr]
+            rule.name,  # type: ignore[union-attr]
             depth,
-            parameter=phi.parameter,
-            init_options=tuple(rule.options.items()),
+            parameter=phi.parameter,  # type: ignore[union-attr]
+            init_options=tuple(rule.options.items()),  # type: ignore[union-attr]
             **common,
         )
         for phi, rule, depth in pairs

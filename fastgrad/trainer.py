@@ -91,7 +91,7 @@ class Trainer:
         return self._layer_by_layer(rows, rate) if self._compiled is None else self._in_one_call(rows, rate)
 
     def _in_one_call(self, rows, rate):
-        compiled, room, batch_X, batch_y = self._compiled
+        compiled, room, batch_X, batch_y = self._compiled  # type: ignore[misc]
         layers, rule = len(self.network.weights), self.optimizer
         loss, right, samples, self.steps = compiled.train(
             room, self.views[:layers], self.views[layers:], self.gradient_views[:layers], self.gradient_views[layers:],

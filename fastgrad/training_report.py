@@ -70,7 +70,7 @@ def epoch_table(attempt: Attempt) -> Table:
 def layer_table(attempt: Attempt) -> Table:
     """What the latest reading measured, layer by layer."""
     reading = attempt.history.readings[-1]
-    layers = range(len(reading.log10_delta))
+    layers = range(len(reading.log10_delta))  # type: ignore[arg-type]
     shown = layers[:: max(1, len(layers) // EPOCH_ROWS)]
     rows = [
         (

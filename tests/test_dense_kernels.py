@@ -156,7 +156,7 @@ def test_backward_writes_to_out(backend, shape):
         np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("cpu", emulated.available())
+@pytest.mark.parametrize("cpu", emulated.MACHINES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_other_processors_layers_and_random_numbers(cpu, dtype, shape):

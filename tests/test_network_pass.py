@@ -208,7 +208,7 @@ def test_threads_get_the_same_bits():
                 np.testing.assert_array_equal(mine, theirs)
 
 
-@pytest.mark.parametrize("cpu", emulated.available())
+@pytest.mark.parametrize("cpu", emulated.MACHINES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("batch", "sizes"), SHAPES, ids=str)
 def test_other_processors(cpu, dtype, batch, sizes):

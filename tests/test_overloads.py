@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import numba
 import numpy as np
@@ -92,12 +91,17 @@ def test_other_types_are_refused():
         run(1j)
 
 
-def test_registering_is_cheap_and_needs_no_import_of_ours():
-    code = "import numba, fastgrad; print(numba.njit(lambda x: fastgrad.tanh(x))(0.5))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def test_a_user_of_numba_pays_for_the_names_only():
+    """The entry point registers without an import of the user's; what compiles our functions waits for the first."""
+    code = """if True:
+        import sys, numba
+        ours = lambda: sorted(name for name in sys.modules if name.startswith("fastgrad"))
+        numba.njit(lambda x: x + 1)(1)
+        assert "fastgrad.overloads" in ours() and "fastgrad.kernels.jit" not in ours(), ours()
+        import fastgrad
+        print(numba.njit(lambda x: fastgrad.tanh(x))(0.5))
+        assert "fastgrad.kernels.jit" in ours()
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
     assert float(run.stdout) == float(fastgrad.tanh(0.5))
-    from fastgrad import overloads
-
-    start = time.perf_counter()
-    overloads.register()
-    assert time.perf_counter() - start < 0.05  # 0.3 ms; a slow machine is not a failure

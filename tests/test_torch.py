@@ -9,8 +9,9 @@ import pytest
 import fastgrad
 
 torch = pytest.importorskip("torch")
-ft = pytest.importorskip("fastgrad.torch")
 from torch import nn  # noqa: E402
+
+import fastgrad.torch as ft  # noqa: E402
 
 FUNCTIONS = {
     "sigmoid": (ft.sigmoid, {}),

@@ -1,6 +1,7 @@
 """py.typed and the stubs: what a type checker sees is what is there."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import fastgrad
 from fastgrad.kernels import compiled
 
 PACKAGE = Path(fastgrad.__file__).parent
+ROOT = Path(__file__).parent.parent
 
 USER = """
 import numpy as np
@@ -48,6 +50,28 @@ def test_the_stub_of_the_package_has_the_public_names():
 def test_the_stub_of_the_kernels_has_names_that_exist():
     for name in names(PACKAGE / "kernels" / "compiled.pyi"):
         assert name == "__getattr__" or hasattr(compiled, name)
+
+
+def mypy(folder, *arguments):
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_package_itself_has_no_mistakes_of_types():
+    """Bodies and stubs, as strictly as pyproject.toml says; what is imported must be there to be known."""
+    for library in ("mypy", "torch", "jax", "numba", "matplotlib", "rich", "pandas", "xarray", "distributed"):
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
+    run = mypy(ROOT)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_bodies_without_annotations_are_checked(tmp_path):
+    pytest.importorskip("mypy")
+    (tmp_path / "wrong.py").write_text("def f():\n    return 1 + 'a'\n")
+    run = mypy(tmp_path, "--cache-dir", tmp_path, "wrong.py")
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "wrong.py:2: error: Unsupported operand types" in run.stdout
 
 
 def test_a_type_checker_finds_the_mistakes_of_a_user(tmp_path):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -25,6 +26,7 @@ WRITES = {  # (workflow, job): what it may write
 }
 ACTION = r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
 HEAD = "0123456789abcdef" * 2 + "01234567"
+TEXT = {"capture_output": True, "text": True, "check": False}
 
 
 # ---- the workflows ---------------------------------------------------------------------------------------------------
@@ -345,6 +347,97 @@ def test_keep_script(clone, tmp_path):
     (results / "ci" / "4567.json").write_text("2")
     assert keep()[1:] == (["ci/0123.json", "ci/4567.json", "ci/machine.json"], 2)
     assert git(clone, "status", "--porcelain") == ""
+
+
+HISTORY = """#!/bin/bash
+case "$0 $*" in
+    *"python -I -c"*) echo "$CPU" ;;
+    *"asv run --machine "*)
+        commits="${@: -1}"
+        while read -r commit; do echo {} >"$results/$3/${commit:0:8}-here.json"; done <"${commits#HASHFILE:}" ;;
+    *"python -m pip freeze "*) echo numpy==2.4.6 ;;
+    *"asv machine --machine "*) mkdir -p "$results/$3" ; echo "${@:4}" >"$results/$3/machine.json" ;;
+esac
+"""
+
+
+@BASH
+def test_history_has_a_series_for_each_model_of_processor(clone, tmp_path):
+    """A new model of processor measures the commits that another has measured, and no field but the model differs."""
+    programs, environment = tmp_path / "bin", clone / ".asv" / "env" / "1" / "bin"
+    for program in (programs / "python", programs / "asv", programs / "fastgrad", environment / "python"):
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(HISTORY)
+        program.chmod(0o755)
+    (clone / ".ci" / "environment").write_text(f'environment="$(mktemp -d)"\nexport PATH="{programs}:$PATH"\n')
+    (clone / ".ci" / "history").write_bytes((ROOT / ".ci" / "history").read_bytes())
+    for message in ("second", "third"):
+        git(clone, "commit", "--quiet", "--allow-empty", "-m", message)
+
+    def measured(cpu):
+        found = script(clone, "bash", ".ci/history", CPU=cpu, results=".asv/results", COMMITS="2")
+        assert found.returncode == 0, found.stderr
+        return re.search(r"(\d) commits to measure on (.*)", found.stdout).groups()
+
+    assert measured("Intel(R) Xeon(R) Platinum 8370C CPU @ 2.80GHz") == ("2", "intel-xeon-platinum-8370c")
+    assert measured("AMD EPYC 7763 64-Core Processor") == ("2", "amd-epyc-7763-64-core-processor")
+    assert measured("Intel(R) Xeon(R) Platinum 8370C CPU @ 2.70GHz") == ("0", "intel-xeon-platinum-8370c")
+    git(clone, "commit", "--quiet", "--allow-empty", "-m", "fourth")
+    assert measured("AMD EPYC 7763 64-Core Processor") == ("1", "amd-epyc-7763-64-core-processor")
+    results = clone / ".asv" / "results"
+    machines = {path.parent.name: path.read_text() for path in results.glob("*/machine.json")}
+    made_with = [path.read_text() for path in results.glob("*/*.txt")]
+    assert len(made_with) == 3  # one of each run that measured
+    assert all(text.endswith("numpy==2.4.6\n") and len(text.splitlines()) >= 4 for text in made_with)
+    assert len({text.replace(name, "MODEL") for name, text in machines.items()}) == 1
+
+
+def test_the_libraries_of_the_history_are_pinned():
+    text = re.sub(r"^\s*//.*$", "", (ROOT / "asv.conf.json").read_text(), flags=re.MULTILINE)
+    (versions,) = json.loads(text)["matrix"].values()
+    assert {"numpy", "scipy", "numba", "cython"} <= set(versions)
+    assert all(re.fullmatch(r"[\d.]+", version) for [version] in versions.values())
+
+
+# ---- .ci/run, .ci/lowest and .ci/sweeps ------------------------------------------------------------------------------
+
+
+def test_ci_runs_the_whole_product():
+    run = (ROOT / ".ci" / "run").read_text()
+    assert [line for line in run.splitlines() if line.startswith(".ci/")] == [".ci/tools", ".ci/lint", ".ci/lowest"]
+    assert "FASTGRAD_ALLOWED_SKIPS=.ci/allowed-skips bash" in run
+    pinned = re.findall(r"^([\w-]+)==", (ROOT / ".ci" / "requirements").read_text(), flags=re.MULTILINE)
+    assert pinned == ["torch", "jax", "mypy"]
+    assert '"torch' not in (ROOT / "pyproject.toml").read_text()  # a range of it would fetch gigabytes
+    assert any(step.get("run") == ".ci/sweeps" for step in JOBS["history", "sweeps"]["steps"])
+
+
+@BASH
+def test_tools_says_what_is_missing_where_it_cannot_be_installed(tmp_path):
+    (tmp_path / "bash").symlink_to(shutil.which("bash"))
+    found = subprocess.run([tmp_path / "bash", ROOT / ".ci" / "tools"], env={"PATH": str(tmp_path)}, **TEXT)
+    assert found.returncode == 1
+    assert found.stderr.startswith("missing, and there is no apt-get to install them with: git gcc ")
+    assert "chromium" in found.stderr
+
+
+@BASH
+def test_tools_installs_what_is_missing_and_nothing_else(tmp_path):
+    """Debian's qemu-aarch64-static and Google's Chrome will do; what is called by another package's name is known."""
+    tools = {"git", "gcc", "g++", "make", "cmake", "pkg-config", "nm", "ps", "clang++", "rustc", "id", "bash"}
+    for name in tools | {"google-chrome", "qemu-aarch64-static"}:
+        (tmp_path / name).write_text("#!/bin/sh\necho 0\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "bash").unlink()
+    (tmp_path / "bash").symlink_to(shutil.which("bash"))
+    (tmp_path / "apt-get").write_text(f'#!{shutil.which("bash")}\necho "$@" >>{tmp_path}/asked\n')
+    (tmp_path / "apt-get").chmod(0o755)
+    found = subprocess.run([tmp_path / "bash", ROOT / ".ci" / "tools"], env={"PATH": str(tmp_path)}, **TEXT)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == "installing valgrind gcc-aarch64-linux-gnu libc6-dev-arm64-cross\n"
+    update, install = (tmp_path / "asked").read_text().splitlines()
+    assert update.startswith("update")
+    assert install.endswith("--no-install-recommends valgrind gcc-aarch64-linux-gnu libc6-dev-arm64-cross")
 
 
 @BASH

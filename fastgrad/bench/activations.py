@@ -9,7 +9,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,12 +21,12 @@ from fastgrad.bench import peers
 from fastgrad.bench.timing import interleaved
 from fastgrad.kernels import compiled
 
-FULL = {
+FULL: dict[str, Any] = {
     "sizes": (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000),
     "dtypes": ("float32", "float64"),
     "rounds": 30,
 }
-QUICK = {"sizes": (1_000, 100_000), "dtypes": ("float32",), "rounds": 10}
+QUICK: dict[str, Any] = {"sizes": (1_000, 100_000), "dtypes": ("float32",), "rounds": 10}
 
 # Largest relative difference between two libraries' results on the benchmark's inputs: theirs are several ULP
 # off, and a derivative rebuilt from y loses 6e-8 / (1 - y^2), which is 6e-6 at |z| = 3.
@@ -139,7 +139,7 @@ def _timed(case, ns, contestant):
     limits = {"copy": ns["copy"] * TRAFFIC[case.operation] / 2}
     if case.activation in NEED_EXP and case.operation != "backward":
         limits["exp"] = ns["exp"] * case.size / EXP_SIZE
-    limit = max(limits, key=limits.get)
+    limit = max(limits, key=limits.__getitem__)
     return {
         "ns_per_element": ns[contestant],
         "gb_per_s": TRAFFIC[case.operation] * np.dtype(case.dtype).itemsize / ns[contestant],

@@ -75,7 +75,7 @@ class Audit:
             sweep(formula, self.fields[formula], np.arange(2, dtype=np.uint32), 0, defaultdict(Tally))
         stop = threading.Event()
         with ThreadPoolExecutor(self.workers) as pool:
-            futures = {pool.submit(_part, *job, field, self.quick, stop): job for job, field in missing.items()}
+            futures = {pool.submit(_part, *job, field, self.quick, stop): job for job, field in missing.items()}  # type: ignore[call-arg]
             try:
                 for done, future in enumerate(as_completed(futures), 1 + self.finished):
                     formula, part = futures[future]
@@ -171,7 +171,7 @@ def sweep(
         for side in zip(sums, inputs, judged, truths, strict=True):
             found[one.identity].add(side[0], side[1][overlap:], *side[2:])
         if symmetry:
-            found[one.identity].not_symmetric += asymmetries(*judged, symmetry)
+            found[one.identity].not_symmetric += asymmetries(*judged, symmetry)  # type: ignore[call-arg,arg-type]
 
 
 def _same_bits(a, b):

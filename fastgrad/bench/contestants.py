@@ -84,7 +84,7 @@ def _our_version():
     files = [compiled, elementary, formulas, kernels.get("numba"), kernels.get("numpy")]
     digest = hashlib.sha256(" ".join(map(version, ("numpy", "numba"))).encode())
     for module in files:
-        digest.update(Path(module.__file__).read_bytes())
+        digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -205,6 +205,6 @@ def table(rows: list[DoorRow]) -> list[Table]:
     lines = [(door, *(cells[name] for name in ACTIVATIONS)) for door, cells in through.items()]
     tables = [
         Table("Over direct, %", ("door", *ACTIVATIONS), {"": lines}),
-        Table("Beside others", ("where", "activation", "us", "theirs", "times theirs"), {"": beside}),
+        Table("Beside others", ("where", "activation", "us", "theirs", "times theirs"), {"": beside}),  # type: ignore[dict-item]
     ]
-    return tables + ([Table("What watch adds", ("model", "to", "%"), {"": watching})] if watching else [])
+    return tables + ([Table("What watch adds", ("model", "to", "%"), {"": watching})] if watching else [])  # type: ignore[dict-item]

@@ -88,7 +88,7 @@ def cases(networks: Iterable[tuple[int, int, int]] = FULL, operations: Iterable[
     """Every network with every operation; ValueError or TypeError for one that does not exist."""
     operations = [known("operation", name, OPERATIONS) for name in dict.fromkeys(operations)]
     names = ("depth", "width", "batch")
-    networks = [tuple(map(positive_int, names, network)) for network in dict.fromkeys(networks)]
+    networks = [tuple(map(positive_int, names, network)) for network in dict.fromkeys(networks)]  # type: ignore[misc]
     return [Case(*network, operation) for network, operation in product(networks, operations)]
 
 
@@ -257,7 +257,7 @@ def jax_scan(net, X, y, operation):
         loss, ((first, middle, last), (first_bias, middle_bias, last_bias)) = call()
         return loss, [(first, first_bias), *zip(middle, middle_bias, strict=True), (last, last_bias)]
 
-    gradients.timed = call  # taking the stack apart is no part of the pass
+    gradients.timed = call  # type: ignore[attr-defined] # taking the stack apart is no part of the pass
     return gradients
 
 

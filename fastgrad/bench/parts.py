@@ -8,7 +8,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -164,7 +164,7 @@ def _std(rule, shape):
 
 
 OPERATIONS = {"dense": ("forward", "backward"), "initializers": RULES}
-PEERS = {
+PEERS: dict[str, dict[str, Any]] = {
     "dense": {"numpy": dense_numpy, "torch": dense_torch},
     "initializers": {"numpy": weights_numpy, "torch": weights_torch, "jax": weights_jax},
 }

@@ -178,7 +178,7 @@ def torch_compile(name, operation, x, dy):
         "elu": lambda t: functional.elu(t, ALPHA),
     }[name]
     th._dynamo.reset()
-    compiled_function, tensor = th.compile(function), th.from_numpy(x)
+    compiled_function, tensor = th.compile(function), th.from_numpy(x)  # type: ignore[call-overload]
     return lambda: compiled_function(tensor)
 
 

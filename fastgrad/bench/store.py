@@ -24,7 +24,7 @@ class Store:
     def __init__(self, out, quick):
         self.sort, self.found = [quick, JUDGE], {}
         self.journal = Journal(out, ("formula", "part", "sort", "tallies"), "an audit") if out else None
-        for record in self.journal.records if out else ():
+        for record in self.journal.records if self.journal else ():
             if record["sort"] == self.sort:
                 tallies = {name: Tally(**values) for name, values in record["tallies"].items()}
                 self._keep(tuple(record["formula"]), record["part"], tallies)

@@ -131,7 +131,7 @@ def _compiled():
     @nb.njit(inline="always")
     def ulp(got, true):
         exponent = max(np.float64(abs(true)).view(np.int64) >> 52, 1023 - 126)
-        per_unit = np.int64((1023 + 23 + 1023 - exponent) << 52).view(np.float64)
+        per_unit = np.int64((1023 + 23 + 1023 - exponent) << 52).view(np.float64)  # type: ignore[operator]
         return abs(np.float64(got) - true) * per_unit
 
     # reassociation lets the sum be vectorised

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -94,13 +95,13 @@ def torch(net, train, seed):
                 optimizer.zero_grad()
                 th.nn.functional.cross_entropy(model(X[rows]), y[rows]).backward()
                 optimizer.step()
-        parameters = [(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in model if hasattr(m, "weight")]
+        parameters = [(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in model if hasattr(m, "weight")]  # type: ignore[operator]
         return _as_mlp(net, *zip(*parameters, strict=True))
 
     return run
 
 
-PEERS = {"scikit-learn": scikit_learn, "torch": torch}
+PEERS: dict[str, Any] = {"scikit-learn": scikit_learn, "torch": torch}
 
 
 def installed() -> list[str]:
@@ -120,7 +121,7 @@ def measure(
     """
     depth, width, rounds = map(positive_int, ("depth", "width", "rounds"), (depth, width, rounds))
     ours = {"fastgrad": fastgrad, "without monitor": partial(fastgrad, monitor=False)}
-    contestants = ours | {known("peer", peer, PEERS): PEERS[peer] for peer in peers}
+    contestants: dict[str, Any] = ours | {known("peer", peer, PEERS): PEERS[peer] for peer in peers}
     seconds, accuracy = {name: [] for name in contestants}, {name: [] for name in contestants}
     X, y = load("digits")
     order, names = random.Random(0), list(contestants)

@@ -28,7 +28,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 class OneLineErrors(click.Group):
     """A group of commands that reports a mistake in one line, with exit code 2."""
 
-    def main(self, args=None, **extra):
+    def main(self, args=None, **extra):  # type: ignore[override]
         """As ``click.Group.main``; the context's ``obj`` is the command as it was typed."""
         args = sys.argv[1:] if args is None else list(args)
         extra.update(prog_name="fastgrad", standalone_mode=False, obj=shlex.join(["fastgrad", *args]))

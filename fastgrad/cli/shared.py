@@ -43,7 +43,7 @@ def show_comparison(rows, shown, versions, typed, form):
     from fastgrad import report
     from fastgrad.machine import machine
 
-    found = report.Comparison(*shown, machine() | versions, typed)
+    found = report.Comparison(*shown, machine() | versions, typed)  # type: ignore[call-arg]
     text = comparison_json(found, rows=rows)
     if only := wanted_table():
         tables = [table for table in found.tables if table.title == only]

@@ -1,5 +1,7 @@
 """``fastgrad run`` and ``fastgrad decay``."""
 
+from typing import Any
+
 import click
 
 from fastgrad.activations import ACTIVATIONS
@@ -19,8 +21,8 @@ from fastgrad.datasets import DATASETS
 from fastgrad.initializers import INITIALIZERS, SURVEYED
 from fastgrad.kernels import BACKENDS
 
-FULL = {"depth": (5, 10, 20, 50), "width": 128, "batch": 128, "seeds": 10}
-QUICK = {"depth": (5, 20), "width": 64, "batch": 64, "seeds": 3}
+FULL: dict[str, Any] = {"depth": (5, 10, 20, 50), "width": 128, "batch": 128, "seeds": 10}
+QUICK: dict[str, Any] = {"depth": (5, 20), "width": 64, "batch": 64, "seeds": 3}
 
 
 def survey_options(command):

@@ -9,6 +9,7 @@
 
 from functools import cache
 from types import FunctionType
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -19,7 +20,7 @@ from numba.extending import intrinsic
 from fastgrad import elementary, formulas
 
 REAL = {"f32": np.float32, "f64": np.float64}
-OPTIONS = {"error_model": "numpy", "nogil": True}
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
 
 def _llvm(name, operands):
@@ -89,7 +90,7 @@ def _names(dtype):
     def ldexp(a, n):
         # in two steps, of which only the last can round; n is NaN where a is
         shifted = n * half + shifter
-        return a * _power_of_two(shifted) * _power_of_two((n - (shifted - shifter)) + shifter)
+        return a * _power_of_two(shifted) * _power_of_two((n - (shifted - shifter)) + shifter)  # type: ignore[call-arg]
 
     names |= {"fma": fma, "mad": fma, "fabs": fabs, "copysign": copysign, "ldexp": ldexp}
     names |= {"where": _where, "minimum": _minimum, "maximum": _maximum}

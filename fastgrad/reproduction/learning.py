@@ -1,5 +1,7 @@
 """What shows when networks are trained: who learns, who stalls, and who ends better."""
 
+from typing import Any
+
 import numpy as np
 
 from fastgrad.datasets import load
@@ -26,7 +28,12 @@ def depth_contrast() -> Reproduction:
             runs = []
             for seed in range(DEPTH_SEEDS):
                 net = MLP([784, *[64] * depth, 10], "relu", init, seed)
-                options = {"optimizer": "momentum", "learning_rate": 0.003, "seed": seed, "monitor": False}
+                options: dict[str, Any] = {
+                    "optimizer": "momentum",
+                    "learning_rate": 0.003,
+                    "seed": seed,
+                    "monitor": False,
+                }
                 runs.append(fit(net, X, y, epochs=DEPTH_EPOCHS, test=TEST, **options).accuracy)
             accuracies[depth, init] = np.median(runs, axis=0)
     end = {key: values[-1] for key, values in accuracies.items()}
@@ -58,7 +65,7 @@ def activation_order() -> Reproduction:
         runs[phi] = fit(
             net, X, y, epochs=25, batch_size=64, optimizer="momentum", learning_rate=0.01, test=TEST, monitor=False
         )
-    test = {phi: 100 * run.test_accuracy for phi, run in runs.items()}
+    test = {phi: 100 * run.test_accuracy for phi, run in runs.items()}  # type: ignore[operator]
     sigmoid = test.pop("sigmoid")
     findings = (
         printed("sigmoid, test accuracy, %", 10.0, sigmoid, 2),

@@ -52,7 +52,7 @@ def count(sides: Mapping[str, Side], items: Mapping[str, tuple[str, float]]) -> 
             for process in running.values():
                 process.kill()
                 process.wait()
-        return {name: _counted(*said[name], Path(folder, name), units) for name in sides}
+        return {name: _counted(*said[name], Path(folder, name), units) for name in sides}  # type: ignore[call-arg]
 
 
 def _start(side, out):
@@ -73,7 +73,7 @@ def _counted(said, complained, out, units):
     if "error" in answer:
         raise CannotCount(answer["error"])
     pieces = sorted(out.parent.glob(f"{out.name}.*"), key=lambda path: int(path.suffix[1:]))
-    counts = [int(re.search(r"^summary: (\d+)", piece.read_text(), re.M)[1]) for piece in pieces]
+    counts = [int(re.search(r"^summary: (\d+)", piece.read_text(), re.M)[1]) for piece in pieces]  # type: ignore[index]
     if len(counts) != 3 * len(answer["found"]):
         raise CannotCount(f"callgrind did not see the marks ({MARK} of the C library)")
     return {

@@ -147,8 +147,8 @@ def judge(
     for pattern in allow:
         if not any(fnmatch(name, pattern) for name in NAMES):
             raise unknown("name to allow", pattern, NAMES)
-    base, head = sides.prepare(base, head, out, allow_dirty, lambda label: progress(None, None, label))
-    parts = Parts(out / "parts.jsonl", f"{base.digest} {head.digest} {VERSION}")
+    base, head = sides.prepare(base, head, out, allow_dirty, lambda label: progress(None, None, label))  # type: ignore[assignment]
+    parts = Parts(out / "parts.jsonl", f"{base.digest} {head.digest} {VERSION}")  # type: ignore[attr-defined]
     rows, doubts, missing = [], [], []
     for layer in (_quality, _instructions, _speed):
         found, doubted, lacking = layer(base, head, parts, progress)
@@ -156,7 +156,7 @@ def judge(
         doubts += doubted
         missing += lacking
     parts.finish()
-    return Judgement(base.label, head.label, rows, doubts, missing)
+    return Judgement(base.label, head.label, rows, doubts, missing)  # type: ignore[attr-defined]
 
 
 def _allowed(row, patterns):

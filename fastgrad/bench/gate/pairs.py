@@ -107,7 +107,7 @@ def judge(pairs: Iterable[dict], case: str) -> Timing:
         return Timing(*least, None, None, None, len(quiet), len(pairs), "inconclusive")
     low, high = found
     ratios = map(math.exp, (np.median(logs), low, high))
-    return Timing(*least, *ratios, len(quiet), len(pairs), verdict_of(low, high, math.log1p(MARGIN)))
+    return Timing(*least, *ratios, len(quiet), len(pairs), verdict_of(low, high, math.log1p(MARGIN)))  # type: ignore[call-arg]
 
 
 def interval(logs: np.ndarray) -> tuple[float, float] | None:

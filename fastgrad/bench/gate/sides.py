@@ -79,7 +79,7 @@ class Side:
                 raise
             finally:
                 with contextlib.suppress(BrokenPipeError):
-                    running.stdin.close()
+                    running.stdin.close()  # type: ignore[union-attr]
 
 
 class Process:
@@ -91,11 +91,11 @@ class Process:
     def ask(self, job: str, **request) -> dict:
         """``{"found": ...}`` or ``{"error": ...}``; GateError if the process has died."""
         with contextlib.suppress(BrokenPipeError):
-            self.running.stdin.write(json.dumps({"job": job, **request}) + "\n")
-            self.running.stdin.flush()
-        line = self.running.stdout.readline()
+            self.running.stdin.write(json.dumps({"job": job, **request}) + "\n")  # type: ignore[union-attr]
+            self.running.stdin.flush()  # type: ignore[union-attr]
+        line = self.running.stdout.readline()  # type: ignore[union-attr]
         if not line:
-            raise GateError(f"{self.label} cannot be measured: {error_line(self.running.stderr.read())}")
+            raise GateError(f"{self.label} cannot be measured: {error_line(self.running.stderr.read())}")  # type: ignore[union-attr]
         return json.loads(line)
 
 

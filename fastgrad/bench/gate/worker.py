@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from cases import CASES, COUNTS, DEPTH, KERNELS, MARK, NETWORKS, SEEDS, WIDTH, batch
+from cases import CASES, COUNTS, DEPTH, KERNELS, MARK, NETWORKS, SEEDS, WIDTH, batch  # type: ignore[import-not-found]
 
 SAMPLE = 5e-4  # seconds
 WARM = 10  # calls before anything is counted: by then Python has specialised the code
@@ -87,7 +87,7 @@ def quality(fastgrad, inputs, results, plants):
         for what, (name, kind) in KERNELS.items():
             kernel = WRONG[what] if what in plants else getattr(fastgrad, PUBLIC[kind].format(name))
             found[what] = np.stack([kernel(z), kernel(-z)])
-    np.savez(results, **found)
+    np.savez(results, **found)  # type: ignore[arg-type]
     return {what: _decades(fastgrad, *network) for what, network in NETWORKS.items()}
 
 
@@ -116,7 +116,7 @@ def main(side):
         request = json.loads(line)
         job = {"seconds": seconds, "counts": counts, "quality": quality}[request.pop("job")]
         try:
-            answer = {"found": job(fastgrad, **request)}
+            answer = {"found": job(fastgrad, **request)}  # type: ignore[operator]
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
