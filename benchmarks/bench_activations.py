@@ -47,7 +47,7 @@ class Accuracy:
     track_false_zeros.unit = "false zeros + 1"
 
     def _rows(self, activation, kind):
-        from fastgrad.bench.audit import Audit
+        from fastgrad.bench.audit.audit import Audit
 
         audit = Audit(None, True, [activation], [kind], "ours", 1)
         audit.run(lambda *progress: None)

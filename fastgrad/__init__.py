@@ -34,43 +34,30 @@ _LATER = {
     "measure": "measurement",
     "Diagnosis": "diagnosis",
     "diagnose": "diagnosis",
-    "Optimizer": "optimizers",
-    "optimizer": "optimizers",
-    "GradientMonitor": "monitor",
-    "TrainingHistory": "history",
-    "Interrupted": "history",
-    "fit": "training",
+    "Optimizer": "learning.optimizers",
+    "optimizer": "learning.optimizers",
+    "GradientMonitor": "learning.monitor",
+    "TrainingHistory": "learning.history",
+    "Interrupted": "learning.history",
+    "fit": "learning.fit",
     "show_runtime": "machine",
     "get_include": "ffi",
-    "sweep": "sweeps",
-    "load": "frames",
+    "sweep": "sweeps.run",
+    "load": "sweeps.frames",
 }
-_MODULES = (
-    "initializers",
-    "losses",
-    "dense",
-    "network",
-    "decay",
-    "measurement",
-    "theory",
-    "diagnosis",
-    "datasets",
-    "study",
-    "optimizers",
-    "schedules",
-    "monitor",
-    "trends",
-    "history",
-    "training",
-    "repair",
-    "detectors",
-    "reproduction",
-    "sweeps",
-    "ffi",
-)
+_MODULES = {
+    name: name
+    for name in (
+        *("initializers", "losses", "dense", "network", "slopes", "decay", "measurement", "theory", "diagnosis"),
+        *("datasets", "learning", "sweeps", "report", "reproduction", "ffi"),
+    )
+} | {
+    name: f"learning.{name}"
+    for name in ("optimizers", "schedules", "detectors", "models", "monitor", "trends", "history", "repair")
+}
 # What needs a package that fastgrad does not install by itself: module -> package. Not in __all__, or
 # `from fastgrad import *` would need them all.
-_WITH_EXTRAS = {"plots": "matplotlib", "curves": "matplotlib", "sklearn": "sklearn", "torch": "torch", "jax": "jax"}
+_WITH_EXTRAS = {"sklearn": "sklearn", "torch": "torch", "jax": "jax"}
 
 __all__ = [
     "ACTIVATIONS",
@@ -102,7 +89,7 @@ def __getattr__(name):
         return globals()[name]
     if name not in _LATER and name not in _MODULES and name not in _WITH_EXTRAS:
         raise AttributeError(f"module 'fastgrad' has no attribute {name!r}")
-    module = import_module(f"fastgrad.{_LATER.get(name, name)}")
+    module = import_module(f"fastgrad.{_LATER.get(name) or _MODULES.get(name, name)}")
     found = globals()[name] = getattr(module, name) if name in _LATER else module  # asked for once: this costs 2 us
     return found
 

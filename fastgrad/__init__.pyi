@@ -3,31 +3,33 @@
 """The public names, as type checkers see them: what ``__init__.py`` loads when it is first used."""
 
 from fastgrad import (
-    curves as curves,
     datasets as datasets,
     decay as decay,
     dense as dense,
-    detectors as detectors,
     diagnosis as diagnosis,
     ffi as ffi,
-    history as history,
     initializers as initializers,
     jax as jax,
+    learning as learning,
     losses as losses,
     measurement as measurement,
-    monitor as monitor,
     network as network,
-    optimizers as optimizers,
-    plots as plots,
-    repair as repair,
+    report as report,
     reproduction as reproduction,
-    schedules as schedules,
     sklearn as sklearn,
-    study as study,
+    slopes as slopes,
     sweeps as sweeps,
     theory as theory,
     torch as torch,
-    training as training,
+)
+from fastgrad.learning import (
+    detectors as detectors,
+    history as history,
+    models as models,
+    monitor as monitor,
+    optimizers as optimizers,
+    repair as repair,
+    schedules as schedules,
     trends as trends,
 )
 from fastgrad.activations import ACTIVATIONS as ACTIVATIONS, Activation as Activation, activation as activation
@@ -35,7 +37,7 @@ from fastgrad.decay import GradientProfile as GradientProfile
 from fastgrad.dense import dense_backward as dense_backward, dense_forward as dense_forward
 from fastgrad.diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from fastgrad.ffi import get_include as get_include
-from fastgrad.frames import load as load
+from fastgrad.sweeps.frames import load as load
 from fastgrad.functions import (
     elu as elu,
     elu_derivative as elu_derivative,
@@ -49,14 +51,14 @@ from fastgrad.functions import (
     tanh_derivative as tanh_derivative,
     value_and_derivative as value_and_derivative,
 )
-from fastgrad.history import Interrupted as Interrupted, TrainingHistory as TrainingHistory
+from fastgrad.learning.history import Interrupted as Interrupted, TrainingHistory as TrainingHistory
 from fastgrad.initializers import INITIALIZERS as INITIALIZERS, Initializer as Initializer, initializer as initializer
 from fastgrad.machine import show_runtime as show_runtime
 from fastgrad.measurement import DecayMeasurement as DecayMeasurement, measure as measure
-from fastgrad.monitor import GradientMonitor as GradientMonitor
+from fastgrad.learning.monitor import GradientMonitor as GradientMonitor
 from fastgrad.network import MLP as MLP
-from fastgrad.optimizers import Optimizer as Optimizer, optimizer as optimizer
-from fastgrad.sweeps import sweep as sweep
-from fastgrad.training import fit as fit
+from fastgrad.learning.optimizers import Optimizer as Optimizer, optimizer as optimizer
+from fastgrad.sweeps.run import sweep as sweep
+from fastgrad.learning.fit import fit as fit
 
 __version__: str

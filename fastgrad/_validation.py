@@ -1,7 +1,10 @@
 """Checks of what users hand in, shared by the public functions: one clear sentence per mistake."""
 
+import difflib
+import math
 import numbers
 import operator
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -111,3 +114,34 @@ def data_matrix(name: str, values, shape: tuple[int | None, int | None], dtype) 
         row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise ValueError(f"{name} must be finite in {array.dtype}, but row {row} holds NaN or infinity")
     return array
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """A ValueError that names the nearest match: ``raise unknown("activation", "rleu", names)``."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return ValueError(f"unknown {kind} {name!r}{hint} known: {', '.join(names)}")
+
+
+def known(kind: str, name: str, names: Iterable[str]) -> str:
+    """``name``, if it is one of ``names``; otherwise the ValueError of :func:`unknown`."""
+    if name not in names:
+        raise unknown(kind, name, names)
+    return name
+
+
+def missing(what: str, package: str, extra: str) -> ImportError:
+    """An ImportError that says how to get it: ``raise missing("a picture", "matplotlib", "plot") from error``."""
+    return ImportError(f"{what} needs {package}: pip install 'fastgrad[{extra}]'")
+
+
+def plain(value):
+    """The value as strict JSON can hold it: floats that are not finite become "inf", "-inf" or "nan"."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

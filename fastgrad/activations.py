@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgrad import formulas, kernels
-from fastgrad._errors import unknown
-from fastgrad._validation import real_array
+from fastgrad._validation import real_array, unknown
 
 ACTIVATIONS = tuple(formulas.VALUES)
 

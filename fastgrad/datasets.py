@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad._errors import unknown
+from fastgrad._validation import unknown
 
 DATASETS = ("digits", "mnist5000", "breast_cancer", "wine", "normal")
 

@@ -111,7 +111,7 @@ class GradientProfile:
 
     def plot(self, **options):
         """Draw the profile (needs matplotlib)."""
-        from fastgrad import plots
+        from fastgrad.report import plots
 
         return plots.plot_profile(self, **options)
 

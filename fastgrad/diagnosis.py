@@ -26,6 +26,7 @@ from itertools import pairwise
 import numpy as np
 
 from fastgrad import slopes, theory
+from fastgrad._validation import plain
 from fastgrad.activations import Activation, activation
 from fastgrad.decay import GradientProfile
 from fastgrad.initializers import Initializer, initializer
@@ -158,7 +159,7 @@ class Diagnosis:
 
     def to_dict(self) -> dict:
         """Plain data for JSON; numbers that JSON has not (infinities and NaN) are None."""
-        return _json_ready(asdict(self))
+        return plain(asdict(self))
 
 
 def diagnose(profile: GradientProfile) -> Diagnosis:
@@ -375,11 +376,3 @@ def _try(network, X, y, before, change):
 
 def _signed(lost):
     return f"{round(lost, 2) + 0.0:.2f}"  # + 0.0: no -0.00
-
-
-def _json_ready(value):
-    if isinstance(value, dict):
-        return {key: _json_ready(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_ready(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from fastgrad import kernels
-from fastgrad._errors import known
+from fastgrad._validation import known
 from fastgrad.activations import ACTIVATIONS, Activation, activation
 
 _PACKAGE = Path(__file__).resolve().parent

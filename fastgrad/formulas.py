@@ -1,7 +1,7 @@
 """Value and derivative of the five activations as functions of the pre-activation z.
 
 This page is the only place where these formulas are written. NumPy and Numba run the functions below with
-their own elementary functions, and the build prints them as C (``kernels/printer.py``), so they keep to a
+their own elementary functions, and the build prints them as C (``kernels/as_c.py``), so they keep to a
 subset that all three read the same way: names, calls, ``+ - * /``, comparisons, straight-line assignments
 and one return.
 
@@ -116,6 +116,6 @@ DERIVATIVES = {
 }
 PARAMETERS = {"leaky_relu": ("negative_slope", 0.01), "elu": ("alpha", 1.0)}
 # The largest error of value or derivative, in units in the last place, that any input may have: what the tests hold
-# every backend to. "arithmetic" are those with the exp of elementary.py (an alpha other than 1 costs one more
+# every backend to. "arithmetic" are those with the exp of kernels/exponential.py (an alpha other than 1 costs one more
 # rounding); "numpy" has NumPy's exp. The worst that was found over all floats is printed by `fastgrad audit`.
 ULP_BOUNDS = {"arithmetic": 1.5, "arithmetic, alpha not 1": 2.0, "numpy": 4.0}

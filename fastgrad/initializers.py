@@ -18,8 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad._errors import unknown
-from fastgrad._validation import float_dtype, positive_int, real_number
+from fastgrad._validation import float_dtype, positive_int, real_number, unknown
 from fastgrad.kernels import compiled
 
 # Standard deviation of a standard normal cut off at +-2: Keras divides by it, so that its variance is right.

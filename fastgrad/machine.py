@@ -35,8 +35,8 @@ def machine() -> dict[str, str]:
 
 # The modules whose code decides what a cell's numbers are; the rest shows them or runs them.
 NUMBERS = (
-    *("_errors", "_validation", "formulas", "elementary", "kernels", "activations", "initializers", "losses", "dense"),
-    *("network", "decay", "measurement", "moments", "theory", "diagnosis", "datasets", "study", "include"),
+    *("_validation", "formulas", "kernels", "activations", "initializers", "losses", "dense", "network", "slopes"),
+    *("decay", "measurement", "moments", "theory", "diagnosis", "datasets", "sweeps/study", "include"),
 )
 SOURCES = (".py", ".pyx", ".pxd", ".h")  # all of them are in the wheel
 

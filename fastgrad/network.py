@@ -6,8 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from fastgrad import activations, initializers, kernels
-from fastgrad._errors import unknown
-from fastgrad._validation import data_matrix, float_dtype, layer_sizes, listed, real_number
+from fastgrad._validation import data_matrix, float_dtype, layer_sizes, listed, real_number, unknown
 from fastgrad.dense import affine_backward, affine_forward
 from fastgrad.losses import LOSSES, SCALED, accuracy, check_n_out, check_targets, r_squared
 

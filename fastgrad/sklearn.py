@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from fastgrad._errors import known, missing
+from fastgrad._validation import known, missing
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -35,11 +35,11 @@ from fastgrad._validation import positive_int, real_number
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Diagnosis, diagnose
 from fastgrad.initializers import initializer
-from fastgrad.models import SKLEARN_ACTIVATIONS
-from fastgrad.monitor import WINDOW
+from fastgrad.learning.loop import Trainer
+from fastgrad.learning.models import SKLEARN_ACTIVATIONS
+from fastgrad.learning.monitor import WINDOW
+from fastgrad.learning.optimizers import optimizer
 from fastgrad.network import MLP
-from fastgrad.optimizers import optimizer
-from fastgrad.trainer import Trainer
 
 SOLVERS = ("adam", "sgd", "lbfgs")
 RATES = ("constant", "invscaling", "adaptive")

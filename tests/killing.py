@@ -16,7 +16,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import fastgrad
-from fastgrad.store import DEFINITION, SCALARS, Store
+from fastgrad.sweeps.store import DEFINITION, SCALARS, Store
 
 AXES = {
     "activation": ["tanh", "relu", "elu"],

@@ -27,7 +27,7 @@ from fastgrad.bench import asv_page
 from fastgrad.cli import commands
 
 ASV_PAGE = Path(importlib.util.find_spec("asv").origin).parent / "www"
-OURS = resources.files("fastgrad").joinpath("web", "asv")
+OURS = resources.files("fastgrad.report").joinpath("web", "asv")
 STEPS = {
     "speed": ((SPEED, ACTIVATIONS[0]), 13, 1.10),
     "the other speed": ((SPEED, ACTIVATIONS[1]), 6, 1.08),

@@ -11,9 +11,10 @@ import oracle
 import pytest
 
 from fastgrad import formulas
-from fastgrad.bench import audit, contestants, store, tables, tally, truth
-from fastgrad.bench.audit import Audit
-from fastgrad.bench.contestants import Contestant
+from fastgrad.bench.audit import audit, contestants, store, tables, tally, truth
+from fastgrad.bench.audit.audit import Audit
+from fastgrad.bench.audit.contestants import Contestant
+from fastgrad.report.tables import markdown
 
 SIGMOID = ("derivative", "sigmoid")
 TANH = ("value", "tanh")
@@ -357,7 +358,7 @@ def test_equal_findings_share_a_row_of_the_table(small):
         f"1 of 2 kernels of ours break {PROMISE}:",
         "fastgrad mine, tanh value: 1 nan",
     ]
-    text = tables.markdown(table).splitlines()
+    text = markdown(table).splitlines()
     assert len({line.count("|") for line in text}) == 1
     assert text[2].startswith("| tanh value | fastgrad (all 3) | 0.50 |")
 

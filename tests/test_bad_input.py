@@ -15,23 +15,11 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import (
-    datasets,
-    diagnosis,
-    ffi,
-    frames,
-    initializers,
-    losses,
-    measurement,
-    plan,
-    repair,
-    reproduction,
-    study,
-    sweeps,
-    theory,
-    trends,
-)
+from fastgrad import datasets, diagnosis, ffi, initializers, losses, measurement, reproduction, theory
 from fastgrad.cli import commands
+from fastgrad.learning import repair, trends
+from fastgrad.sweeps import frames, plan, study
+from fastgrad.sweeps import run as sweeps
 
 X = np.random.default_rng(0).standard_normal((6, 4))
 Y = np.arange(6) % 3

@@ -11,9 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastgrad import bench, plots
-from fastgrad.bench import activations, contestants, network, parts, peers, tables, timing, training
+from fastgrad import bench
+from fastgrad.bench import activations, network, parts, peers, tables, timing, training
 from fastgrad.bench.activations import Case, SpeedRow, cases, measure
+from fastgrad.bench.audit import contestants
+from fastgrad.report import plots
+from fastgrad.report.tables import markdown
 
 HERE = [name for name in peers.installed() if name != "torch.compile"]
 
@@ -175,7 +178,7 @@ def test_tables_show_what_is_lost():
     ]
     assert backward.title == "backward, float32"
     assert tables.speed_verdict(ROWS) == ["Ours is slower in 1 of 3 comparisons."]
-    assert tables.markdown(backward).splitlines() == [
+    assert markdown(backward).splitlines() == [
         "| activation | size | ns | GB/s | % of limit |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| tanh | 1,000 | 0.5 | 16 | 60 exp |",

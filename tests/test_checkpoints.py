@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import checkpoints, datasets
+from fastgrad import datasets
+from fastgrad.learning import checkpoints
 
 X, Y = (array[:300] for array in datasets.load("digits"))
 

@@ -11,9 +11,11 @@ import click.testing
 import pytest
 
 import fastgrad
-from fastgrad import batches, bench, study, sweeps
+from fastgrad import bench
 from fastgrad.cli import commands
-from fastgrad.store import Store, StoreError
+from fastgrad.sweeps import batches, study
+from fastgrad.sweeps import run as sweeps
+from fastgrad.sweeps.store import Store, StoreError
 
 TINY = ("--width", "8", "--batch", "4", "--seeds", "2", "--data", "normal")
 ROW = {"kernel": "tanh", "size": 64, "dtype": "float32", "ns_per_element": 1.0, "peer": "NumPy",

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from test_cli import call, refused
 
-from fastgrad.bench import activations, audit
+from fastgrad.bench import activations
 from fastgrad.bench.activations import SpeedRow
-from fastgrad.bench.contestants import Contestant
-from fastgrad.bench.truth import true
+from fastgrad.bench.audit import audit
+from fastgrad.bench.audit.contestants import Contestant
+from fastgrad.bench.audit.truth import true
 
 AUDIT = ("audit", "--quick", "-a", "relu")
 SPEED = ("speed", "activations", "-a", "tanh", "--operation", "value", "--dtype", "float32")

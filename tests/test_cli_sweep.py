@@ -14,8 +14,8 @@ import pytest
 from killing import Fragile, output, start_command, wait_for_rows
 from test_cli import call, python, refused
 
-from fastgrad import batches, plan, pools, study
-from fastgrad.store import Store
+from fastgrad.sweeps import batches, plan, pools, study
+from fastgrad.sweeps.store import Store
 
 PLAN = """
 activation = ["tanh", "relu"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import detectors
 from fastgrad.bench import detection, detection_tables
-from fastgrad.monitor import Reading
+from fastgrad.learning import detectors
+from fastgrad.learning.monitor import Reading
 
 CHECKS, LAYERS = 8, 4
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastgrad import diagnosis, study, theory
+from fastgrad import diagnosis, theory
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Counterfactual, diagnose, diagnose_network
 from fastgrad.initializers import SURVEYED, initializer
 from fastgrad.network import MLP
+from fastgrad.sweeps import study
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((100, 32)), RNG.integers(0, 10, 100)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import frames, machine
-from fastgrad.store import ARRAYS, Store, StoreError
+from fastgrad import machine
+from fastgrad.sweeps import frames
+from fastgrad.sweeps.store import ARRAYS, Store, StoreError
 
 COMMON = {"activation": ["tanh", "elu"], "depth": [1, 3], "width": 8, "batch": 4, "data": "normal", "seeds": [[3, 4]]}
 AXES = [

@@ -7,8 +7,8 @@ import pytest
 
 import fastgrad
 from fastgrad import datasets
-from fastgrad.history import TrainingHistory, cost_of_vanishing
-from fastgrad.study import plain
+from fastgrad._validation import plain
+from fastgrad.learning.history import TrainingHistory, cost_of_vanishing
 
 
 def history(accuracy, **options):

@@ -137,7 +137,7 @@ def test_a_users_loop_stops():
     assert code != 0
     assert stdout == ""
     assert "begins" not in stderr
-    assert stderr.splitlines()[-1] == "fastgrad.history.Interrupted: interrupted after epoch 1 of 5"
+    assert stderr.splitlines()[-1] == "fastgrad.learning.history.Interrupted: interrupted after epoch 1 of 5"
 
 
 def test_the_exception_is_a_keyboard_interrupt_with_the_history(tmp_path):
@@ -162,9 +162,9 @@ def test_the_exception_is_a_keyboard_interrupt_with_the_history(tmp_path):
 def test_a_search_over_estimators_stops_and_the_estimator_is_usable(solver, monkeypatch):
     from sklearn.exceptions import ConvergenceWarning
 
+    from fastgrad.learning.loop import Trainer
     from fastgrad.network import MLP
     from fastgrad.sklearn import MLPClassifier
-    from fastgrad.trainer import Trainer
 
     X, y = (array[:300] for array in datasets.load("digits"))
     owner, name = (MLP, "loss_and_gradients") if solver == "lbfgs" else (Trainer, "run")

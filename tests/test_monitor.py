@@ -7,8 +7,8 @@ import pytest
 
 import fastgrad
 from fastgrad import datasets
-from fastgrad.models import parameters_of
-from fastgrad.monitor import BUDGET, GradientMonitor, Reading
+from fastgrad.learning.models import parameters_of
+from fastgrad.learning.monitor import BUDGET, GradientMonitor, Reading
 
 try:
     import torch

@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, r2_score
 import fastgrad
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.initializers import initializer
+from fastgrad.learning.fit import evaluate
 from fastgrad.losses import LOSSES
 from fastgrad.network import MLP
 
@@ -151,7 +152,7 @@ def test_forward_gives_outputs_predict_labels_or_values_and_score_how_good_they_
     assert net.score(inputs, found) == 1.0
     assert net.score(inputs, (found + 1) % 3) == 0.0
     assert net.score(inputs, labels) == accuracy_score(labels, found)
-    assert net.score(inputs, labels) == fastgrad.training.evaluate(net, inputs, labels)[1]
+    assert net.score(inputs, labels) == evaluate(net, inputs, labels)[1]
 
     inputs, targets = data("mse", 4, 3, 60)
     net = MLP([4, 5, 3], seed=2, loss="mse", backend=backend)
@@ -204,7 +205,7 @@ def test_targets_of_one_output_may_be_a_vector(backend):
         net.gradient_profile(inputs, y[:, 0]).log10_delta, net.gradient_profile(inputs, y).log10_delta
     )
     assert net.score(inputs, y[:, 0].tolist()) == net.score(inputs, y)
-    assert fastgrad.training.evaluate(net, inputs, y[:, 0]) == fastgrad.training.evaluate(net, inputs, y)
+    assert evaluate(net, inputs, y[:, 0]) == evaluate(net, inputs, y)
     vector, column = (
         fastgrad.measure("tanh", "he_normal", 2, 5, inputs, targets, seeds=[0], loss="mse", backend=backend)
         for targets in (y[:, 0], y)

@@ -7,8 +7,8 @@ import pytest
 
 import fastgrad
 from fastgrad.kernels import compiled
-from fastgrad.optimizers import OPTIMIZERS, optimizer
-from fastgrad.trainer import Trainer
+from fastgrad.learning.loop import Trainer
+from fastgrad.learning.optimizers import OPTIMIZERS, optimizer
 
 RATE, DECAY = 0.03, 0.01
 

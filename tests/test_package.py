@@ -11,57 +11,14 @@ from pathlib import Path
 import pytest
 
 import fastgrad
-from fastgrad.kernels import printer
+from fastgrad.kernels import as_c
 
 PACKAGE = Path(fastgrad.__file__).parent
-# A module may import those to its left when it is loaded (lazy imports inside functions are free).
+# A module or folder may import those to its left when it is loaded; folders have an order of their own inside.
 FLOW = (
-    *(
-        "_errors",
-        "_validation",
-        "_memory",
-        "formulas",
-        "elementary",
-        "updates",
-        "kernels",
-        "activations",
-        "functions",
-        "overloads",
-        "ffi",
-        "config",
-        "initializers",
-    ),
-    *(
-        "losses",
-        "dense",
-        "network",
-        "slopes",
-        "decay",
-        "measurement",
-        "moments",
-        "theory",
-        "diagnosis",
-        "datasets",
-        "machine",
-    ),
-    *(
-        "study",
-        "optimizers",
-        "schedules",
-        "models",
-        "detectors",
-        "monitor",
-        "trends",
-        "history",
-        "trainer",
-        "checkpoints",
-        "training",
-        "repair",
-    ),
-    *("plan", "store", "batches", "sweeps", "frames", "sklearn", "bench", "reproduction", "palette"),
-    *("plots", "curves", "report", "training_report", "phases", "pages", "cli", "__main__"),
-    "torch",
-    "jax",
+    *("_validation", "formulas", "kernels", "activations", "functions", "in_numba", "ffi", "config", "initializers"),
+    *("losses", "dense", "network", "slopes", "decay", "measurement", "moments", "theory", "diagnosis", "datasets"),
+    *("machine", "learning", "sklearn", "sweeps", "report", "bench", "reproduction", "cli", "__main__", "torch", "jax"),
 )
 
 
@@ -131,7 +88,6 @@ WITH_EXTRAS = {
         "matplotlib",
         "plot",
     ),
-    "curves": ("fastgrad.curves", "matplotlib", "plot"),
     "sklearn": (PLOT + CLASSIFY, "sklearn", "sklearn"),
 }
 
@@ -182,7 +138,6 @@ def test_a_missing_framework_is_named_with_its_command(package):
         ("torch", "fastgrad.torch.watch"),
         ("sklearn", "fastgrad.sklearn.MLPClassifier"),
         ("jax", "fastgrad.jax.tanh"),
-        ("matplotlib", "fastgrad.plots.delta_figure"),
     ],
 )
 def test_bridges_are_attributes(package, code):
@@ -196,12 +151,11 @@ def test_a_star_import_and_dir_need_no_extra(monkeypatch):
     status, error = run_with("from fastgrad import *")
     assert status == 0, error
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert not {"plots", "curves"} & set(dir(fastgrad))
 
 
 def test_the_printer_refuses_what_is_not_in_the_subset():
     def printed(text):
-        return printer._Printer({"one": 1.0}).function(ast.parse(text).body[0], "f")[1]
+        return as_c._Printer({"one": 1.0}).function(ast.parse(text).body[0], "f")[1]
 
     assert "FG_SET1(1.0)" in printed("def f(z):\n    return z + one")
     for text in ("return z ** 2", "return z if z else 1", "return 1.5", "z += one", "return z < one < z"):

@@ -7,9 +7,10 @@ import pytest
 from test_report import Outline, Tables, lost_and_slope
 
 import fastgrad
-from fastgrad import pages, plan, study
-from fastgrad.store import Failure, Store, StoreError, encode
-from fastgrad.study import Cell
+from fastgrad.report import page as pages
+from fastgrad.sweeps import plan, study
+from fastgrad.sweeps.store import Failure, Store, StoreError, encode
+from fastgrad.sweeps.study import Cell
 
 HOSTILE = "ValueError: <img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'"
 

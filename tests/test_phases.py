@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fastgrad import phases, plan, study, theory
+from fastgrad import theory
 from fastgrad.measurement import mean_interval
+from fastgrad.sweeps import phases, plan, study
 
 
 def measured(**axes):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fastgrad import plan, study
+from fastgrad.sweeps import plan, study
 
 SMALL = {"data": "normal", "width": 8, "batch": 4, "depth": [2, 3]}
 

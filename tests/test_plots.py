@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import palette, plots, study, sweeps
+from fastgrad.report import palette, plots
+from fastgrad.sweeps import run as sweeps
+from fastgrad.sweeps import study
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import datasets, repair, training_report
+from fastgrad import datasets
 from fastgrad.diagnosis import changed, diagnose_network
+from fastgrad.learning import repair
+from fastgrad.report import training as training_report
 
 X, Y = (array[:600] for array in datasets.load("digits"))
 OPTIONS = {"epochs": 8, "test": 0.25}

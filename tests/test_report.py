@@ -12,7 +12,9 @@ import pytest
 from rich.console import Console
 
 import fastgrad
-from fastgrad import report, study, sweeps
+from fastgrad.report import survey as report
+from fastgrad.sweeps import run as sweeps
+from fastgrad.sweeps import study
 
 SPEED = [
     {

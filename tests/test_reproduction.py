@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastgrad import curves
+from fastgrad.report import curves
 from fastgrad.reproduction import EXPERIMENTS, Curve, Finding, Reproduction, registry, reproduce
 from fastgrad.reproduction.findings import KINDS, order, predicted, printed, within
 

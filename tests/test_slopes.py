@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import diagnosis, slopes, study, theory
+from fastgrad import diagnosis, slopes, theory
+from fastgrad.sweeps import study
 
 
 def test_slope_lost_decades_and_half_life():

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from fastgrad import machine, plan, study
-from fastgrad.store import Failure, Store, StoreError, decode, encode, key
+from fastgrad import machine
+from fastgrad.sweeps import plan, study
+from fastgrad.sweeps.store import Failure, Store, StoreError, decode, encode, key
 
 ENVIRONMENT = {"code": "x", "flush to zero": "off"}
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastgrad import datasets, decay, machine, study, sweeps, theory
+from fastgrad import datasets, decay, machine, theory
 from fastgrad.activations import activation
 from fastgrad.initializers import initializer
-from fastgrad.store import Store
+from fastgrad.sweeps import run as sweeps
+from fastgrad.sweeps import study
+from fastgrad.sweeps.store import Store
 
 SMALL = {"width": 16, "batch": 8, "seeds": (0, 1, 2), "data": "normal"}
 

@@ -25,8 +25,9 @@ from killing import (
 )
 
 import fastgrad
-from fastgrad import batches, machine, plan, pools, study
-from fastgrad.store import Failure, Store, StoreError
+from fastgrad import machine
+from fastgrad.sweeps import batches, plan, pools, study
+from fastgrad.sweeps.store import Failure, Store, StoreError
 
 FEW = {"depth": [2, 3], "seeds": [[0, 1], [5]], "width": 8, "batch": 4}
 CELLS = 3 * 2 * 2 * 2 * 2

@@ -55,7 +55,8 @@ def test_five_epochs_on_the_defaults_are_healthy():
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_a_repair_that_ends_worse_is_said_and_exits_1(form, monkeypatch):
     """A healthy verdict on a network that is worse: the bad one before it remains, and the verdict on that decides."""
-    from fastgrad import datasets, repair
+    from fastgrad import datasets
+    from fastgrad.learning import repair
 
     X, y = datasets.load("digits")
     network = repair.MLP([64, 16, 10])
@@ -86,7 +87,7 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path):
 
 
 def test_ctrl_c_says_what_is_kept(monkeypatch, tmp_path):
-    from fastgrad.trainer import Trainer
+    from fastgrad.learning.loop import Trainer
 
     done, calls = Trainer.run, []
 

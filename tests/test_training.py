@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import datasets, schedules, training
-from fastgrad.optimizers import OPTIMIZERS, optimizer
-from fastgrad.trainer import Trainer
+from fastgrad import datasets
+from fastgrad.learning import fit as training
+from fastgrad.learning import schedules
+from fastgrad.learning.loop import Trainer
+from fastgrad.learning.optimizers import OPTIMIZERS, optimizer
 
 X, Y = (array[:300] for array in datasets.load("digits"))
 RNG = np.random.default_rng(0)

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from fastgrad import trends
 from fastgrad.diagnosis import judge
-from fastgrad.history import TrainingHistory
-from fastgrad.monitor import Reading
+from fastgrad.learning import trends
+from fastgrad.learning.history import TrainingHistory
+from fastgrad.learning.monitor import Reading
 
 EPOCHS = np.arange(40)
 FLAT = np.full(40, 2.3)

@@ -11,7 +11,8 @@ NOTE = "Width 256, depth 40, batch 128, normal data, 10 seeds."
 
 def crossings(activation):
     """(measured sigma_w^2, sigma_b^2, theory's sigma_w^2) where delta neither falls nor grows with depth."""
-    from fastgrad import phases, plan, study, theory
+    from fastgrad import theory
+    from fastgrad.sweeps import phases, plan, study
 
     results = []
     for bias in BIASES:
@@ -25,9 +26,9 @@ def crossings(activation):
 
 def main():
     """Print the table in Markdown."""
-    from fastgrad.bench.tables import Table
     from fastgrad.machine import machine
-    from fastgrad.report import Comparison, comparison_markdown
+    from fastgrad.report.survey import Comparison, comparison_markdown
+    from fastgrad.report.tables import Table
 
     rows = [
         (activation, f"{bias:.2f}", f"{weight:.4f}", f"{expected:.4f}", f"{100 * (weight / expected - 1):+.2f} %")

@@ -49,9 +49,9 @@ def _run(command, folder):
 
 def main():
     """Print the table in Markdown."""
-    from fastgrad.bench.tables import Table
     from fastgrad.machine import machine
-    from fastgrad.report import Comparison, comparison_markdown
+    from fastgrad.report.survey import Comparison, comparison_markdown
+    from fastgrad.report.tables import Table
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

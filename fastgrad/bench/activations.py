@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad._errors import known
-from fastgrad._memory import aligned
-from fastgrad._validation import float_dtype, positive_int
+from fastgrad._validation import float_dtype, known, positive_int
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench import peers
 from fastgrad.bench.timing import interleaved
 from fastgrad.kernels import compiled
+from fastgrad.kernels.memory import aligned
 
 FULL: dict[str, Any] = {
     "sizes": (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000),

@@ -1,7 +1,7 @@
 """``asv publish``, and then every library that its page would load from elsewhere lies in the page's own folder."""
 
 # Design: - The page of asv 0.6.6 loads ten files from CDNs and is an error message where one does not answer. They are
-#           in fastgrad/web/asv, from npm, with their licences. Five are the very bytes that asv asks for, by its
+#           in fastgrad/report/web/asv, from npm, with their licences. Five are the very bytes that asv asks for, by its
 #           own digests; flot and stupidtable are minified for the CDN only, and npm has the second in 1.1.3 alone.
 #         - A URL that is not in the table is an error, never left in: a page that half works offline is found
 #           out on the day the network fails.
@@ -25,7 +25,7 @@ NARROW = f"""<meta name="viewport" content="width=device-width, initial-scale=1"
 
 
 class Library(NamedTuple):
-    """A file of fastgrad/web/asv, the npm package it is from, and the URL it stands in for."""
+    """A file of fastgrad/report/web/asv, the npm package it is from, and the URL it stands in for."""
 
     file: str
     package: str
@@ -197,7 +197,7 @@ def make_self_contained(folder: str | os.PathLike) -> None:
         if path.suffix == ".html":
             replaced[path] = _for_narrow_screens(TAG.sub(lambda tag: _local(tag[0]), text))
     (folder / LIBRARY_FOLDER).mkdir(exist_ok=True)
-    for file in resources.files("fastgrad").joinpath("web", "asv").iterdir():
+    for file in resources.files("fastgrad.report").joinpath("web", "asv").iterdir():
         (folder / LIBRARY_FOLDER / file.name).write_bytes(file.read_bytes())
     for path, text in replaced.items():
         path.write_text(text, encoding="utf-8")

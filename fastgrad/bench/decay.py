@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastgrad import study
 from fastgrad.bench.parts import PartRow
 from fastgrad.bench.timing import interleaved
 from fastgrad.datasets import load
 from fastgrad.initializers import SURVEYED
 from fastgrad.network import MLP
+from fastgrad.sweeps import study
 
 FULL = {"depth": 20, "width": 128, "batch": 128, "seeds": 10}
 QUICK = {"depth": 10, "width": 32, "batch": 32, "seeds": 2}

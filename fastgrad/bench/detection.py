@@ -28,12 +28,12 @@ import numpy as np
 
 from fastgrad.datasets import load
 from fastgrad.dense import affine_forward
-from fastgrad.detectors import DETECTORS, Record, first_alarm
 from fastgrad.initializers import initializer
+from fastgrad.learning.detectors import DETECTORS, Record, first_alarm
+from fastgrad.learning.loop import Trainer
+from fastgrad.learning.optimizers import optimizer
 from fastgrad.losses import SCALED, baseline, correct
 from fastgrad.network import MLP
-from fastgrad.optimizers import optimizer
-from fastgrad.trainer import Trainer
 
 # What ours was chosen on, and what it is judged on: data sets and seeds.
 TUNING = {"data": ("breast_cancer", "wine"), "seeds": (0, 1)}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastgrad.bench.detection import HELD_OUT, QUESTIONS, SHORT, STEPS, TUNING, Outcome
-from fastgrad.bench.tables import Table
-from fastgrad.detectors import DETECTORS
+from fastgrad.learning.detectors import DETECTORS
+from fastgrad.report.tables import Table
 
 CONFIDENCE = 0.95
 

@@ -16,10 +16,10 @@ import numpy as np
 
 import fastgrad
 from fastgrad import ffi
-from fastgrad._memory import aligned
 from fastgrad.activations import ACTIVATIONS
-from fastgrad.bench.tables import Table
 from fastgrad.bench.timing import interleaved
+from fastgrad.kernels.memory import aligned
+from fastgrad.report.tables import Table
 
 CALLS = 8  # of the direct kernel per sample
 DOORS_NOTE = (

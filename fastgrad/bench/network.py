@@ -22,13 +22,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad._errors import known
-from fastgrad._memory import aligned, aligned_copy
-from fastgrad._validation import positive_int
+from fastgrad._validation import known, positive_int
 from fastgrad.bench import peers
 from fastgrad.bench.peers import jax_on_one_thread
 from fastgrad.bench.timing import interleaved
 from fastgrad.kernels import compiled
+from fastgrad.kernels.memory import aligned, aligned_copy
 from fastgrad.machine import peak_megabytes
 from fastgrad.network import MLP
 

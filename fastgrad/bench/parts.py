@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import fastgrad
-from fastgrad._errors import known
-from fastgrad._memory import aligned, aligned_copy
-from fastgrad._validation import positive_int
+from fastgrad._validation import known, positive_int
 from fastgrad.bench.peers import jax_on_one_thread, without_autograd
 from fastgrad.bench.timing import interleaved
+from fastgrad.kernels.memory import aligned, aligned_copy
 
 DENSE = ((1, 64, 64), (32, 64, 64), (128, 256, 256), (512, 1024, 1024))  # batch, fan_in, fan_out
 WEIGHTS = ((64, 64), (512, 512), (2048, 2048))  # fan_in, fan_out

@@ -24,9 +24,9 @@ from importlib.metadata import version
 import numpy as np
 
 from fastgrad import formulas
-from fastgrad._errors import known
-from fastgrad._memory import aligned
+from fastgrad._validation import known
 from fastgrad.kernels import compiled
+from fastgrad.kernels.memory import aligned
 
 OPERATIONS = ("value", "backward", "training")
 SLOPE, ALPHA = (formulas.PARAMETERS[name][1] for name in ("leaky_relu", "elu"))

@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from fastgrad._errors import known
-from fastgrad._validation import positive_int
-from fastgrad.bench.tables import Table
+from fastgrad._validation import known, positive_int
 from fastgrad.datasets import load
+from fastgrad.learning.fit import evaluate, fit, split
 from fastgrad.network import MLP
-from fastgrad.training import evaluate, fit, split
+from fastgrad.report.tables import Table
 
 FULL = ((3, 64), (20, 64))  # (depth, width)
 EPOCHS, BATCH, RATE, ROUNDS = 20, 32, 0.001, 10

@@ -26,8 +26,8 @@ def audit(typed, names, kinds, group, out, workers, quick, form):
       fastgrad audit --quick --activation tanh
       fastgrad audit --workers 2 --out audit.jsonl
     """
-    from fastgrad.bench import tables
-    from fastgrad.bench.audit import Audit
+    from fastgrad.bench.audit import tables
+    from fastgrad.bench.audit.audit import Audit
 
     with one_line(*BAD_INPUT):
         sweep = Audit(out, quick, names, kinds, group, workers)

@@ -41,9 +41,9 @@ def gate(typed, base, head, out, allow, allow_dirty, strict, form):
       fastgrad gate main HEAD
       fastgrad gate --strict --allow 'tanh *' v0.1.0 HEAD
     """
-    from fastgrad import report
     from fastgrad.bench.gate import judgement, tables
     from fastgrad.machine import machine
+    from fastgrad.report import survey
 
     try:
         with one_line(*BAD_INPUT), progress_bar() as show:
@@ -52,10 +52,10 @@ def gate(typed, base, head, out, allow, allow_dirty, strict, form):
         say(f"interrupted: finished parts are kept in {out}; the same command goes on from there")
         raise click.exceptions.Exit(INTERRUPTED) from None
     code = judged.exit_code(strict)
-    found = report.Comparison(tables.tables(judged), tables.verdict(judged, code), tables.NOTE, machine(), typed)
+    found = survey.Comparison(tables.tables(judged), tables.verdict(judged, code), tables.NOTE, machine(), typed)
     texts = {
         "json": comparison_json(found, **asdict(judged), verdict=found.verdicts, exit_code=code),
-        "md": report.folded_markdown(found),
+        "md": survey.folded_markdown(found),
     }
     show_as(form, found, *texts.values())
     with one_line(OSError):

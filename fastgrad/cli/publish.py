@@ -28,7 +28,7 @@ def publish(config, out, as_json):
     if found["left_out"]:
         say(f"{len(found['left_out'])} results are left out: their commits are on no branch of {config}")
     if as_json:
-        from fastgrad.report import strict_json
+        from fastgrad.report.survey import strict_json
 
         click.echo(strict_json(found), nl=False)
     else:

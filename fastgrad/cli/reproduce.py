@@ -57,7 +57,7 @@ def reproduce(typed, names, out, form):
         row["curves"] = [asdict(curve) | {"x": list(curve.x), "y": list(curve.y)} for curve in each.curves]
     text = show_comparison(rows, shown, {}, typed, form)
     if out is not None:
-        from fastgrad import curves, plots
+        from fastgrad.report import curves, plots
 
         with status("drawing"), one_line(OSError):
             Path(out, "reproduction.json").write_text(text, encoding="utf-8")

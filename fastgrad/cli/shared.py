@@ -40,10 +40,10 @@ def comparison_options(command):
 
 def show_comparison(rows, shown, versions, typed, form):
     """Show a comparison's rows as the options say, and return them as JSON."""
-    from fastgrad import report
     from fastgrad.machine import machine
+    from fastgrad.report import survey
 
-    found = report.Comparison(*shown, machine() | versions, typed)  # type: ignore[call-arg]
+    found = survey.Comparison(*shown, machine() | versions, typed)  # type: ignore[call-arg]
     text = comparison_json(found, rows=rows)
     if only := wanted_table():
         tables = [table for table in found.tables if table.title == only]
@@ -51,20 +51,20 @@ def show_comparison(rows, shown, versions, typed, form):
             titles = ", ".join(repr(table.title) for table in found.tables)
             raise click.UsageError(f"--table: there is no {only!r}; there is {titles}")
         found = replace(found, tables=tables, verdicts=())
-    show_as(form, found, text, report.comparison_markdown(found))
+    show_as(form, found, text, survey.comparison_markdown(found))
     return text
 
 
 def comparison_json(found, **more):
     """What stands in every JSON output, and more."""
-    from fastgrad.report import strict_json
+    from fastgrad.report.survey import strict_json
 
     return strict_json({"fastgrad": fastgrad.__version__, "command": found.command, "machine": found.machine, **more})
 
 
 def show_as(form, found, json, markdown):
     """Print a comparison in one of its forms."""
-    from fastgrad.report import print_comparison
+    from fastgrad.report.survey import print_comparison
 
     if form is None:
         print_comparison(found, stdout_console())
@@ -85,7 +85,7 @@ def progress_bar():
 
 def stdout_console():
     """stdout, at most as wide as the tables are made for."""
-    from fastgrad.report import TERMINAL_WIDTH
+    from fastgrad.report.survey import TERMINAL_WIDTH
 
     console = rich.console.Console(highlight=False)
     if not console.is_terminal or console.width > TERMINAL_WIDTH:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fastgrad import kernels
-from fastgrad._errors import known
+from fastgrad._validation import known
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     BAD_INPUT,
@@ -273,7 +273,7 @@ def _folder(out):
 
 
 def _write_speed(folder, rows, data):
-    from fastgrad import plots
+    from fastgrad.report import plots
 
     with status("drawing"), one_line(OSError):
         (folder / SPEED_FILE).write_text(data, encoding="utf-8")

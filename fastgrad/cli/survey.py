@@ -55,7 +55,7 @@ def run(typed, out, quick, as_json, workers):
     Example:
       fastgrad run --out report && open report/index.html
     """
-    from fastgrad import study
+    from fastgrad.sweeps import study
 
     size = QUICK if quick else FULL
     with one_line(*BAD_INPUT):
@@ -99,7 +99,7 @@ def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend
     Example:
       fastgrad decay --activation tanh --activation elu --init xavier_normal --depth 10 --depth 30
     """
-    from fastgrad import plan, study
+    from fastgrad.sweeps import plan, study
 
     size = QUICK if quick else FULL
     with one_line(*BAD_INPUT):
@@ -123,7 +123,7 @@ def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend
 
 def _measure(cells, out, workers):
     """The results in the order of the cells, with a progress bar on a terminal; Ctrl-C says how to go on."""
-    from fastgrad import sweeps
+    from fastgrad.sweeps import run as sweeps
 
     done, reused = {}, []
     with one_line(*BAD_INPUT):
@@ -144,20 +144,21 @@ def _measure(cells, out, workers):
 
 
 def _show(results, speed, typed, out, as_json):
-    from fastgrad import report, study
     from fastgrad.machine import machine
+    from fastgrad.report import survey
+    from fastgrad.sweeps import study
 
     page = None
     with status("looking for remedies"):
         remedies = study.remedies(results)
-    found = report.Report(results, machine(), speed, typed, remedies)
+    found = survey.Report(results, machine(), speed, typed, remedies)
     if out is not None:
         with status("drawing"), one_line(OSError):
-            page = report.write_folder(found, out)
+            page = survey.write_folder(found, out)
     if as_json:
-        click.echo(report.to_json(found), nl=False)
+        click.echo(survey.to_json(found), nl=False)
         return
     with one_line(ValueError):
-        report.print_report(found, stdout_console(), wanted_table())
+        survey.print_report(found, stdout_console(), wanted_table())
     if page is not None:
         click.echo(f"Report: {page}")

@@ -46,9 +46,9 @@ def sweep(plan, store, workers, address, retry_failed, extend, patience, as_json
       printf 'activation = ["tanh", "elu"]\\ngain = [1.0, 1.2]\\ndepth = [10, 50]\\n' > plan.toml
       fastgrad sweep plan.toml sweep.db && fastgrad report sweep.db
     """
-    from fastgrad import sweeps
-    from fastgrad.pools import WorkerError
-    from fastgrad.store import Store
+    from fastgrad.sweeps import run as sweeps
+    from fastgrad.sweeps.pools import WorkerError
+    from fastgrad.sweeps.store import Store
 
     try:
         with one_line(*BAD_INPUT, WorkerError), contextlib.ExitStack() as stack:
@@ -66,7 +66,7 @@ def sweep(plan, store, workers, address, retry_failed, extend, patience, as_json
         say(f"interrupted: what was measured is in {store}; the same command goes on from there")
         raise click.exceptions.Exit(INTERRUPTED) from None
     if as_json:
-        from fastgrad.report import strict_json
+        from fastgrad.report.survey import strict_json
 
         facts = asdict(summary) | {"rate": summary.rate, "scheduling": summary.scheduling}
         failed = [{"cell": asdict(failure.cell), "error": failure.error} for failure in failures]
@@ -81,7 +81,7 @@ def _processes(workers):
 
     Not threads: a small cell is half Python, for which they wait on one another.
     """
-    from fastgrad import pools
+    from fastgrad.sweeps import pools
 
     workers = workers or os.cpu_count()
     return None if workers == 1 else functools.partial(pools.processes, workers)
@@ -161,7 +161,7 @@ def export(stores, out, form):
     Example:
       fastgrad export sweep.db cells.parquet
     """
-    from fastgrad import frames
+    from fastgrad.sweeps import frames
 
     with one_line(*BAD_INPUT, written="FILE"), status("exporting"):
         count = frames.export(stores, out, form)
@@ -181,7 +181,7 @@ def report(typed, stores, out):
     Example:
       fastgrad report sweep.db --out sweep-report && open sweep-report/index.html
     """
-    from fastgrad import pages
+    from fastgrad.report import page as pages
 
     with one_line(*BAD_INPUT), status("drawing"):
         page = pages.write_folder(stores, out, typed)

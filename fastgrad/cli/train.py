@@ -58,8 +58,9 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
     Example:
       fastgrad train --data mnist5000 --activation sigmoid --init xavier_normal --depth 30 --repair
     """
-    from fastgrad import datasets, repair
-    from fastgrad.history import Interrupted
+    from fastgrad import datasets
+    from fastgrad.learning import repair
+    from fastgrad.learning.history import Interrupted
 
     with one_line(*BAD_INPUT):
         if out is not None:
@@ -99,7 +100,7 @@ def _network(rows, phi, init, depth, width, seed, dtype, backend):
 
 
 def _show(found, typed, out, form):
-    from fastgrad import training_report
+    from fastgrad.report import training as training_report
 
     shown = training_report.tables(found), training_report.verdicts(found), training_report.NOTE
     rows = [
@@ -110,7 +111,7 @@ def _show(found, typed, out, form):
     ]  # fmt: skip
     text = show_comparison(rows, shown, {}, typed, form)
     if out is not None:
-        from fastgrad import curves, plots
+        from fastgrad.report import curves, plots
 
         with status("drawing"), one_line(OSError):
             Path(out, "training.json").write_text(text, encoding="utf-8")
@@ -148,8 +149,8 @@ def view(bar, history):
     from rich.console import Group
     from rich.text import Text
 
-    from fastgrad.curves import decades_below_last
-    from fastgrad.training_report import strip
+    from fastgrad.report.curves import decades_below_last
+    from fastgrad.report.training import strip
 
     facts = f"loss {history.loss[-1]:.4f}"
     for name in ("accuracy", "validation_accuracy"):

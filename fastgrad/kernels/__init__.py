@@ -6,7 +6,7 @@ Each has ``value``, ``derivative`` and ``value_and_derivative`` of ``(name, z, p
 import importlib
 from types import ModuleType
 
-from fastgrad._errors import unknown
+from fastgrad._validation import unknown
 
 BACKENDS = {
     "compiled": "fastgrad.kernels.compiled",

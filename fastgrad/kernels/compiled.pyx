@@ -16,8 +16,8 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from fastgrad import formulas
-from fastgrad._errors import unknown
-from fastgrad._memory import aligned
+from fastgrad._validation import unknown
+from fastgrad.kernels.memory import aligned
 
 cdef extern from "fastgrad/kernels.h" nogil:
     ctypedef struct fg_network:

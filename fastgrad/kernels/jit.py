@@ -1,6 +1,6 @@
 """The Numba backend: the same formulas and the same arithmetic exp, compiled by LLVM for the processor at hand."""
 
-# Design: - Numba has had no vector exp since 0.62, so its kernels run elementary.py as the C kernels do: loops
+# Design: - Numba has had no vector exp since 0.62, so its kernels run kernels/exponential.py as the C kernels do: loops
 #           made of arithmetic only, which LLVM vectorises (4 to 10 times faster than with math.exp).
 #         - No fastmath: the two-word sums would be simplified away. Fused multiply-adds are explicit.
 #         - Literals would be float64, so constants come in as typed globals; a function object per type is
@@ -17,7 +17,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from fastgrad import elementary, formulas
+from fastgrad import formulas
+from fastgrad.kernels import exponential
 
 REAL = {"f32": np.float32, "f64": np.float64}
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
@@ -81,9 +82,9 @@ def _maximum(a, b):
 
 @cache
 def _names(dtype):
-    """What the names in formulas.py and elementary.py mean for one type."""
+    """What the names in formulas.py and kernels/exponential.py mean for one type."""
     real = REAL[dtype]
-    names = {name: real(number) for name, number in elementary.CONSTANTS[dtype].items()}
+    names = {name: real(number) for name, number in exponential.CONSTANTS[dtype].items()}
     half, shifter = real(0.5), names["shifter"]
 
     @nb.njit(**OPTIONS)
@@ -94,8 +95,8 @@ def _names(dtype):
 
     names |= {"fma": fma, "mad": fma, "fabs": fabs, "copysign": copysign, "ldexp": ldexp}
     names |= {"where": _where, "minimum": _minimum, "maximum": _maximum}
-    functions = {"polynomial": elementary.POLYNOMIALS[dtype]}
-    for module in (elementary, formulas):
+    functions = {"polynomial": exponential.POLYNOMIALS[dtype]}
+    for module in (exponential, formulas):
         functions |= {k: f for k, f in vars(module).items() if isinstance(f, FunctionType)}
     for name, function in functions.items():
         names[name] = nb.njit(**OPTIONS)(FunctionType(function.__code__, names, name))

@@ -4,7 +4,7 @@
 def train(NetworkPass room, list weights, list biases, list dweights, list dbiases, cnp.ndarray X, cnp.ndarray y,
           cnp.ndarray rows, int optimizer, options, double rate, double weight_decay, cnp.ndarray parameters,
           cnp.ndarray gradient, list kept, size_t decaying, int64_t steps, cnp.ndarray batch_X, cnp.ndarray batch_y):
-    """Train on these rows, batch by batch, in the room of a pass; see ``fastgrad.trainer.Trainer``.
+    """Train on these rows, batch by batch, in the room of a pass; see ``fastgrad.learning.loop.Trainer``.
 
     Nothing is checked: ``weights`` and ``biases`` are views of ``parameters``, ``dweights`` and ``dbiases`` of
     ``gradient``; ``batch_X`` and ``batch_y`` have room for a batch; ``rows`` are int64.

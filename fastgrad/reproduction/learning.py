@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from fastgrad.datasets import load
+from fastgrad.learning.fit import fit
 from fastgrad.network import MLP
 from fastgrad.reproduction.at_start import _glorot_network
 from fastgrad.reproduction.findings import Curve, Reproduction, order, printed, within
-from fastgrad.training import fit
 
 TEST = 0.2
 # Shares of ten classes' rows, with what they mean: where papers say in words that a network learns or stalls.

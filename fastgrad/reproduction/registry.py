@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from fastgrad._errors import known
-from fastgrad.bench.tables import Table
+from fastgrad._validation import known
+from fastgrad.report.tables import Table
 from fastgrad.reproduction import at_start, learning
 from fastgrad.reproduction.findings import KINDS, Finding, Reproduction
 

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.functional import linear
 
 from fastgrad.activations import Activation, activation
-from fastgrad.models import IDENTITY
+from fastgrad.learning.models import IDENTITY
 from fastgrad.torch.modules import Dense, ElementwiseModule
 
 _NO_CHANGE = (nn.Identity, nn.Flatten, nn.Dropout, nn.AlphaDropout)

@@ -26,8 +26,8 @@ from torch.autograd.graph import register_multi_grad_hook
 from fastgrad._validation import positive_int, real_number
 from fastgrad.activations import activation
 from fastgrad.decay import SATURATED_SHARE, SATURATING
-from fastgrad.detectors import PERSISTENCE, stuck
 from fastgrad.diagnosis import Diagnosis
+from fastgrad.learning.detectors import PERSISTENCE, stuck
 from fastgrad.torch import recurrent
 from fastgrad.torch.functional import apply
 from fastgrad.torch.products import Products, name_of

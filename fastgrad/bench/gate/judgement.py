@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from fastgrad import kernels
-from fastgrad._errors import unknown
+from fastgrad._validation import unknown
 from fastgrad.bench.gate import instructions, pairs, quality, rehearsal, sides
 from fastgrad.bench.gate.cases import CASES, KERNELS, NETWORKS, VERSION
 from fastgrad.bench.journal import Journal

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad.bench.audit import INFINITY_BITS, QUICK_STRIDE
-from fastgrad.bench.contestants import parameter_of
+from fastgrad.bench.audit.audit import INFINITY_BITS, QUICK_STRIDE
+from fastgrad.bench.audit.contestants import parameter_of
+from fastgrad.bench.audit.tally import Tally, sums_of
+from fastgrad.bench.audit.truth import SHAPES, true
 from fastgrad.bench.gate.cases import KERNELS
 from fastgrad.bench.gate.sides import GateError, Side
-from fastgrad.bench.tally import Tally, sums_of
-from fastgrad.bench.truth import SHAPES, true
 
 # How far a number may move. Counts may not; a decade per layer is a logarithm already.
 TOLERANCE = {"max ULP": 0.05, "false zeros": 0, "other faults": 0, "decades per layer": 1e-4}

@@ -5,7 +5,7 @@ from collections import defaultdict
 from fastgrad.bench.gate.instructions import TOLERANCE as COUNT_TOLERANCE
 from fastgrad.bench.gate.judgement import BAD, Judgement
 from fastgrad.bench.gate.pairs import CONFIDENCE, MARGIN
-from fastgrad.bench.tables import Table
+from fastgrad.report.tables import Table
 
 NOTE = (
     "us: the least time of a call at the base. Ratio: time of the head over time of the base, the median of the quiet "

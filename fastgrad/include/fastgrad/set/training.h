@@ -1,5 +1,5 @@
 /* An epoch of training, or part of one, for one instruction set and one type: rows gathered, a pass (network.h), a step
-   of the optimiser (printed from updates.py), batch after batch. */
+   of the optimiser (printed from kernels/steps.py), batch after batch. */
 
 /* Design: - Parameters, gradient and what the optimiser keeps are one flat array each, of whole cache lines and so of
              whole vectors: a step is one loop without a tail, and the formulas see every number once.

@@ -16,12 +16,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from fastgrad import slopes, study, theory
+from fastgrad import slopes, theory
 from fastgrad.activations import Activation
 from fastgrad.diagnosis import DECADES
 from fastgrad.initializers import SURVEYED, initializer
 from fastgrad.measurement import mean_interval, median_layer
-from fastgrad.study import Cell, CellResult
+from fastgrad.sweeps import study
+from fastgrad.sweeps.study import Cell, CellResult
 
 SETTLED = 0.25  # share of the hidden layers, from the input, that the slope leaves out
 LEAST_WEIGHTS, LEAST_BIASES = 3, 2  # a diagram has so many values of sigma_w^2 and of sigma_b^2

@@ -1,7 +1,7 @@
-"""Print the formulas as C: ``python -m fastgrad.kernels.printer DIRECTORY`` writes formulas_f32.h, formulas_f64.h and
+"""Print the formulas as C: ``python -m fastgrad.kernels.as_c DIRECTORY`` writes formulas_f32.h, formulas_f64.h and
 activations.h, the list of activations.
 
-In the subset of Python that ``formulas.py``, ``elementary.py`` and ``updates.py`` keep to, an expression is a C
+In the subset of Python that ``formulas.py``, ``exponential.py`` and ``steps.py`` keep to, an expression is a C
 expression once names, comparisons and constants are spelled for the instruction set: the printed text is included
 once per instruction set and type (``include/fastgrad/kernels.h``).
 """
@@ -14,7 +14,7 @@ import runpy
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
-SOURCES = ("elementary.py", "formulas.py", "updates.py")
+SOURCES = ("kernels/exponential.py", "formulas.py", "kernels/steps.py")
 PRIMITIVES = {"fma", "mad", "fabs", "copysign", "minimum", "maximum", "where", "ldexp", "sqrt"}
 COMPARISONS = {ast.Lt: "FG_LT", ast.Gt: "FG_GT", ast.LtE: "FG_LE"}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
@@ -61,8 +61,8 @@ class _Printer:
 
 def header(dtype: str) -> str:
     """The text of formulas_<dtype>.h."""
-    elementary = runpy.run_path(str(PACKAGE / "elementary.py"))
-    constants = elementary["CONSTANTS"][dtype]
+    exponential = runpy.run_path(str(PACKAGE / "kernels" / "exponential.py"))
+    constants = exponential["CONSTANTS"][dtype]
     printer = _Printer(constants)
     heads, bodies = [], []
     for file in SOURCES:
@@ -74,7 +74,7 @@ def header(dtype: str) -> str:
                 head, body = printer.function(node, name if suffix in ("32", "64") else node.name)
                 heads.append(head + ";")
                 bodies.append(body)
-    intro = f"/* {dtype}: printed from {', '.join(SOURCES)} by kernels/printer.py, not to be edited. */"
+    intro = f"/* {dtype}: printed from {', '.join(SOURCES)} by kernels/as_c.py, not to be edited. */"
     return "\n".join([intro, *heads, "", "\n\n".join(bodies), ""])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad.study import plain
+from fastgrad._validation import plain
 
 FORMAT = 1
 

@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 
 import fastgrad
-from fastgrad import frames, phases, theory
+from fastgrad import theory
+from fastgrad._validation import plain
 from fastgrad.activations import ACTIVATIONS, Activation
 from fastgrad.diagnosis import VERDICTS, evidence
-from fastgrad.palette import BINS, decade_bin
-from fastgrad.phases import Diagram, Network
-from fastgrad.report import (
+from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.survey import (
     CELL_COLUMNS,
     band_note,
     bundled,
@@ -40,8 +40,10 @@ from fastgrad.report import (
     interval,
     number,
 )
-from fastgrad.store import Failure, Store
-from fastgrad.study import Cell, headline, plain, predict_cell
+from fastgrad.sweeps import frames, phases
+from fastgrad.sweeps.phases import Diagram, Network
+from fastgrad.sweeps.store import Failure, Store
+from fastgrad.sweeps.study import Cell, headline, predict_cell
 
 ROWS = 24  # shown of each activation
 FAILURES = 50

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgrad._errors import missing
+from fastgrad._validation import missing
 
 try:
     from matplotlib import rc_context
@@ -24,9 +24,8 @@ try:
 except ImportError as error:
     raise missing("a picture", "matplotlib", "plot") from error
 
-from fastgrad.bench.activations import SpeedRow
-from fastgrad.palette import BINS, decade_bin
-from fastgrad.study import CellResult, deepest
+from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.sweeps.study import CellResult, deepest
 
 
 @dataclass(frozen=True)
@@ -123,12 +122,12 @@ def heatmap_figure(results: Sequence[CellResult], theme: Theme = LIGHT) -> Figur
     return figure
 
 
-def speed_figure(rows: Sequence[SpeedRow], theme: Theme = LIGHT) -> Figure:
+def speed_figure(rows: Sequence, theme: Theme = LIGHT) -> Figure:
     """Nanoseconds per element against the number of elements, both on log axes: one panel per activation.
 
     Parameters
     ----------
-    rows : sequence of SpeedRow
+    rows : sequence of fastgrad.bench.activations.SpeedRow
         Of one operation and type. The machine's limit is dashed.
     theme : Theme
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad._errors import known
-from fastgrad.store import ARRAYS, DEFINITION, SCALARS, Store
-from fastgrad.study import CellResult
+from fastgrad._validation import known
+from fastgrad.sweeps.store import ARRAYS, DEFINITION, SCALARS, Store
+from fastgrad.sweeps.study import CellResult
 
 FORMATS = ("parquet", "csv", "netcdf")
 SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".nc": "netcdf"}

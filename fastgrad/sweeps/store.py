@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import machine
-from fastgrad.study import Cell, CellResult
+from fastgrad.sweeps.study import Cell, CellResult
 
 APPLICATION = 0x66677364  # "fgsd", in the file's header
 SCHEMA = 2

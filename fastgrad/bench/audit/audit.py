@@ -16,13 +16,12 @@ from dataclasses import asdict
 import numpy as np
 
 from fastgrad import kernels
-from fastgrad._errors import known
-from fastgrad._validation import positive_int
+from fastgrad._validation import known, positive_int
 from fastgrad.activations import ACTIVATIONS
-from fastgrad.bench.contestants import CHUNK, GROUPS, Contestant, contestants, parameter_of
-from fastgrad.bench.store import Store
-from fastgrad.bench.tally import SHAPE_FAULTS, Tally, asymmetries, sums_of
-from fastgrad.bench.truth import SHAPES, true
+from fastgrad.bench.audit.contestants import CHUNK, GROUPS, Contestant, contestants, parameter_of
+from fastgrad.bench.audit.store import Store
+from fastgrad.bench.audit.tally import SHAPE_FAULTS, Tally, asymmetries, sums_of
+from fastgrad.bench.audit.truth import SHAPES, true
 
 INFINITY_BITS = 0x7F800000  # magnitudes are the bit patterns 0 ... INFINITY_BITS
 PARTS = 51  # of five binades
@@ -110,7 +109,7 @@ class Audit:
         """The findings, once the sweep is complete.
 
         One row per formula and contestant: ``activation``, ``kind``, ``contestant``, ``version``, ``ours``, ``bound``
-        (in ULP; None for peers), ``mean_ulp``, the fields of :class:`fastgrad.bench.tally.Tally`, and ``faults``, what
+        (in ULP; None for peers), ``mean_ulp``, the fields of :class:`Tally`, and ``faults``, what
         breaks our promises in words (none for peers).
         """
         return [

@@ -18,7 +18,7 @@ from numba import types
 from numba.extending import overload
 
 from fastgrad import formulas, functions
-from fastgrad._errors import unknown
+from fastgrad._validation import unknown
 
 
 @cache

@@ -22,11 +22,10 @@ from statistics import fmean as mean
 
 import numpy as np
 
-from fastgrad._errors import known
-from fastgrad._validation import positive_int
+from fastgrad._validation import known, positive_int
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.initializers import SURVEYED, initializer
-from fastgrad.study import Cell, check
+from fastgrad.sweeps.study import Cell, check
 
 ACTIVATION_OPTIONS = ("alpha", "negative_slope")
 INIT_OPTIONS = ("gain", "std")

@@ -1,7 +1,7 @@
 """One step of each optimiser as formulas of a parameter w and its gradient g.
 
 This page is the only place where these formulas are written: NumPy runs it (``optimizers.py``), and the build prints it
-as C (``kernels/printer.py``), so it keeps to the subset that ``formulas.py`` describes. No sum is fused with its
+as C (``kernels/as_c.py``), so it keeps to the subset that ``formulas.py`` describes. No sum is fused with its
 product, so both give the same bits.
 """
 

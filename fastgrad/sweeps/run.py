@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from fastgrad import batches, machine, plan, study
+from fastgrad import machine
 from fastgrad._validation import listed, positive_int, real_number
-from fastgrad.batches import PATIENCE
-from fastgrad.pools import Pool
-from fastgrad.store import Store, decode
-from fastgrad.study import Cell, CellResult
+from fastgrad.sweeps import batches, plan, study
+from fastgrad.sweeps.batches import PATIENCE
+from fastgrad.sweeps.pools import Pool
+from fastgrad.sweeps.store import Store, decode
+from fastgrad.sweeps.study import Cell, CellResult
 
 STORE_FILE = "cells.db"
 _LOG = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def sweep(
         An SQLite file, made if it is not there. Each batch is in it as soon as it is finished; the same call
         again goes on where the last one stopped, however that ended.
     cells : path, mapping, or sequence of mappings
-        The plan: see :func:`fastgrad.plan.read`. A path is that of a TOML file.
+        The plan: see :func:`fastgrad.sweeps.plan.read`. A path is that of a TOML file.
     executor : concurrent.futures.Executor, or a function without arguments that makes one, optional
         What runs the batches: a process pool, ``mpi4py.futures.MPIPoolExecutor()``, Dask's
         ``client.get_executor()``. Without one, ``workers`` threads of this process. An executor that is given is
@@ -104,9 +105,9 @@ def sweep(
         Called with the numbers of cells done, of these failed, and in all.
     notice : callable
         Called with a sentence when something is waited for or a worker is lost; by default a warning of the
-        logger ``fastgrad.sweeps``, which is on stderr unless logging is configured otherwise.
+        logger ``fastgrad.sweeps.run``, which is on stderr unless logging is configured otherwise.
     **axes
-        In place of ``cells``: the axes of one grid, see :func:`fastgrad.plan.grid`.
+        In place of ``cells``: the axes of one grid, see :func:`fastgrad.sweeps.plan.grid`.
 
     Returns
     -------

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from fastgrad._errors import known
-from fastgrad._validation import real_number
-from fastgrad.monitor import Reading
-from fastgrad.trends import Trend, attribute
+from fastgrad._validation import known, real_number
+from fastgrad.learning.monitor import Reading
+from fastgrad.learning.trends import Trend, attribute
 
 # Why a run ended.
 REASONS = ("epochs", "early stopping", "interrupted", "diverged")
@@ -73,7 +72,7 @@ class TrainingHistory:
 
     @property
     def trend(self) -> Trend:
-        """Whether the training loss still falls, and if not, why: see :func:`fastgrad.trends.attribute`."""
+        """Whether the training loss still falls, and if not, why: see :func:`fastgrad.learning.trends.attribute`."""
         return attribute(self)
 
     @property
@@ -141,7 +140,7 @@ class TrainingHistory:
 
     def plot(self, **options):
         """Loss and accuracy over the epochs (needs matplotlib)."""
-        from fastgrad import curves
+        from fastgrad.report import curves
 
         return curves.training_figure({"": self}, **options)
 
@@ -156,7 +155,7 @@ class Interrupted(KeyboardInterrupt):
     history : TrainingHistory
         Of the training that was interrupted; its ``stopped`` is "interrupted".
     repair : fastgrad.repair.Repair or None
-        The trainings that :func:`fastgrad.repair.repair` had finished.
+        The trainings that :func:`fastgrad.learning.repair.repair` had finished.
     """
 
     def __init__(self, history: TrainingHistory, repair=None):

@@ -2,9 +2,9 @@
 
 import math
 
-from fastgrad.bench.tables import Table
-from fastgrad.palette import BINS, decade_bin
-from fastgrad.repair import Attempt, Repair
+from fastgrad.learning.repair import Attempt, Repair
+from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.tables import Table
 
 EPOCH_ROWS = 12  # of a longer run every so many epochs are shown, and the last
 STRIP = 60  # layers shown in a strip; of a deeper network every so many

@@ -29,8 +29,7 @@ import numpy as np
 
 import fastgrad
 from fastgrad import datasets, diagnosis, kernels, slopes, theory
-from fastgrad._errors import unknown
-from fastgrad._validation import listed, positive_int, real_number
+from fastgrad._validation import listed, plain, positive_int, real_number, unknown
 from fastgrad.activations import Activation, activation
 from fastgrad.diagnosis import VERDICTS, Change, Counterfactual, Diagnosis
 from fastgrad.initializers import Initializer, check_distinct, initializer
@@ -413,14 +412,3 @@ def _verdict(measured):
         return verdict, votes, next(found.evidence for found in diagnoses if found.verdict == verdict)
     means = measured.log10_delta, measured.saturated_fraction, measured.dead_fraction
     return verdict, votes, diagnosis.evidence(verdict, *means, measured.float32_zero_layer)
-
-
-def plain(value):
-    """The value as strict JSON can hold it: floats that are not finite become "inf", "-inf" or "nan"."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

@@ -15,15 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad import checkpoints, initializers, optimizers, schedules
+from fastgrad import initializers
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.decay import LARGEST_WEIGHT
-from fastgrad.history import Interrupted, TrainingHistory
+from fastgrad.learning import checkpoints, optimizers, schedules
+from fastgrad.learning.history import Interrupted, TrainingHistory
+from fastgrad.learning.loop import SPLIT, Run, Trainer, permutation
+from fastgrad.learning.monitor import GradientMonitor
+from fastgrad.learning.optimizers import LEARNING_RATES, Optimizer
 from fastgrad.losses import SCALED, baseline, correct
-from fastgrad.monitor import GradientMonitor
 from fastgrad.network import MLP
-from fastgrad.optimizers import LEARNING_RATES, Optimizer
-from fastgrad.trainer import SPLIT, Run, Trainer, permutation
 
 CHUNK = 4e9  # floating-point operations between two looks for Ctrl-C: about a tenth of a second
 EVALUATED = 1024  # rows that go through the network at once where only its outputs are wanted

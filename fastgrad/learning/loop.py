@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad import initializers, kernels
-from fastgrad._memory import LINE, aligned
+from fastgrad.kernels.memory import LINE, aligned
+from fastgrad.learning.optimizers import OPTIMIZERS, Optimizer
 from fastgrad.losses import correct
 from fastgrad.network import MLP
-from fastgrad.optimizers import OPTIMIZERS, Optimizer
 
 ORDER, SPLIT = 1, 2  # what a stream of random numbers is for
 

@@ -18,12 +18,12 @@ import numpy as np
 
 from fastgrad import theory
 from fastgrad.diagnosis import Diagnosis, changed, diagnose_network
-from fastgrad.history import Cost, Interrupted, TrainingHistory, cost_of_vanishing
-from fastgrad.monitor import GradientMonitor
+from fastgrad.learning.fit import fit
+from fastgrad.learning.history import Cost, Interrupted, TrainingHistory, cost_of_vanishing
+from fastgrad.learning.monitor import GradientMonitor
+from fastgrad.learning.optimizers import LEARNING_RATES, optimizer
+from fastgrad.learning.trends import Trend
 from fastgrad.network import MLP
-from fastgrad.optimizers import LEARNING_RATES, optimizer
-from fastgrad.training import fit
-from fastgrad.trends import Trend
 
 TRIAL_EPOCHS = 2
 ROUNDS = 3

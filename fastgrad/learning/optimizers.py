@@ -11,9 +11,8 @@ from types import FunctionType
 
 import numpy as np
 
-from fastgrad import updates
-from fastgrad._errors import unknown
-from fastgrad._validation import real_number
+from fastgrad._validation import real_number, unknown
+from fastgrad.kernels import steps as updates
 
 _NAMES = {"one": 1.0, "sqrt": np.sqrt}
 _FORMULAS = {

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fastgrad._errors import missing
+from fastgrad._validation import missing
 
 try:
     from matplotlib import rc_context
@@ -15,10 +15,10 @@ try:
 except ImportError as error:
     raise missing("a picture", "matplotlib", "plot") from error
 
-from fastgrad.history import TrainingHistory
-from fastgrad.monitor import Reading
-from fastgrad.palette import BINS, decade_bin
-from fastgrad.plots import _STYLE, LIGHT, MARKERS, Theme, _colour_axes
+from fastgrad.learning.history import TrainingHistory
+from fastgrad.learning.monitor import Reading
+from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.plots import _STYLE, LIGHT, MARKERS, Theme, _colour_axes
 
 
 def training_figure(runs: Mapping[str, TrainingHistory], theme: Theme = LIGHT) -> Figure:

@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
+from fastgrad.bench.audit.tally import JUDGE, Tally
 from fastgrad.bench.journal import Journal
-from fastgrad.bench.tally import JUDGE, Tally
 
 
 class Store:

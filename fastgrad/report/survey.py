@@ -14,10 +14,11 @@ from importlib import resources
 from pathlib import Path
 
 import fastgrad
-from fastgrad.bench.tables import Table, markdown
+from fastgrad._validation import plain
 from fastgrad.diagnosis import Diagnosis
-from fastgrad.palette import BINS, decade_bin
-from fastgrad.study import CellResult, deepest, headline, plain
+from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.tables import Table, markdown
+from fastgrad.sweeps.study import CellResult, deepest, headline
 from fastgrad.theory import FIRST_ORDER
 
 TEXT_COLUMNS = (
@@ -105,7 +106,7 @@ def to_csv(results: Sequence[CellResult]) -> str:
 
 def write_folder(report: Report, out: str | Path) -> Path:
     """Write page, pictures, JSON and CSV into the folder ``out``, which is there; return the page's path."""
-    from fastgrad import plots
+    from fastgrad.report import plots
 
     out = Path(out)
     (out / "results.json").write_text(to_json(report), encoding="utf-8")
@@ -142,12 +143,12 @@ def to_html(report: Report) -> str:
 
 
 def bundled(name: str) -> str:
-    """The text of a file in ``fastgrad/web``."""
-    return resources.files("fastgrad").joinpath("web", name).read_text(encoding="utf-8")
+    """The text of a file in ``fastgrad/report/web``."""
+    return resources.files("fastgrad.report").joinpath("web", name).read_text(encoding="utf-8")
 
 
 def fill(name: str, **parts: str) -> str:
-    """A page of ``fastgrad/web`` with its style, the key of colours, and these parts, which are HTML."""
+    """A page of ``fastgrad/report/web`` with its style, the key of colours, and these parts, which are HTML."""
     return string.Template(bundled(name)).substitute(
         style=bundled("page.css"),
         bin_styles="\n".join(f".bin{i} {{ background: {b}; color: {f}; }}" for i, (_, _, b, f) in enumerate(BINS)),
@@ -461,7 +462,7 @@ def _html_heat(result):
 
 
 def _html_panels(results):
-    from fastgrad import plots
+    from fastgrad.report import plots
 
     limits = plots.delta_limits(results)
     pictures = []
@@ -473,7 +474,7 @@ def _html_panels(results):
 
 
 def _data_uri(members, theme, limits):
-    from fastgrad import plots
+    from fastgrad.report import plots
 
     svg = plots.picture(plots.delta_figure(members, theme, limits, key=False), "svg")
     return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"

@@ -28,10 +28,11 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from dataclasses import dataclass, field
 from itertools import islice
 
-from fastgrad import machine, plan, pools, study
-from fastgrad.pools import Pool, WorkerError
-from fastgrad.store import Failure, Store, StoreError, encode, key
-from fastgrad.study import Cell
+from fastgrad import machine
+from fastgrad.sweeps import plan, pools, study
+from fastgrad.sweeps.pools import Pool, WorkerError
+from fastgrad.sweeps.store import Failure, Store, StoreError, encode, key
+from fastgrad.sweeps.study import Cell
 
 BATCH_SECONDS = 0.5
 TASKS_PER_SECOND = 200  # what a scheduler is asked for at the most; Dask's does a few thousand

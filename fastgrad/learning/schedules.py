@@ -3,8 +3,7 @@
 import math
 from collections.abc import Callable
 
-from fastgrad._errors import unknown
-from fastgrad._validation import real_number
+from fastgrad._validation import real_number, unknown
 
 
 def constant(epoch: int, epochs: int) -> float:

@@ -18,10 +18,10 @@ import numpy as np
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.activations import activation as activation_record
 from fastgrad.decay import SATURATED_SHARE, SATURATING
-from fastgrad.detectors import vanishing_alarm
 from fastgrad.diagnosis import Diagnosis, diagnose, judge
+from fastgrad.learning.detectors import vanishing_alarm
+from fastgrad.learning.models import as_array, parameters_of
 from fastgrad.losses import baseline
-from fastgrad.models import as_array, parameters_of
 from fastgrad.network import MLP
 
 WINDOW = 128  # rows
@@ -177,7 +177,7 @@ class GradientMonitor:
 
     @property
     def alarm(self) -> bool:
-        """Whether vanishing gradients keep the network from learning: :func:`fastgrad.detectors.vanishing_alarm`.
+        """Whether vanishing gradients keep the network from learning, by :func:`fastgrad.detectors.vanishing_alarm`.
 
         A verdict is one reading's; this asks for five in a row on the window's rows, and ends when they end. False
         where readings were fed, which have no loss, and before the fifth.
@@ -191,7 +191,7 @@ class GradientMonitor:
         Parameters
         ----------
         step : int
-        network : MLP, or (weights, biases), or what :func:`fastgrad.models.parameters_of` takes
+        network : MLP, or (weights, biases), or what :func:`fastgrad.learning.models.parameters_of` takes
 
         Returns
         -------
@@ -300,7 +300,7 @@ class GradientMonitor:
 
     def plot(self, **options):
         """log10 of delta per layer over the steps (needs matplotlib)."""
-        from fastgrad import curves
+        from fastgrad.report import curves
 
         return curves.readings_figure({"": self.readings}, **options)
 

@@ -1,0 +1,1 @@
+"""Every float32 through every kernel, ours and those of others: ``fastgrad audit``."""

@@ -1,0 +1,1 @@
+"""Training: optimisers, the loop over the epochs, what watches it, and what says and mends what is wrong."""

@@ -1,0 +1,1 @@
+"""Grids of cells, measured by any executor and kept in a store."""
