@@ -71,14 +71,20 @@ def count(path):
         return 0
 
 
+def processes_of(process):
+    """A line for each process of its group."""
+    listed = subprocess.run(["ps", "-A", "-o", "pgid=,pid=,args="], capture_output=True, text=True, check=True)
+    return [line for line in listed.stdout.splitlines() if int(line.split()[0]) == process.pid]
+
+
 def output(process):
     """What the command prints until the last of its processes has ended: with an error if one never does."""
     try:
         return process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
-        left = subprocess.run(["ps", "-o", "pid=,args=", "-s", str(process.pid)], capture_output=True, text=True)
+        left = "\n".join(processes_of(process))
         os.killpg(process.pid, signal.SIGKILL)
-        raise AssertionError(f"of a command that was killed there still run:\n{left.stdout}") from None
+        raise AssertionError(f"of a command that was killed there still run:\n{left}") from None
 
 
 def kill_coordinator(path, chance, groups, starting):

@@ -11,7 +11,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from killing import Fragile, output, start_command, wait_for_rows
+from killing import Fragile, output, processes_of, start_command, wait_for_rows
 from test_cli import call, python, refused
 
 from fastgrad.sweeps import batches, plan, pools, study
@@ -150,7 +150,8 @@ def test_processes_here_are_the_default(toml, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_ctrl_c_with_processes_keeps_whole_batches(tmp_path):
+@pytest.mark.parametrize("moment", ["at work", "while the workers start"])
+def test_ctrl_c_with_processes_keeps_whole_batches(moment, tmp_path):
     """SIGINT to the whole group, as a terminal sends it, in the middle of a sweep that would take much longer."""
     (tmp_path / "plan.toml").write_text(
         PLAN.replace("seeds = 2", "seeds = 300").replace("[2, 3]", str([*range(40, 90)]))
@@ -158,7 +159,11 @@ def test_ctrl_c_with_processes_keeps_whole_batches(tmp_path):
     command = [sys.executable, "-m", "fastgrad", "sweep", "plan.toml", "a.db", "--workers", "2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **pipes)
-    wait_for_rows(process, tmp_path / "a.db")
+    if moment == "at work":
+        wait_for_rows(process, tmp_path / "a.db")
+    else:
+        while process.poll() is None and len(processes_of(process)) < 3:  # the command, a tracker, a worker
+            time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, ""), stderr

@@ -181,6 +181,23 @@ def test_an_error_of_the_transport_is_not_the_cells_fault(refuses, undisturbed, 
     assert rows(path) == rows(undisturbed)
 
 
+def test_errors_of_the_transport_do_not_add_up(tmp_path):
+    """More of them than would end the sweep in a row."""
+    given, errors = [], []
+
+    class OneByOne(Inline):
+        def submit(self, fn, /, cells, *args):
+            given.append(cells)
+            if len(cells) > 1 or len(given) % 3 == 0:
+                errors.append(cells)
+                raise ConnectionError("on the way")
+            return super().submit(fn, cells, *args)
+
+    summary = fastgrad.sweep(tmp_path / "a.db", {**AXES, **FEW}, executor=OneByOne(), workers=1)
+    assert (summary.measured, summary.lost, summary.failed) == (CELLS, 0, 0)
+    assert len(errors) > batches.TRIES * batches.AHEAD
+
+
 def test_a_transport_that_does_nothing_but_fail_is_one_error_and_no_failure(tmp_path):
     with pytest.raises(batches.WorkerError, match=r"Unreliable gives back nothing but errors, \d+ in a row, the last "):
         sweep(tmp_path / "a.db", Unreliable(1.0), **FEW)
@@ -219,6 +236,26 @@ def test_a_cell_whose_worker_was_ended_by_somebody_else_is_not_blamed(times, fai
     summary = fastgrad.sweep(path, {**AXES, **FEW}, executor=make, workers=2, notice=lambda text: None)
     assert (summary.failed, summary.measured, summary.lost) == (failed, CELLS - failed, 0)
     assert left == {ALL[7]: 0}
+
+
+def test_who_is_suspected_last_is_all_that_is_out(tmp_path):
+    left, given = {ALL[0]: math.inf}, []
+
+    class Logged(Fragile):
+        def __init__(self, deadly):
+            super().__init__(deadly)
+            given.append([])
+
+        def submit(self, fn, /, *args):
+            given[-1].extend(args[:1])
+            return super().submit(fn, *args)
+
+    make = functools.partial(Logged, left)
+    summary = fastgrad.sweep(tmp_path / "a.db", {**AXES, **FEW}, executor=make, workers=2, notice=lambda text: None)
+    assert (summary.failed, summary.measured) == (1, CELLS - 1)
+    ended = [cells for cells in given if any(ALL[0] in some for some in cells)]
+    assert len(ended) == 4
+    assert [cells[-1] for cells in ended[2:]] == [[ALL[0]], [ALL[0]]]  # nothing was handed out after it
 
 
 @pytest.mark.parametrize(("how", "reason"), [(os.kill, "signal 9 (SIGKILL)"), (os._exit, "exit code 3")])

@@ -8,6 +8,7 @@
 #           multiprocessing gives every child to do so: for spawn, forkserver and fork, on every system.
 #         - What a process ended with is known to its pool alone, which keeps its processes in ``_processes``.
 
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -27,7 +28,33 @@ def processes(workers: int) -> ProcessPoolExecutor:
     """A pool of processes of this machine that leave Ctrl-C to this one, and end with it however it ends."""
     # Not fork, which would copy locks that other threads hold.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    return _Processes(workers, mp_context=context, initializer=_begin)
+
+
+class _Processes(ProcessPoolExecutor):
+    """A pool that Ctrl-C finds before or after it has started a process: half-way it would fall apart, in traces."""
+
+    def submit(self, function, /, *arguments, **named):
+        with _interrupted_later():
+            return super().submit(function, *arguments, **named)
+
+
+@contextlib.contextmanager
+def _interrupted_later():
+    """Keep SIGINT back, also from a process that is started and inherits the mask, until ``_begin`` ignores it."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    came = []
+    handler = signal.signal(signal.SIGINT, lambda *_: came.append(True))  # for what other threads are sent
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _begin():
