@@ -478,7 +478,7 @@ COMMANDS = {
     "decay --init xavier_normal --gain 1e300": "gain must be at most 2**500, got 1e+300",
     "decay --init normal --std 1e100 --depth 2 --data normal": "which is too large for float32",
     "decay --init normal --std nan": "std must be finite, got nan",
-    "decay --dpeth 3": "No such option '--dpeth'",
+    "decay --dpeth 3": "No such option",
     "decay tanh": "Got unexpected extra argument (tanh)",
     "run --workers 0": "Invalid value for '--workers': 0",
     "train --activation rleu": "unknown activation 'rleu'; did you mean 'relu'?",
@@ -508,7 +508,7 @@ COMMANDS = {
     "gate main": "Missing argument 'HEAD'",
     "gate old.whl new.whl": "old.whl is not there",
     "gate main HEAD --allow tahn_value": "unknown name to allow 'tahn_value'; did you mean 'tanh value'?",
-    "gate main HEAD --strcit": "No such option '--strcit'",
+    "gate main HEAD --strcit": "No such option",
 }
 
 

@@ -22,7 +22,8 @@ X, Y = (array[:400] for array in datasets.load("digits"))
 
 @pytest.mark.filterwarnings("ignore")  # ConvergenceWarning, and what the checks provoke
 @parametrize_with_checks([MLPClassifier(), MLPRegressor()])
-def test_estimator_checks(estimator, check):
+def test_estimator_checks(estimator, check, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it the check of array namespaces is skipped
     check(estimator)
 
 
