@@ -209,7 +209,8 @@ def _layer_by_layer(network, X, y, threshold):
 
     hs, ds = [_rescaled(X, 0)], []  # the true values are 2^k times what the array holds
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        z, k = _preactivation(*hs[layer], weight, bias)  # type: ignore[call-arg]
+        h, k = hs[layer]
+        z, k = _preactivation(h, k, weight, bias)
         log10_signal[layer] = _log10_rms(z, k)
         signal_top[layer] = _log2_max(z, k)
         if layer == depth:
