@@ -14,6 +14,7 @@
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -78,8 +79,8 @@ class GradientProfile:
     float64_zero_layer: int | None
     batch: int
     network: MLP = field(repr=False)
-    X: np.ndarray = field(repr=False)
-    y: np.ndarray = field(repr=False)
+    X: np.ndarray | Any = field(repr=False)  # None in the profile of a model that is watched
+    y: np.ndarray | Any = field(repr=False)
     mean_loss: float = field(repr=False)
 
     @property
@@ -171,8 +172,8 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
     arrays = _in_one_pass(network, X, y, threshold, recompute) if network.backend == "compiled" else None
     if arrays is None:
         arrays = _layer_by_layer(network, X, y, threshold)
-    mean_loss, *measured = arrays
-    return GradientProfile(*measured, len(X), network, X, y, mean_loss)
+    loss, delta, gradient, signal, saturated, dead, zero32, zero64 = arrays
+    return GradientProfile(delta, gradient, signal, saturated, dead, zero32, zero64, len(X), network, X, y, loss)
 
 
 def _in_one_pass(network, X, y, threshold, recompute):
@@ -208,7 +209,8 @@ def _layer_by_layer(network, X, y, threshold):
 
     hs, ds = [_rescaled(X, 0)], []  # the true values are 2^k times what the array holds
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        z, k = _preactivation(*hs[layer], weight, bias)  # type: ignore[call-arg]
+        h, k = hs[layer]
+        z, k = _preactivation(h, k, weight, bias)
         log10_signal[layer] = _log10_rms(z, k)
         signal_top[layer] = _log2_max(z, k)
         if layer == depth:

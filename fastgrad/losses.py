@@ -188,8 +188,9 @@ def _plain(loss, outputs, targets, name):
     outputs = real_array("outputs", outputs)
     dtype, wide = outputs.dtype, computed_in(outputs.dtype)
     outputs = data_matrix("outputs", outputs, (None, None), wide)
-    check_n_out(loss, outputs.shape[1])
-    targets = check_targets(loss, targets, *outputs.shape, wide, name)
+    batch, n_out = outputs.shape
+    check_n_out(loss, n_out)
+    targets = check_targets(loss, targets, batch, n_out, wide, name)
     value, delta, k = SCALED[loss](outputs, targets)
     with np.errstate(over="ignore"):  # beyond float16 is inf
         return value, np.ldexp(delta, k).astype(dtype, copy=False)

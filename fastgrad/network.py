@@ -1,5 +1,6 @@
 """A stack of dense layers and its loss; gradients."""
 
+import secrets
 from functools import cached_property
 from itertools import pairwise
 
@@ -71,7 +72,7 @@ class MLP:
         kernels.get(backend)
         self.activation = activations.activation(activation)
         self.initializer = initializers.initializer(init)
-        self.seed = np.random.SeedSequence().entropy if seed is None else initializers.check_seed(seed)
+        self.seed = secrets.randbits(128) if seed is None else initializers.check_seed(seed)
         self.dtype = float_dtype(dtype)
         self.loss = loss
         self.bias_std = None if bias_std is None else real_number("bias_std", bias_std, minimum=0.0)

@@ -1,9 +1,12 @@
 """The detectors on records made by hand, on both sides of every limit, and the benchmark that judges them."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from killing import output
 
 import fastgrad
 from fastgrad.bench import detection, detection_tables
@@ -296,6 +299,23 @@ def test_labels_and_alarms_of_real_runs():
     assert found[exploding].alarms["fastgrad"][0] is None
     assert found[exploding].alarms["fastgrad"][1] is not None
     assert {o.case: o for o in detection.run_benchmark(runs, workers=2)} == found
+
+
+RUN = """
+from fastgrad.bench import detection
+list(detection.run_benchmark(detection.cases(True), lambda *_: print("a run is done", flush=True), workers=2))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_the_workers_end_with_a_benchmark_that_is_killed():
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout.readline() == "a run is done\n"
+    assert process.poll() is None
+    process.kill()
+    output(process)  # fails if a worker is left
 
 
 def outcome(vanishing, step, data="digits", depth=2):

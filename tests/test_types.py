@@ -42,7 +42,7 @@ def names(stub):
 
 
 def test_the_stub_of_the_package_has_the_public_names():
-    with_extras = ["curves", "jax", "plots", "sklearn", "torch"]  # not in __all__
+    with_extras = ["jax", "sklearn", "torch"]  # not in __all__
     expected = sorted([*fastgrad.__all__, *with_extras, "__version__"])
     assert sorted(names(PACKAGE / "__init__.pyi")) == expected
 

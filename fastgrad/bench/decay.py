@@ -60,8 +60,8 @@ def in_torch(networks: Sequence[MLP], X, y) -> Callable[[], list[tuple[np.ndarra
     from torch.nn import functional
 
     torch.set_num_threads(1)
-    phi = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
-    phi = phi.get(networks[0].activation.name) or getattr(functional, networks[0].activation.name)
+    name = networks[0].activation.name
+    phi = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}.get(name) or getattr(functional, name)
     X, y = torch.tensor(X, dtype=torch.float32), torch.tensor(y)
     parameters = [
         [

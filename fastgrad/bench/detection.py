@@ -15,14 +15,12 @@
 #         - Every run makes the same number of steps, so that a check means the same on every data set.
 
 import math
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import product
-from multiprocessing import get_context
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,10 +32,19 @@ from fastgrad.learning.loop import Trainer
 from fastgrad.learning.optimizers import optimizer
 from fastgrad.losses import SCALED, baseline, correct
 from fastgrad.network import MLP
+from fastgrad.sweeps import pools
 
-# What ours was chosen on, and what it is judged on: data sets and seeds.
-TUNING = {"data": ("breast_cancer", "wine"), "seeds": (0, 1)}
-HELD_OUT = {"data": ("digits",), "seeds": (2, 3, 4)}
+
+class Part(NamedTuple):
+    """Data sets and seeds."""
+
+    data: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+# What ours was chosen on, and what it is judged on.
+TUNING = Part(("breast_cancer", "wine"), (0, 1))
+HELD_OUT = Part(("digits",), (2, 3, 4))
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu")
 INITS = {
     "xavier_normal": initializer("xavier_normal"),
@@ -53,7 +60,6 @@ WIDTH, BATCH, WINDOW = 32, 32, 128
 CHECKS, STEPS = 24, 25  # checks in a run after the first, and steps between them
 SHORT = 0.2  # of accuracy
 QUESTIONS = ("vanishing", "any fault")
-QUIET = signal.SIGINT, signal.SIG_IGN  # in workers Ctrl-C is the coordinator's to handle
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Case:
     @property
     def held_out(self) -> bool:
         """Whether nothing was chosen on its data set and seed."""
-        return self.data in HELD_OUT["data"]
+        return self.data in HELD_OUT.data
 
     @property
     def architecture(self) -> tuple:
@@ -116,14 +122,14 @@ class Outcome:
 
 def cases(quick: bool = False) -> list[Case]:
     """The runs of the benchmark; ``quick``: of the first seeds, two activations, two initialisations, two depths."""
-    phis, inits, depths = ACTIVATIONS, tuple(INITS), DEPTHS
-    if quick:
-        phis, inits, depths = ("sigmoid", "relu"), ("xavier_normal", "he_normal"), (2, 20)
+    phis, inits, depths = (
+        (("sigmoid", "relu"), ("xavier_normal", "he_normal"), (2, 20)) if quick else (ACTIVATIONS, tuple(INITS), DEPTHS)
+    )
     return [
         Case(data, phi, init, depth, rule, rate, seed)
         for part in (HELD_OUT, TUNING)
         for data, phi, init, depth, rule, seed in product(
-            part["data"], phis, inits, depths, RATES, part["seeds"][:1] if quick else part["seeds"]
+            part.data, phis, inits, depths, RATES, part.seeds[:1] if quick else part.seeds
         )
         for rate in RATES[rule]
     ]
@@ -232,11 +238,12 @@ def _rms(array):
 def judged(case: Case) -> tuple[float, dict[str, tuple[int | None, int | None]]]:
     """How a run ended and what each detector said: ``Outcome.accuracy`` and ``Outcome.alarms``."""
     record, accuracy = run(case)
-    firsts = {name: [first_alarm(rule, record) for rule in rules] for name, rules in DETECTORS.items()}
-    return accuracy, {
-        name: tuple(None if check is None else int(record.step[check]) for check in checks)
-        for name, checks in firsts.items()
-    }
+
+    def first_step(rule):
+        check = first_alarm(rule, record)
+        return None if check is None else int(record.step[check])
+
+    return accuracy, {name: (first_step(vanishing), first_step(any_)) for name, (vanishing, any_) in DETECTORS.items()}
 
 
 def run_benchmark(
@@ -254,8 +261,8 @@ def run_benchmark(
             accuracy[case], alarms[case] = found
             progress(done + 1, len(todo), f"{case.data}, {case.activation} + {case.init}, depth {case.depth}")
     for case in grid:
-        best = (max(accuracy[other] for other in among(case)) for among in (at_all_rates, twins, smaller))
-        yield Outcome(case, accuracy[case], *best, alarms[case])
+        own, twin, less = (max(accuracy[other] for other in among(case)) for among in (at_all_rates, twins, smaller))
+        yield Outcome(case, accuracy[case], own, twin, less, alarms[case])
 
 
 def compared_with(case: Case) -> list[Case]:
@@ -267,7 +274,7 @@ def _results(todo, workers, stack):
     """What :func:`judged` says of each, in order."""
     if workers == 1:
         return map(judged, todo)
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=signal.signal, initargs=QUIET)
+    pool = pools.processes(workers)
     stack.callback(pool.shutdown, cancel_futures=True)
     return pool.map(judged, todo, chunksize=min(16, -(-len(todo) // workers)))
 

@@ -101,8 +101,8 @@ def tables(outcomes: list[Outcome]) -> list[Table]:
             runs = [outcome for outcome in outcomes if outcome.case.held_out == held_out]
             scores = [score(name, question, runs) for name in DETECTORS]
             used = HELD_OUT if held_out else TUNING
-            seeds = f"seeds {used['seeds'][0]} to {used['seeds'][-1]}"
-            title = f"{question}: {len(runs)} runs, {part} ({', '.join(used['data'])}; {seeds})"
+            seeds = f"seeds {used.seeds[0]} to {used.seeds[-1]}"
+            title = f"{question}: {len(runs)} runs, {part} ({', '.join(used.data)}; {seeds})"
             found.append(Table(title, COLUMNS, {"": [_row(s, scores[0]) for s in scores]}))
     return found
 

@@ -43,7 +43,8 @@ def show_comparison(rows, shown, versions, typed, form):
     from fastgrad.machine import machine
     from fastgrad.report import survey
 
-    found = survey.Comparison(*shown, machine() | versions, typed)  # type: ignore[call-arg]
+    tables, verdicts, note = shown
+    found = survey.Comparison(tables, verdicts, note, machine() | versions, typed)
     text = comparison_json(found, rows=rows)
     if only := wanted_table():
         tables = [table for table in found.tables if table.title == only]

@@ -12,8 +12,8 @@ def aligned(shape: int | tuple[int, ...], dtype) -> np.ndarray:
 
     Where an array starts changes the time of a cheap kernel by up to a third.
     """
-    dtype, shape = np.dtype(dtype), (shape,) if np.ndim(shape) == 0 else shape
-    size = math.prod(map(int, shape)) * dtype.itemsize
+    dtype, shape = np.dtype(dtype), shape if isinstance(shape, tuple) else (shape,)
+    size = math.prod(int(n) for n in shape) * dtype.itemsize
     room = np.zeros(size + LINE, np.uint8)
     start = -room.ctypes.data % LINE
     return room[start : start + size].view(dtype).reshape(shape)

@@ -29,7 +29,7 @@ LEARNING = 0.4
 FALL = 0.1
 
 
-def stuck(losses: Sequence[float]) -> bool:
+def stuck(losses: Sequence[float] | np.ndarray) -> bool:
     """Whether a network has not learned and does not learn, at the latest ``PERSISTENCE`` checks.
 
     Parameters
@@ -48,7 +48,7 @@ def stuck(losses: Sequence[float]) -> bool:
     return bool((latest > LEARNING).all() and latest[-1] > (1 - FALL) * latest[0])
 
 
-def vanishing_alarm(log10_delta: Sequence, losses: Sequence[float]) -> bool:
+def vanishing_alarm(log10_delta: Sequence | np.ndarray, losses: Sequence[float] | np.ndarray) -> bool:
     """Whether vanishing gradients keep a network from learning, at the latest ``PERSISTENCE`` checks.
 
     That is: delta loses ``DECADES`` or more between the hidden layers at each of them, and the network is

@@ -133,9 +133,10 @@ def fit(
     initializers.check_seed(seed)
     net.check_parameters()
     train, held_out = split(net, X, y, {"validation": validation, "test": test}, seed)
-    _check_rows(net, *train, batch_size)  # type: ignore[call-arg]
+    rows, targets = train
+    _check_rows(net, rows, targets, batch_size)
     monitor = _monitor(monitor, train)
-    trainer = Trainer(net, *train, rule, batch_size, weight_decay, bool(shuffle), seed)  # type: ignore[call-arg]
+    trainer = Trainer(net, rows, targets, rule, batch_size, weight_decay, bool(shuffle), seed)
     loop = _Loop(trainer, plan, held_out.get("validation"), monitor)
     if plan.checkpoint is not None:
         loop.open(_digest(*train, *held_out.values()), resume)

@@ -182,8 +182,9 @@ class GradientMonitor:
         A verdict is one reading's; this asks for five in a row on the window's rows, and ends when they end. False
         where readings were fed, which have no loss, and before the fifth.
         """
-        known = [r for r in self.readings if r.log10_delta is not None and r.relative_loss is not None]
-        return vanishing_alarm([r.log10_delta for r in known], [r.relative_loss for r in known])
+        both = [(r.log10_delta, r.relative_loss) for r in self.readings]
+        known = [(delta, loss) for delta, loss in both if delta is not None and loss is not None]
+        return vanishing_alarm([delta for delta, _ in known], [loss for _, loss in known])
 
     def measure(self, step: int, network) -> Reading:
         """A reading on the window, of a network as it is at this step.

@@ -138,8 +138,8 @@ def attempt(net: MLP, X, y, *, learning_rate: float | None = None, **options) ->
     history = fit(trained, X, y, learning_rate=rate if learning_rate is None else learning_rate, **options)
     predicted = theory.predict_network(net, np.asarray(X, np.float64))
     chi = 10.0 ** (-2 * predicted.decades_per_layer) if net.depth > 1 else 1.0
-    lost = history.readings[0].diagnosis.decades_lost if history.readings else float("nan")
-    return Attempt(net, trained, rate, history, chi, lost)
+    measured = history.readings[0].diagnosis if history.readings else None
+    return Attempt(net, trained, rate, history, chi, math.nan if measured is None else measured.decades_lost)
 
 
 def repair(net: MLP, X, y, *, learning_rate: float | None = None, before: Attempt | None = None, **options) -> Repair:

@@ -33,8 +33,8 @@ def chi_laws() -> Reproduction:
         measured = measure(phi, init, depth, WIDTH, X, y, seeds=range(SEEDS), n_out=10)
         prediction = _prediction(phi, init, depth, X)
         decades = (prediction.decades_per_layer, measured.decades_per_layer)
-        chi = [10 ** (-2 * d) for d in (*decades, *prediction.decades_per_layer_band(SEEDS)[::-1])]
-        findings.append(predicted(f"chi of {phi}, {init}", *chi, BAND))
+        chi, ours, low, high = (10 ** (-2 * d) for d in (*decades, *prediction.decades_per_layer_band(SEEDS)[::-1]))
+        findings.append(predicted(f"chi of {phi}, {init}", chi, ours, low, high, BAND))
         curves += _curves(f"{phi} {init}", measured, prediction)
     for phi, power in (("tanh", 1), ("elu", 2)):
         depth = 100
@@ -43,7 +43,8 @@ def chi_laws() -> Reproduction:
         prediction = _prediction(phi, "xavier_normal", depth, X)
         log10 = np.array([-prediction.decades_lost, -measured.decades_lost, *_band(prediction)])
         what = f"|delta_1/delta_l|^2 times l{'^2' if power == 2 else ''}, l = {depth}: {phi}, xavier_normal"
-        findings.append(predicted(what, *(10 ** (2 * log10) * depth**power), BAND))
+        factor, ours, low, high = 10 ** (2 * log10) * depth**power
+        findings.append(predicted(what, factor, ours, low, high, BAND))
         curves += _curves(f"{phi} xavier_normal", measured, prediction)
     return Reproduction(
         "chi", "Laws of delta with depth", "mean-field theory as in Schoenholz et al. 2017",
@@ -83,8 +84,8 @@ def jacobians() -> Reproduction:
             shrinks = profile.log10_delta[3] - profile.log10_delta[0]
             stays = profile.log10_weight_gradient[3] - profile.log10_weight_gradient[0]
             # The mean singular value of a random square matrix is 8/(3 pi) of their root mean square.
-            ends = [-3 * np.log10(singular * 3 * np.pi / 8) for singular in (theirs + 0.05, theirs - 0.05)]
-            findings.append(order("delta shrinks, decades over 3 layers, standard init", shrinks, *ends, SHRINKS))
+            low, high = (-3 * np.log10(singular * 3 * np.pi / 8) for singular in (theirs + 0.05, theirs - 0.05))
+            findings.append(order("delta shrinks, decades over 3 layers, standard init", shrinks, low, high, SHRINKS))
             findings.append(order("while dL/dW does not, decades", stays, -0.1, 0.1, "a factor of 1.26 in all"))
     return Reproduction(
         "jacobians", "Jacobians of tanh layers; delta shrinks, dL/dW does not",

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastgrad.datasets import load
 from fastgrad.learning.fit import fit
+from fastgrad.learning.history import TrainingHistory
 from fastgrad.network import MLP
 from fastgrad.reproduction.at_start import _glorot_network
 from fastgrad.reproduction.findings import Curve, Reproduction, order, printed, within
@@ -37,7 +38,9 @@ def depth_contrast() -> Reproduction:
                 runs.append(fit(net, X, y, epochs=DEPTH_EPOCHS, test=TEST, **options).accuracy)
             accuracies[depth, init] = np.median(runs, axis=0)
     end = {key: values[-1] for key, values in accuracies.items()}
-    half = {key: np.argmax(values >= 0.5) if values.max() >= 0.5 else np.inf for key, values in accuracies.items()}
+    half = {
+        key: float(np.argmax(values >= 0.5)) if values.max() >= 0.5 else np.inf for key, values in accuracies.items()
+    }
     findings = (
         order("22 layers, He: training accuracy", end[22, "he_normal"], *LEARNS),
         order("22 layers, Xavier: training accuracy", end[22, "xavier_normal"], *LEARNS),
@@ -65,7 +68,7 @@ def activation_order() -> Reproduction:
         runs[phi] = fit(
             net, X, y, epochs=25, batch_size=64, optimizer="momentum", learning_rate=0.01, test=TEST, monitor=False
         )
-    test = {phi: 100 * run.test_accuracy for phi, run in runs.items()}  # type: ignore[operator]
+    test = {phi: 100 * _test_accuracy(run) for phi, run in runs.items()}
     sigmoid = test.pop("sigmoid")
     findings = (
         printed("sigmoid, test accuracy, %", 10.0, sigmoid, 2),
@@ -106,7 +109,7 @@ def error_order() -> Reproduction:
                 test=TEST,
                 monitor=False,
             )
-            errors[name].append(1 - run.test_accuracy)
+            errors[name].append(1 - _test_accuracy(run))
         curves.append(Curve(name, range(1, 26), run.loss))
     mean = {name: round(100 * float(np.mean(values)), 9) for name, values in errors.items()}  # points
     findings = (
@@ -126,6 +129,13 @@ def error_order() -> Reproduction:
         "Here 25 epochs on 4,000 images, in which sigmoid may not begin to learn; and one of 1,000 test images is a "
         "tenth of a point.",
     )  # fmt: skip
+
+
+def _test_accuracy(run: TrainingHistory) -> float:
+    """Of a training with test rows, as all of them here are."""
+    if run.test_accuracy is None:
+        raise ValueError("a training without test rows has no test accuracy")
+    return run.test_accuracy
 
 
 def _with_activation(net, phi):

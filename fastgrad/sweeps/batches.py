@@ -23,7 +23,7 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import dataclass, field
 from itertools import islice
@@ -275,7 +275,7 @@ class _Out:
             self._notice(f"a worker was lost ({ended}): {resent:,} cells that were out are tried one by one")
         if not guilty:
             return Step(resent=resent)
-        failed = [(cell, WorkerError(ended)) for cell in guilty]
+        failed: list[tuple[Cell, Exception]] = [(cell, WorkerError(ended)) for cell in guilty]
         return self._stored(Batch([], failed, machine.environment(), 0.0))
 
     def _nothing_came(self):
@@ -345,7 +345,7 @@ def steps(
     retry_failed: bool,
     patience: float = float("inf"),
     notice: Callable[[str], None] = lambda text: None,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Every step of measuring the cells that the store does not have; each batch is stored before it is yielded.
 
     ``expected`` is the estimate of seconds for all; ``patience`` and ``notice`` are as in :func:`fastgrad.sweep`.

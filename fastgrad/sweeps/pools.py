@@ -16,6 +16,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from typing import TypeGuard
 
 ATTEMPTS = 3  # at a pool that does not break before it has anything to do
 
@@ -96,11 +97,14 @@ class Pool:
     """
 
     def __init__(self, source: Executor | Callable[[], Executor], workers: int | None = None):
-        self._given = hasattr(source, "submit") and not isinstance(source, type)
-        if not (self._given or callable(source)):
+        self._make: Callable[[], Executor] | None
+        self._executor: Executor
+        if _is_executor(source):
+            self._given, self._make, self._executor = True, _maker_like(source), source
+        elif callable(source):
+            self._given, self._make, self._executor = False, source, source()
+        else:
             raise TypeError(f"executor must be an Executor or a function that makes one, got {source!r}")
-        self._make = _maker_like(source) if self._given else source
-        self._executor = source if self._given else source()
         if not hasattr(self._executor, "submit"):
             raise TypeError(f"the function given as executor must make an Executor, got {self._executor!r}")
         self._processes = {}
@@ -139,18 +143,19 @@ class Pool:
                 f"a worker process ended ({ended}) and broke the {type(self._executor).__name__}, which cannot be made "
                 "again from here: give the function that makes it as executor; what was measured is kept"
             ) from error
+        broke: BrokenExecutor | TimeoutError = error
         for _ in range(ATTEMPTS):
             self._executor, self._given = self._make(), False
             try:
                 self._executor.submit(trial).result(timeout)
                 return ended
             except (BrokenExecutor, TimeoutError) as failed:
-                error = failed
+                broke = failed
                 self._shut_down(wanted=False)
         raise WorkerError(
-            f"the processes of {self} end before they have anything to measure ({type(error).__name__}: {error}); "
+            f"the processes of {self} end before they have anything to measure ({type(broke).__name__}: {broke}); "
             "what was measured is kept"
-        ) from error
+        ) from broke
 
     def __enter__(self) -> "Pool":
         return self
@@ -167,18 +172,17 @@ class Pool:
         self._executor.shutdown()
 
 
+def _is_executor(source: object) -> TypeGuard[Executor]:
+    """By what it can do: Dask's, for one, is of no class of the standard library's."""
+    return hasattr(source, "submit") and not isinstance(source, type)
+
+
 def _maker_like(executor):
     """A function that makes another executor with the same settings; None if there is no telling how."""
     if type(executor) is not ProcessPoolExecutor:
         return None
-    return functools.partial(
-        ProcessPoolExecutor,
-        executor._max_workers,
-        mp_context=executor._mp_context,
-        initializer=executor._initializer,
-        initargs=executor._initargs,
-        max_tasks_per_child=executor._max_tasks_per_child,
-    )
+    names = ("max_workers", "mp_context", "initializer", "initargs", "max_tasks_per_child")
+    return functools.partial(ProcessPoolExecutor, **{name: vars(executor)[f"_{name}"] for name in names})
 
 
 def _workers_of(executor):

@@ -22,7 +22,7 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -145,27 +145,23 @@ class Store:
         self.path = Path(path)
         self._file = Path(os.path.realpath(path))
         self._writable = writable
-        self._lock = self._db = None
-        with self._clear_errors():
+        with self._clear_errors(), ExitStack() as opened:
             if writable:
-                self._lock = self._locked()
+                opened.callback(self._locked().close)
             elif not self.path.is_file():
                 raise StoreError(f"there is no store {self.path}")
+            self._db = opened.enter_context(closing(self._connect("mode=rwc" if writable else "mode=rw")))
             try:
-                self._db = self._connect("mode=rwc" if writable else "mode=rw")
-                try:
-                    self._check(writable)
-                except sqlite3.OperationalError:  # a folder that cannot be written: as it is, unless it changes
-                    if writable:
-                        raise
-                    self._db.close()
-                    self._db = self._connect("mode=ro&immutable=1")
-                    self._check(writable)
-            except BaseException:
-                self.close()
-                raise
+                self._check(writable)
+            except sqlite3.OperationalError:  # a folder that cannot be written: as it is, unless it changes
+                if writable:
+                    raise
+                self._db.close()
+                self._db = opened.enter_context(closing(self._connect("mode=ro&immutable=1")))
+                self._check(writable)
+            self._opened = opened.pop_all()
 
-    def _connect(self, mode):
+    def _connect(self, mode) -> sqlite3.Connection:
         return sqlite3.connect(f"{self._file.as_uri()}?{mode}", uri=True, isolation_level=None)
 
     def _locked(self):
@@ -207,13 +203,11 @@ class Store:
 
     def close(self) -> None:
         """Close the file; whatever was added is in it."""
-        if self._writable and self._db is not None:
+        if self._writable:
             # The last connection to be closed would do so by itself, but somebody may be reading.
             with suppress(sqlite3.Error):
                 self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        for connection in (self._db, self._lock):
-            if connection is not None:
-                connection.close()
+        self._opened.close()
 
     def __enter__(self) -> "Store":
         return self

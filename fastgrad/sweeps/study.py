@@ -204,16 +204,16 @@ def grid(
 
     TypeError if one of the three is a single value, and otherwise as Cell.
     """
-    activations = map(activation, listed("activations", activations))
-    inits = map(initializer, listed("inits", inits))
-    pairs = itertools.product(activations, inits, listed("depths", depths))
+    phis = map(activation, listed("activations", activations))
+    rules = map(initializer, listed("inits", inits))
+    pairs = itertools.product(phis, rules, listed("depths", depths))
     cells = (
         Cell(
-            phi.name,  # type: ignore[union-attr]
-            rule.name,  # type: ignore[union-attr]
+            phi.name,
+            rule.name,
             depth,
-            parameter=phi.parameter,  # type: ignore[union-attr]
-            init_options=tuple(rule.options.items()),  # type: ignore[union-attr]
+            parameter=phi.parameter,
+            init_options=tuple(rule.options.items()),
             **common,
         )
         for phi, rule, depth in pairs

@@ -42,7 +42,8 @@ class Products(TorchFunctionMode):
     def __init__(self, model: nn.Module, see_product: Callable, see_elementwise: Callable) -> None:
         super().__init__()
         self.see_product, self.see_elementwise = see_product, see_elementwise
-        self.owners = {}  # the tensors themselves are kept, or another one could get the id of one that is gone
+        # the tensors themselves are kept, or another one could get the id of one that is gone
+        self.owners: dict[int, tuple[torch.Tensor, frozenset[str]]] = {}
         for name, parameter in model.named_parameters():
             self.owners[id(parameter)] = parameter, frozenset([name] if parameter.ndim >= 2 else [])
         for buffer in model.buffers():

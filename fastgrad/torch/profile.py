@@ -155,19 +155,20 @@ class Layer:
         self.name, self.weights, self.axis, self.recurrent = name, weights, axis, recurrent
         self.samples = self.units = self.single = self.saturated = None
         self.runs = 0
-        self._signals, self._deltas, self._closed = {}, {}, None
+        self._signals, self._deltas = {}, {}
+        self._closed: torch.Tensor  # there with the first delta
 
     def see_signal(self, z, units=None, run=0):
         self.samples, self.units, self.single = z.shape[0], units or z.shape[self.axis], z.dtype != torch.float64
         self._signals[run] = _log10_rms(z), z.numel()
 
     def see_delta(self, gradient, run=0):
-        self._deltas[run] = _log10_rms(gradient), gradient.numel()
         units = gradient.movedim(self.axis, 0).flatten(1)  # (units, samples)
         closed = units[:, 0] == 0
         if closed.any():  # else each has let something through for the first sample
             closed = torch.linalg.vector_norm(units, 1, dim=1, dtype=exact(units)) == 0  # 0 only if all are
-        self._closed = closed if self._closed is None else closed & self._closed
+        self._closed = closed & self._closed if self._deltas else closed
+        self._deltas[run] = _log10_rms(gradient), gradient.numel()
 
     @property
     def delta(self) -> float | None:

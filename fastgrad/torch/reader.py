@@ -81,7 +81,7 @@ def activation_of(module: nn.Module) -> Activation | None:
     if isinstance(module, nn.LeakyReLU):
         return activation("leaky_relu", negative_slope=module.negative_slope)
     name = {nn.Sigmoid: "sigmoid", nn.Tanh: "tanh", nn.ReLU: "relu"}.get(type(module))
-    return name and activation(name)
+    return activation(name) if name else None
 
 
 def _check_modules(model):

@@ -57,8 +57,7 @@ class Recurrence:
             parts = [part for track in tracks for z in track for part in z]
             given = [(y, dy) for y, dy in zip((output, *states), (d_output, *d_states), strict=True) if dy is not None]
             ys, dys = zip(*given, strict=True)
-            gradients = torch.autograd.grad(ys, parts, dys, allow_unused=True)
-        gradients = iter(gradients)
+            gradients = iter(torch.autograd.grad(ys, parts, dys, allow_unused=True))
         for track in tracks:
             zs = [torch.cat(z, -1).detach() for z in track]
             dzs = [torch.cat([_or_zeros(next(gradients), part) for part in z], -1) for z in track]

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.autograd.graph import register_multi_grad_hook
+from torch.utils.hooks import RemovableHandle
 
 from fastgrad._validation import positive_int, real_number
 from fastgrad.activations import activation
@@ -54,9 +55,12 @@ class Watcher:
         self.model, self.every = model, positive_int("every", every)
         self.step, self.history = 0, []
         self._layers, self._hooks, self._gradients = [], [], {}
-        self._before, self._weights_of_layers = None, []
-        self._first_loss, self._losses = None, {}
-        self._seeing = self._last_hook = None
+        self._before: dict[str, torch.Tensor] | None = None
+        self._weights_of_layers = []
+        self._first_loss: float | None = None
+        self._losses = {}
+        self._seeing: Products | None = None
+        self._last_hook: RemovableHandle  # there while it sees
         self._hook = model.register_forward_pre_hook(self._begin)
 
     @property

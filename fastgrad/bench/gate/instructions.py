@@ -52,7 +52,7 @@ def count(sides: Mapping[str, Side], items: Mapping[str, tuple[str, float]]) -> 
             for process in running.values():
                 process.kill()
                 process.wait()
-        return {name: _counted(*said[name], Path(folder, name), units) for name in sides}  # type: ignore[call-arg]
+        return {name: _counted(out, error, Path(folder, name), units) for name, (out, error) in said.items()}
 
 
 def _start(side, out):

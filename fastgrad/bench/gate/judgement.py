@@ -147,16 +147,16 @@ def judge(
     for pattern in allow:
         if not any(fnmatch(name, pattern) for name in NAMES):
             raise unknown("name to allow", pattern, NAMES)
-    base, head = sides.prepare(base, head, out, allow_dirty, lambda label: progress(None, None, label))  # type: ignore[assignment]
-    parts = Parts(out / "parts.jsonl", f"{base.digest} {head.digest} {VERSION}")  # type: ignore[attr-defined]
+    before, after = sides.prepare(base, head, out, allow_dirty, lambda label: progress(None, None, label))
+    parts = Parts(out / "parts.jsonl", f"{before.digest} {after.digest} {VERSION}")
     rows, doubts, missing = [], [], []
     for layer in (_quality, _instructions, _speed):
-        found, doubted, lacking = layer(base, head, parts, progress)
+        found, doubted, lacking = layer(before, after, parts, progress)
         rows += [] if doubted else [_allowed(row, allow) for row in found]
         doubts += doubted
         missing += lacking
     parts.finish()
-    return Judgement(base.label, head.label, rows, doubts, missing)  # type: ignore[attr-defined]
+    return Judgement(before.label, after.label, rows, doubts, missing)
 
 
 def _allowed(row, patterns):

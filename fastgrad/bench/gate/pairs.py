@@ -95,19 +95,18 @@ def judge(pairs: Iterable[dict], case: str) -> Timing:
     pairs = [{side: pair[side][case] for side in SIDES} for pair in pairs if case in pair["base"]]
     lacking = {side for side in SIDES if any(isinstance(pair[side], str) for pair in pairs)}
     if lacking:
-        best = {side: None if side in lacking else min(pair[side][1] for pair in pairs) for side in SIDES}
+        base, head = (None if side in lacking else min(pair[side][1] for pair in pairs) for side in SIDES)
         verdict = {"base": "new", "head": "gone"}[lacking.pop()] if len(lacking) == 1 else "absent"
-        return Timing(*best.values(), None, None, None, 0, len(pairs), verdict)
+        return Timing(base, head, None, None, None, 0, len(pairs), verdict)
     both = [math.prod(pair[side][0] for side in SIDES) for pair in pairs]
     quiet = [pair for pair, product in zip(pairs, both, strict=True) if product <= QUIET**2 * min(both)]
-    least = [min(pair[side][1] for pair in pairs) for side in SIDES]
+    base, head = (min(pair[side][1] for pair in pairs) for side in SIDES)
     logs = np.log([pair["head"][0] / pair["base"][0] for pair in quiet])
     found = interval(logs)
     if found is None:
-        return Timing(*least, None, None, None, len(quiet), len(pairs), "inconclusive")
-    low, high = found
-    ratios = map(math.exp, (np.median(logs), low, high))
-    return Timing(*least, *ratios, len(quiet), len(pairs), verdict_of(low, high, math.log1p(MARGIN)))  # type: ignore[call-arg]
+        return Timing(base, head, None, None, None, len(quiet), len(pairs), "inconclusive")
+    ratio, low, high = map(math.exp, (np.median(logs), *found))
+    return Timing(base, head, ratio, low, high, len(quiet), len(pairs), verdict_of(*found, math.log1p(MARGIN)))
 
 
 def interval(logs: np.ndarray) -> tuple[float, float] | None:
