@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 # A process that says whenever it begins to train a network, and that it waits, in the third call of the inner loop.
 DRIVER = """
 import sys, time
-from fastgrad.trainer import Trainer
+from fastgrad.learning.loop import Trainer
 
 begin, run, calls = Trainer.__init__, Trainer.run, []
 
@@ -81,7 +81,7 @@ def interrupted(code, *arguments):
         (["reproduce", "depth"], "interrupted: 0 of 1 experiments were done"),
         (["reproduce", "activations"], "interrupted: 0 of 1 experiments were done"),
         (["reproduce", "errors", "--json"], "interrupted: 0 of 1 experiments were done"),
-        (["detectors"], "interrupted: nothing was judged, since a label needs all runs of its kind"),
+        (["detectors", "--workers", "1"], "interrupted: nothing was judged, since a label needs all runs of its kind"),
         (["speed", "training", "--network", "3,64", "--peer", "scikit-learn"], "interrupted"),
         (["train", "--epochs", "50"], None),
         (["train", "--epochs", "50", "--json", "--repair"], None),
@@ -198,4 +198,4 @@ def test_nobody_asks_a_history_whether_it_was_interrupted():
     """Half a run comes as an exception only: a caller that looked for a mark would go on where it forgot to."""
     package = Path(fastgrad.__file__).parent
     asking = [path.name for path in package.rglob("*.py") if 'stopped == "interrupted"' in path.read_text("utf-8")]
-    assert asking == ["training.py"]
+    assert asking == ["fit.py"]
