@@ -14,7 +14,7 @@ import fastgrad
 from fastgrad.kernels import as_c
 
 PACKAGE = Path(fastgrad.__file__).parent
-# A module or folder may import those to its left, when it is loaded or later. Folders have an order of their own inside.
+# A module or folder may import those to its left, when it is loaded or later. Inside, a folder has its own order.
 FLOW = (
     *("_validation", "formulas", "kernels", "activations", "functions", "in_numba", "ffi", "config", "initializers"),
     *("losses", "dense", "network", "slopes", "decay", "measurement", "moments", "theory", "diagnosis", "datasets"),
