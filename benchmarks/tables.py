@@ -31,7 +31,9 @@ COMMANDS = {
     "training": "fastgrad speed training --markdown",
     "activations": "fastgrad speed activations --operation value --operation training --dtype float32 --size 65536 "
     "--rounds 40 --peer numpy --peer torch --peer jax --markdown",
-    "network": "fastgrad speed network --markdown",
+    "derivative": "fastgrad audit --workers 2 --activation tanh --kind derivative --markdown",
+    "gradients": "fastgrad speed network --table gradients --markdown",
+    "profiles": "fastgrad speed network --table profile --markdown",
     "dense": "fastgrad speed dense --markdown",
     "initializers": "fastgrad speed initializers --markdown",
     "decay": "fastgrad speed decay --markdown",

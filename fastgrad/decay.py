@@ -328,12 +328,3 @@ def _log10_rms(a, k):
     """log10 of the root mean square of 2^k a, a 2-D array; -inf if a is 0."""
     total = float(np.einsum("ij,ij->", a, a, dtype=np.float64))
     return 0.5 * math.log10(total / a.size) + k * _LOG10_2 if total else -math.inf
-
-
-def __getattr__(name):
-    """``decay.measure``, for comfort: what averages profiles over seeds stands one module on."""
-    if name in ("measure", "DecayMeasurement"):
-        from fastgrad import measurement
-
-        return getattr(measurement, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

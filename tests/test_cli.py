@@ -11,7 +11,7 @@ import click.testing
 import pytest
 
 import fastgrad
-from fastgrad import bench
+from fastgrad.bench import activations as speed
 from fastgrad.cli import commands
 from fastgrad.sweeps import batches, study
 from fastgrad.sweeps import run as sweeps
@@ -112,7 +112,7 @@ def test_decay_writes_a_report_and_goes_on_from_it(tmp_path):
 
 
 def test_run_is_a_survey_and_returns_0(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "quick_speed", lambda: [ROW])
+    monkeypatch.setattr(speed, "quick_speed", lambda: [ROW])
     result = call("run", "--quick", "--json", "--out", str(tmp_path))
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)

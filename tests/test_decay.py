@@ -10,7 +10,7 @@ import pytest
 from checks_network import profile_close, raw_profile
 
 import fastgrad
-from fastgrad import decay, measurement
+from fastgrad import decay
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.initializers import initializer
 from fastgrad.network import MLP
@@ -356,13 +356,6 @@ def test_pickled_profiles_are_the_same_profiles():
     assert back.to_dict() == profile.to_dict()
     assert np.array_equal(back.network.gradient_profile(back.X, back.y).log10_delta, profile.log10_delta)
     assert str(back.diagnosis) == str(profile.diagnosis)
-
-
-def test_measure_is_found_here_too():
-    assert decay.measure is fastgrad.measure is measurement.measure
-    assert decay.DecayMeasurement is fastgrad.DecayMeasurement is measurement.DecayMeasurement
-    with pytest.raises(AttributeError, match="has no attribute 'mesure'"):
-        _ = decay.mesure
 
 
 def test_elu_with_a_huge_alpha_beside_a_large_signal():

@@ -8,9 +8,10 @@ import checks_network as checks
 import numpy as np
 import pytest
 
-from fastgrad import datasets, decay, theory
+from fastgrad import datasets, theory
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.initializers import initializer
+from fastgrad.measurement import measure as measure_decay
 
 WIDTH, DEPTH, SEEDS, FEATURES, CLASSES = 256, 20, 20, 64, 10
 INITS = ("xavier_normal", "he_normal", "torch_linear")
@@ -23,7 +24,7 @@ def data(batch, features=FEATURES):
 
 def measure(activation, init, depth=DEPTH, width=WIDTH, seeds=SEEDS, batch=16, **options):
     X, y = data(batch)
-    return decay.measure(activation, init, depth, width, X, y, seeds=range(seeds), n_out=CLASSES, **options)
+    return measure_decay(activation, init, depth, width, X, y, seeds=range(seeds), n_out=CLASSES, **options)
 
 
 def predict(activation, init, depth=DEPTH, width=WIDTH, batch=16):
@@ -117,7 +118,7 @@ def test_weight_gradients_are_blind_to_the_scale_of_relu_networks():
     X = np.random.default_rng(0).standard_normal((16, WIDTH))
     y = 1e6 * np.random.default_rng(1).standard_normal((16, CLASSES))
     xavier, he = (
-        decay.measure("relu", init, 30, WIDTH, X, y, seeds=range(10), loss="mse", dtype="float64")
+        measure_decay("relu", init, 30, WIDTH, X, y, seeds=range(10), loss="mse", dtype="float64")
         for init in ("xavier_normal", "he_normal")
     )
     profiles = [m.log10_weight_gradient[:-1] - m.log10_weight_gradient[-2] for m in (xavier, he)]
@@ -166,7 +167,7 @@ def test_beyond_the_limit_elu_with_he_leaves_the_band():
     """Digits, width 32, depth 64, 200 networks: why there is a limit; ReLU + He is in its band there too."""
     X, y = (array[:64] for array in datasets.load("digits"))
     for activation, outside in (("elu", True), ("relu", False)):
-        found = decay.measure(activation, "he_normal", 64, 32, X, y, seeds=range(200)).decades_per_layer
+        found = measure_decay(activation, "he_normal", 64, 32, X, y, seeds=range(200)).decades_per_layer
         expected = theory.predict(activation, "he_normal", [64, *[32] * 64, 10], X)
         low, high = expected.decades_per_layer_band(200)
         assert (found < low) == outside

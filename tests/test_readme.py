@@ -18,9 +18,11 @@ from fastgrad.cli import commands
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
+EMBEDDING = (ROOT / "docs" / "EMBEDDING.md").read_text()
+PAGES = "\n".join([TEXT, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-# How each kind of block is held to what it says; `text` is output: the survey's is compared below.
-HELD = {"python", "cython", "bash", "text"}
+# How each kind of block is held to what it says; `text` is output of the command above it.
+HELD = {"python", "bash", "text"}
 
 
 def blocks(language, text=TEXT):
@@ -50,7 +52,7 @@ def run_examples(path, without=()):
     return attempted
 
 
-@pytest.mark.parametrize(("path", "least"), [("README.md", 14), ("docs/training.md", 11), ("docs/EMBEDDING.md", 0)])
+@pytest.mark.parametrize(("path", "least"), [("README.md", 12), ("docs/training.md", 11), ("docs/EMBEDDING.md", 5)])
 def test_python_examples(path, least):
     assert run_examples(path, without=["torch"]) >= least
 
@@ -62,7 +64,7 @@ def test_python_examples_with_pytorch(path, more):
 
 
 def test_the_cython_example(tmp_path):
-    (code,) = blocks("cython")
+    (code,) = blocks("cython", EMBEDDING)
     (tmp_path / "readme_example.pyx").write_text(code)
     setup = "import fastgrad; from Cython.Build import cythonize; from setuptools import Extension, setup; "
     setup += "one = Extension('readme_example', ['readme_example.pyx'], include_dirs=[fastgrad.get_include()]); "
@@ -77,13 +79,13 @@ def test_the_cython_example(tmp_path):
 
 
 def bash_commands():
-    for line in "".join(blocks("bash")).splitlines():
+    for line in "".join([*blocks("bash"), *blocks("bash", EMBEDDING)]).splitlines():
         yield from (part.strip() for part in line.split("  #")[0].split("&&"))
 
 
 def test_every_shell_command_is_one_that_a_test_knows():
     known = r"python -m pip install -e \"\.\[[\w,]+\]\"|python -m pytest|fastgrad \w+.*|cc .*"
-    assert len([command for command in bash_commands()]) >= 6
+    assert len([command for command in bash_commands()]) >= 5
     for command in bash_commands():
         assert re.fullmatch(known, command), f"README has a command that no test looks at: {command}"
 
@@ -101,7 +103,7 @@ def test_the_compiler_line_compiles(tmp_path):
 
 
 def test_every_command_of_fastgrad_that_is_named_has_these_options():
-    inline = [found.replace("\n", " ") for found in re.findall(r"`(fastgrad [^`.(]+.*?)`", TEXT, re.DOTALL)]
+    inline = [found.replace("\n", " ") for found in re.findall(r"`(fastgrad [^`.(]+.*?)`", PAGES, re.DOTALL)]
     named = [*inline, *(command for command in bash_commands() if command.startswith("fastgrad"))]
     assert len(named) >= 15
     for words in map(shlex.split, named):
@@ -114,7 +116,7 @@ def test_every_command_of_fastgrad_that_is_named_has_these_options():
 
 
 def test_every_extra_that_is_named_exists():
-    named = re.findall(r"\.\[([\w,]+)\]|fastgrad\[([\w,]+)\]", TEXT)
+    named = re.findall(r"\.\[([\w,]+)\]|fastgrad\[([\w,]+)\]", PAGES)
     listed = re.search(r"Extras: (.+?)\.\n", TEXT, re.DOTALL)[1]
     assert len(named) >= 3
     assert {extra for pair in named for group in pair if group for extra in group.split(",")} <= set(EXTRAS)
@@ -127,10 +129,11 @@ def test_ci_runs_the_command_that_readme_gives():
 
 
 def test_the_survey_table_is_what_the_command_prints():
-    command = re.search(r"^\$ fastgrad (decay --quick .+)$", TEXT, re.M)[1]
+    text = (ROOT / "docs" / "survey.md").read_text()
+    command = re.search(r"^\$ fastgrad (decay --quick .+)$", text, re.M)[1]
     printed = CliRunner().invoke(commands, shlex.split(command)).stdout
     row = re.compile(r"  (\w+) +20 +(-?[\d.]+) ± (\S+) +(\S+)  (yes|no) +none  (\w+)")
-    ours, theirs = row.findall(TEXT), row.findall(printed)
+    ours, theirs = row.findall(text), row.findall(printed)
     assert len(ours) == 12
     for stated, now in zip(ours, theirs, strict=True):
         assert (stated[0], *stated[4:]) == (now[0], *now[4:])

@@ -13,7 +13,7 @@ from fastgrad.reproduction.findings import KINDS, order, predicted, printed, wit
 
 NEEDS_MNIST = set(EXPERIMENTS) - {"chi"}
 LONG = {"depth", "activations", "errors"}
-# 25 epochs on 4,000 images do not show what 50,000 showed: said in the README and by the command's exit code.
+# 25 epochs on 4,000 images do not show what 50,000 showed: said in docs/training.md and by the command's exit code.
 NOT_REPRODUCED = {
     "errors": ["error of sigmoid less tanh's, points", "error of tanh less tanh normalised's, points"],
 }
@@ -24,7 +24,7 @@ PUBLISHED = {
     "activations": [10.0, 1.65],
     "errors": [0.45, 0.12],
 }
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.sweep if n in LONG else []) for n in EXPERIMENTS])
@@ -130,9 +130,9 @@ def test_what_does_not_hold_is_said_and_kinds_are_apart():
 
 
 @pytest.mark.sweep
-def test_the_readme_counts_what_the_command_prints():
+def test_the_page_counts_what_the_command_prints():
     pytest.importorskip("mlxtend")
     lines = registry.verdict(list(reproduce()))[: len(KINDS)]
-    text = " ".join(README.read_text("utf-8").split())
+    text = " ".join(PAGE.read_text("utf-8").split())
     for line in lines:
         assert line.removesuffix(" hold.") in text

@@ -66,9 +66,9 @@ def run(typed, out, quick, as_json, workers):
         )  # fmt: skip
     results = _measure(cells, out, workers)
     with status("timing the kernels"):
-        from fastgrad import bench
+        from fastgrad.bench import activations
 
-        speed = bench.quick_speed()
+        speed = activations.quick_speed()
     _show(results, speed, typed, out, as_json)
 
 

@@ -57,7 +57,7 @@ SPEED_COLUMNS = ("kernel", "size", "type", "ns per element", "peer", "peer's ns"
 class Report:
     """What there is to show.
 
-    Results, facts of the machine, rows of ``bench.quick_speed()``, the command, and what ``study.remedies`` found.
+    Results, facts of the machine, rows of ``quick_speed()``, the command, and what ``study.remedies`` found.
     """
 
     results: Sequence[CellResult]
