@@ -1,4 +1,4 @@
-"""Draw README's picture: ``python -m benchmarks.studies.picture [FILE]``, by default docs/delta.svg, in a second or two."""
+"""Draw README's picture, docs/delta.svg: ``python -m benchmarks.studies.picture [FILE]``."""
 
 import sys
 from pathlib import Path
