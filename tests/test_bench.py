@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastgrad import bench
 from fastgrad.bench import activations, network, parts, peers, tables, timing, training
 from fastgrad.bench.activations import Case, SpeedRow, cases, measure
 from fastgrad.bench.audit import contestants
@@ -103,7 +102,7 @@ def test_cases_are_every_combination_once():
 )
 def test_bad_input(options, error, message):
     with pytest.raises(error, match=message):
-        bench.speed_activations(**options)
+        activations.speed_activations(**options)
 
 
 def test_peers_that_cannot_run(monkeypatch):
@@ -121,7 +120,7 @@ def test_peers_that_cannot_run(monkeypatch):
 
 def test_progress_and_rows_of_a_whole_run(seconds):
     seen = []
-    rows = bench.speed_activations(
+    rows = activations.speed_activations(
         ["relu"], sizes=[10, 20], dtypes=["float64"], contestants=["numpy"], rounds=1,
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
@@ -130,7 +129,7 @@ def test_progress_and_rows_of_a_whole_run(seconds):
 
 
 def test_quick_speed_is_what_reports_show():
-    rows = bench.quick_speed()
+    rows = activations.quick_speed()
     assert [row["kernel"] for row in rows] == ["sigmoid", "tanh", "relu", "leaky_relu", "elu"]
     for row in rows:
         assert row["ratio"] == pytest.approx(row["peer_ns_per_element"] / row["ns_per_element"], rel=1e-9)

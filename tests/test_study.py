@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastgrad import datasets, decay, machine, theory
+from fastgrad import datasets, machine, measurement, theory
 from fastgrad.activations import activation
 from fastgrad.initializers import initializer
 from fastgrad.sweeps import run as sweeps
@@ -69,7 +69,7 @@ def test_measured_cell_is_what_decay_and_theory_say():
     (cell,) = small_grid(("tanh",), depths=(4,))
     result = study.measure_cell(cell)
     X, y = (array[:8] for array in datasets.load("normal"))
-    measured = decay.measure("tanh", "xavier_normal", 4, 16, X, y, seeds=(0, 1, 2), n_out=10)
+    measured = measurement.measure("tanh", "xavier_normal", 4, 16, X, y, seeds=(0, 1, 2), n_out=10)
     predicted = theory.predict("tanh", "xavier_normal", [64, 16, 16, 16, 16, 10], X)
     assert result.log10_delta == tuple(measured.log10_delta)
     assert result.decades_per_layer == measured.decades_per_layer
