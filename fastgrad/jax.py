@@ -29,13 +29,14 @@ _NAMES = {
     "fabs": jnp.abs,
     "copysign": jnp.copysign,
     "minimum": jnp.minimum,
+    "maximum": jnp.maximum,
     "where": jnp.where,
     "expm1": jnp.expm1,
-    "exp_beside_one": jnp.exp,
     "significand": jnp.exp,
+    "p": jnp.expm1,
     "scaled_exp": lambda c, x: c * jnp.exp(x / 2) * jnp.exp(x / 2),
 }
-for _helper in (formulas.sum_low, formulas.divide, formulas.bell):
+for _helper in (formulas.sigmoid_tail, formulas.minus_twice, formulas.tanh_part, formulas.over_one_plus):
     _NAMES[_helper.__name__] = FunctionType(_helper.__code__, _NAMES)
 
 

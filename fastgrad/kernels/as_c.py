@@ -15,7 +15,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 SOURCES = ("kernels/exponential.py", "formulas.py", "kernels/steps.py")
-PRIMITIVES = {"fma", "mad", "fabs", "copysign", "minimum", "maximum", "where", "ldexp", "sqrt"}
+PRIMITIVES = {"fma", "mad", "fabs", "copysign", "minimum", "maximum", "where", "ldexp", "shift_exponent", "sqrt"}
 COMPARISONS = {ast.Lt: "FG_LT", ast.Gt: "FG_GT", ast.LtE: "FG_LE"}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
@@ -32,6 +32,10 @@ class _Printer:
                 return f"FG_SET1({self.constants[name]!r})"
             case ast.Name(id=name):
                 return name
+            case ast.Call(func=ast.Name(id="fma" | "mad" as name), args=[ast.UnaryOp(op=ast.USub(), operand=a), b, c]):
+                return f"FG_N{name.upper()}({', '.join(map(self.expression, (a, b, c)))})"
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Call(func=ast.Name(id="fabs"), args=[a])):
+                return f"FG_NFABS({self.expression(a)})"
             case ast.Call(func=ast.Name(id=name), args=args):
                 callee = f"FG_{name.upper()}" if name in PRIMITIVES else f"FG({name})"
                 return f"{callee}({', '.join(map(self.expression, args))})"

@@ -1,62 +1,70 @@
 """exp and expm1 for arguments at most 0, made of arithmetic: one algorithm for the compiled and Numba backends.
 
-x = n ln 2 + r with n an integer and |r| <= ln 2 / 2; then e^x = 2^n (1 + p) with p = e^r - 1 from a polynomial.
+x = n ln 2 + r with n an integer and |r| <= ln 2 / 2; then e^x = 2^n e^r with e^r, or p = e^r - 1, from a polynomial.
 The same subset of Python as ``formulas.py``: the build prints these functions as C, Numba compiles them.
 """
 
 # Design: - All functions of one argument share n and p: the compilers see common subexpressions.
-#         - The shared pair (1, p) is kept in two words (``*_low``), worth about one ULP in the derivative.
-#         - ``shifter`` rounds to the nearest integer: adding it pushes the fraction out of the mantissa.
+#         - ``shifter`` rounds to the nearest integer: adding it pushes the fraction out of the mantissa. Its own low bits
+#           are the bias of an exponent, raised so that n + shifter, shifted left, is the number
+#           2^n / lowered, which never is subnormal.
 #         - ln 2 is split so that n * ln2_high is exact with and without fused multiply-add.
 #         - ``maximum(lowest, x)`` keeps NaN: x86's MAX returns its second operand when either is NaN.
-#         - Below ``lowest``, 2^n (and 2^100 times it) rounds to 0 and ``ldexp`` may scale in two steps.
+#         - x is bounded by who calls. At ``faintest`` 2^n rounds to 0; below ``lowest`` 2^100 times it does, and
+#           ``ldexp`` scales in two steps.
 # Polynomials: minimax in the relative error of e^r - 1 over |r| <= ln 2 / 2, coefficients rounded one at a
 # time: 2^-31.1 (float32) and 2^-61.6 (float64).
 
 # ruff: noqa: F821 - the names below are bound per backend
 
 
+def shifted(x):
+    """n + shifter, n the integer nearest to x / ln 2."""
+    return mad(x, log2_e, shifter)
+
+
 def exponent(x):
-    """n, the integer nearest to x / ln 2."""
-    return mad(maximum(lowest, x), log2_e, shifter) - shifter
+    """n."""
+    return shifted(x) - shifter
+
+
+def remainder(x):
+    """r = x - n ln 2."""
+    return mad(-exponent(x), ln2_low, mad(-exponent(x), ln2_high, x))
 
 
 def p(x):
-    """e^r - 1, where r = x - n ln 2."""
-    r = mad(-exponent(x), ln2_low, mad(-exponent(x), ln2_high, maximum(lowest, x)))
+    """e^r - 1."""
+    r = remainder(x)
     return mad(r * r, polynomial(r), r)
 
 
 def significand(x):
-    """1 + p = e^x / 2^n, between 0.7 and 1.42."""
-    return one + p(x)
+    """e^r = e^x / 2^n, between 0.7 and 1.42."""
+    r = remainder(x)
+    return mad(mad(polynomial(r), r, one), r, one)
+
+
+def scaled(a, x):
+    """a 2^n, n at least -152 (float32) or -1078 (float64)."""
+    return shift_exponent(a, shifted(x), shifter, lowered)
 
 
 def exp(x):
-    """e^x."""
-    return ldexp(significand(x), exponent(x))
+    """e^x, for any x at most 0."""
+    bounded = maximum(lowest, x)
+    return ldexp(significand(bounded), exponent(bounded))
 
 
 def scaled_exp(c, x):
-    """c e^x, also where e^x underflows and c e^x does not; c at most 2^100."""
-    return ldexp(c * significand(x), exponent(x))
-
-
-def exp_beside_one(x):
-    """e^x where it is added to 1: it stops falling at 2^least, far below the rounding of 1."""
-    return ldexp(significand(x), maximum(least, exponent(x)))
+    """c e^x, also where e^x underflows and c e^x does not; c at most 2^100. It shares p with expm1."""
+    return ldexp(c * (one + p(x)), exponent(x))
 
 
 def expm1(x):
-    """e^x - 1 = 2^n p + (2^n - 1)."""
+    """e^x - 1 = 2^n p + (2^n - 1); 2^n stops falling far below the rounding of 1."""
     s = ldexp(one, maximum(least, exponent(x)))
     return fma(s, p(x), s - one)
-
-
-def expm1_low(x):
-    """What rounding took from expm1(x)."""
-    s = ldexp(one, maximum(least, exponent(x)))
-    return fma(s, p(x), (s - one) - expm1(x))
 
 
 def polynomial_f32(r):
@@ -76,12 +84,14 @@ CONSTANTS = {
     "f32": {
         "zero": 0.0,
         "one": 1.0,
-        "two": 2.0,
-        "four": 4.0,
+        "half": 0.5,
+        "tanh_split": -1.1,
+        "lowered": 2.0**-26,
         "least": -60.0,
+        "faintest": -105.5,
         "lowest": -174.0,
         "log2_e": float.fromhex("0x1.715476p+0"),
-        "shifter": 1.5 * 2.0**23,
+        "shifter": 1.5 * 2.0**23 + 127 + 26,
         "ln2_high": float.fromhex("0x1.62e4p-1"),
         "ln2_low": float.fromhex("0x1.7f7d1cp-20"),
         "c2": 0.5,
@@ -94,12 +104,14 @@ CONSTANTS = {
     "f64": {
         "zero": 0.0,
         "one": 1.0,
-        "two": 2.0,
-        "four": 4.0,
+        "half": 0.5,
+        "tanh_split": -1.1,
+        "lowered": 2.0**-56,
         "least": -120.0,
+        "faintest": -747.0,
         "lowest": -1416.0,
         "log2_e": float.fromhex("0x1.71547652b82fep+0"),
-        "shifter": 1.5 * 2.0**52,
+        "shifter": 1.5 * 2.0**52 + 1023 + 56,
         "ln2_high": float.fromhex("0x1.62e42fefap-1"),
         "ln2_low": float.fromhex("0x1.cf79abc9e3b3ap-40"),
         "c2": 0.5,

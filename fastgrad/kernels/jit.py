@@ -54,13 +54,12 @@ copysign = _llvm("copysign", 2)
 
 @intrinsic
 def _power_of_two(typingctx, shifted):
-    """2^n, given n + shifter: the lowest bits of that sum are n and become the exponent's bits."""
-    bits, mantissa, bias = (32, 23, 127) if shifted == types.float32 else (64, 52, 1023)
+    """The number whose exponent's bits are the lowest bits of this one."""
+    bits, mantissa = (32, 23) if shifted == types.float32 else (64, 52)
 
     def emit(context, builder, signature, values):
         whole = ir.IntType(bits)
-        biased = builder.add(builder.bitcast(values[0], whole), whole(bias))
-        return builder.bitcast(builder.shl(biased, whole(mantissa)), values[0].type)
+        return builder.bitcast(builder.shl(builder.bitcast(values[0], whole), whole(mantissa)), values[0].type)
 
     return shifted(shifted), emit
 
@@ -85,7 +84,7 @@ def _names(dtype):
     """What the names in formulas.py and kernels/exponential.py mean for one type."""
     real = REAL[dtype]
     names = {name: real(number) for name, number in exponential.CONSTANTS[dtype].items()}
-    half, shifter = real(0.5), names["shifter"]
+    half, shifter = real(0.5), names["shifter"] + np.log2(names["lowered"])  # whose low bits are the bias alone
 
     @nb.njit(**OPTIONS)
     def ldexp(a, n):
@@ -93,7 +92,11 @@ def _names(dtype):
         shifted = n * half + shifter
         return a * _power_of_two(shifted) * _power_of_two((n - (shifted - shifter)) + shifter)  # type: ignore[call-arg]
 
-    names |= {"fma": fma, "mad": fma, "fabs": fabs, "copysign": copysign, "ldexp": ldexp}
+    @nb.njit(**OPTIONS)
+    def shift_exponent(a, shifted, shifter, lowered):
+        return a * _power_of_two(shifted) * lowered  # type: ignore[call-arg]
+
+    names |= {"shift_exponent": shift_exponent, "fma": fma, "mad": fma, "fabs": fabs, "copysign": copysign, "ldexp": ldexp}
     names |= {"where": _where, "minimum": _minimum, "maximum": _maximum}
     functions = {"polynomial": exponential.POLYNOMIALS[dtype]}
     for module in (exponential, formulas):

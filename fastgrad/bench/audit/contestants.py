@@ -68,9 +68,9 @@ def _ours(kind, name) -> Iterator[Contestant]:
     parameter = parameter_of(name)
     bounds = formulas.ULP_BOUNDS
     for cpu, ufuncs in compiled.SETS.items():
-        yield Contestant(f"fastgrad {cpu}", _our_version(), ufuncs[kind, name, "default"], bounds["arithmetic"])
+        yield Contestant(f"fastgrad {cpu}", _our_version(), ufuncs[kind, name, "default"], bounds[kind])
     numba, reference = (getattr(kernels.get(backend), kind) for backend in ("numba", "numpy"))
-    yield Contestant("fastgrad numba", _our_version(), lambda z: numba(name, z, parameter), bounds["arithmetic"])
+    yield Contestant("fastgrad numba", _our_version(), lambda z: numba(name, z, parameter), bounds[kind])
 
     def in_pieces(z):
         return in_blocks(lambda block: reference(name, block, parameter), z, z.dtype)

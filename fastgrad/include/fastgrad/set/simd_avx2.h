@@ -1,6 +1,7 @@
 /* AVX2 and FMA: 8 floats or 4 doubles. Comparisons are the quiet ones. */
 #define FG_WIDTH (256 / FG_BITS)
 #define FG_WIDEST 2 /* vectors beside each other in a block of GEMM */
+#define FG_BESIDE 4
 #if FG_BITS == 32
 #define FG_REAL __m256
 #define FG_SET1(c) _mm256_set1_ps((float)(c))
@@ -12,11 +13,15 @@
 #define FG_LE(a, b) _mm256_cmp_ps(a, b, _CMP_LE_OQ)
 #define FG_WHERE(m, a, b) _mm256_blendv_ps(b, a, m)
 #define FG_FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define FG_NFMA(a, b, c) _mm256_fnmadd_ps(a, b, c)
 #define FG_MINIMUM(a, b) _mm256_min_ps(a, b)
 #define FG_MAXIMUM(a, b) _mm256_max_ps(a, b)
 #define FG_FABS(a) _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a)
+#define FG_NFABS(a) _mm256_or_ps(_mm256_set1_ps(-0.0f), a)
 #define FG_COPYSIGN(a, b) _mm256_or_ps(FG_FABS(a), _mm256_and_ps(_mm256_set1_ps(-0.0f), b))
 #define FG_LDEXP(a, n) fg_ldexp_avx2_f32(a, n)
+#define FG_SHIFT_EXPONENT(a, shifted, shifter, lowered) \
+    ((a) * _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(shifted), 23)) * (lowered))
 #else
 #define FG_REAL __m256d
 #define FG_SET1(c) _mm256_set1_pd(c)
@@ -28,13 +33,18 @@
 #define FG_LE(a, b) _mm256_cmp_pd(a, b, _CMP_LE_OQ)
 #define FG_WHERE(m, a, b) _mm256_blendv_pd(b, a, m)
 #define FG_FMA(a, b, c) _mm256_fmadd_pd(a, b, c)
+#define FG_NFMA(a, b, c) _mm256_fnmadd_pd(a, b, c)
 #define FG_MINIMUM(a, b) _mm256_min_pd(a, b)
 #define FG_MAXIMUM(a, b) _mm256_max_pd(a, b)
 #define FG_FABS(a) _mm256_andnot_pd(_mm256_set1_pd(-0.0), a)
+#define FG_NFABS(a) _mm256_or_pd(_mm256_set1_pd(-0.0), a)
 #define FG_COPYSIGN(a, b) _mm256_or_pd(FG_FABS(a), _mm256_and_pd(_mm256_set1_pd(-0.0), b))
 #define FG_LDEXP(a, n) fg_ldexp_avx2_f64(a, n)
+#define FG_SHIFT_EXPONENT(a, shifted, shifter, lowered) \
+    ((a) * _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52)) * (lowered))
 #endif
 #define FG_MAD(a, b, c) FG_FMA(a, b, c)
+#define FG_NMAD(a, b, c) FG_NFMA(a, b, c)
 
 #ifndef FG_SIMD_AVX2
 #define FG_SIMD_AVX2

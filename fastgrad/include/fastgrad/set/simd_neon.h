@@ -1,6 +1,7 @@
 /* AArch64 Advanced SIMD: 4 floats or 2 doubles. MIN and MAX of this machine keep any NaN; comparisons are quiet. */
 #define FG_WIDTH (128 / FG_BITS)
 #define FG_WIDEST 4 /* vectors beside each other in a block of GEMM */
+#define FG_BESIDE 2 /* vectors beside each other in a loop over arrays */
 #if FG_BITS == 32
 #define FG_REAL float32x4_t
 #define FG_SET1(c) vdupq_n_f32((float)(c))
@@ -12,11 +13,15 @@
 #define FG_LE(a, b) vcleq_f32(a, b)
 #define FG_WHERE(m, a, b) vbslq_f32(m, a, b)
 #define FG_FMA(a, b, c) vfmaq_f32(c, a, b)
+#define FG_NFMA(a, b, c) vfmsq_f32(c, a, b)
+#define FG_NFABS(a) vnegq_f32(vabsq_f32(a))
 #define FG_MINIMUM(a, b) vminq_f32(a, b)
 #define FG_MAXIMUM(a, b) vmaxq_f32(a, b)
 #define FG_FABS(a) vabsq_f32(a)
 #define FG_COPYSIGN(a, b) vbslq_f32(vdupq_n_u32(0x80000000u), b, a)
 #define FG_LDEXP(a, n) fg_ldexp_neon_f32(a, n)
+#define FG_SHIFT_EXPONENT(a, shifted, shifter, lowered) \
+    ((a) * vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(shifted), 23)) * (lowered))
 #else
 #define FG_REAL float64x2_t
 #define FG_SET1(c) vdupq_n_f64(c)
@@ -28,13 +33,18 @@
 #define FG_LE(a, b) vcleq_f64(a, b)
 #define FG_WHERE(m, a, b) vbslq_f64(m, a, b)
 #define FG_FMA(a, b, c) vfmaq_f64(c, a, b)
+#define FG_NFMA(a, b, c) vfmsq_f64(c, a, b)
+#define FG_NFABS(a) vnegq_f64(vabsq_f64(a))
 #define FG_MINIMUM(a, b) vminq_f64(a, b)
 #define FG_MAXIMUM(a, b) vmaxq_f64(a, b)
 #define FG_FABS(a) vabsq_f64(a)
 #define FG_COPYSIGN(a, b) vbslq_f64(vdupq_n_u64(0x8000000000000000ull), b, a)
 #define FG_LDEXP(a, n) fg_ldexp_neon_f64(a, n)
+#define FG_SHIFT_EXPONENT(a, shifted, shifter, lowered) \
+    ((a) * vreinterpretq_f64_s64(vshlq_n_s64(vreinterpretq_s64_f64(shifted), 52)) * (lowered))
 #endif
 #define FG_MAD(a, b, c) FG_FMA(a, b, c)
+#define FG_NMAD(a, b, c) FG_NFMA(a, b, c)
 
 #ifndef FG_SIMD_NEON
 #define FG_SIMD_NEON

@@ -2,9 +2,11 @@
    fma() here is the C library's: exact everywhere, slow where the processor has none. */
 #define FG_WIDTH 1
 #define FG_WIDEST 2 /* vectors beside each other in a block of GEMM */
+#define FG_BESIDE 1 /* vectors beside each other in a loop over arrays */
 #if FG_BITS == 32
 #define FG_REAL float
 #define FG_FMA(a, b, c) fmaf(a, b, c)
+#define FG_SHIFT_EXPONENT(a, shifted, shifter, lowered) ((a) * fg_power_scalar_f32(shifted) * (lowered))
 #define FG_FABS(a) fabsf(a)
 #define FG_SQRT(a) sqrtf(a)
 #define FG_COPYSIGN(a, b) copysignf(a, b)
@@ -12,6 +14,7 @@
 #else
 #define FG_REAL double
 #define FG_FMA(a, b, c) fma(a, b, c)
+#define FG_SHIFT_EXPONENT(a, shifted, shifter, lowered) ((a) * fg_power_scalar_f64(shifted) * (lowered))
 #define FG_FABS(a) fabs(a)
 #define FG_SQRT(a) sqrt(a)
 #define FG_COPYSIGN(a, b) copysign(a, b)
@@ -25,11 +28,31 @@
 #define FG_LE(a, b) ((a) <= (b))
 #define FG_WHERE(m, a, b) ((m) ? (a) : (b))
 #define FG_MAD(a, b, c) ((a) * (b) + (c))
+#define FG_NFMA(a, b, c) FG_FMA(-(a), b, c)
+#define FG_NMAD(a, b, c) ((c) - (a) * (b))
+#define FG_NFABS(a) (-FG_FABS(a))
 #define FG_MINIMUM(a, b) ((a) < (b) ? (a) : (b)) /* the second when either is NaN */
 #define FG_MAXIMUM(a, b) ((a) > (b) ? (a) : (b))
 
 #ifndef FG_LDEXP_SCALAR
 #define FG_LDEXP_SCALAR
+/* The number whose exponent's bits are the lowest bits of this one. */
+FG_INLINE float fg_power_scalar_f32(float shifted)
+{
+    union { uint32_t bits; float real; } power;
+    power.real = shifted;
+    power.bits <<= 23;
+    return power.real;
+}
+
+FG_INLINE double fg_power_scalar_f64(double shifted)
+{
+    union { uint64_t bits; double real; } power;
+    power.real = shifted;
+    power.bits <<= 52;
+    return power.real;
+}
+
 /* a 2^n for integral n in [-252, 127] or [-2044, 1023], in two steps so that only the last one can round. */
 FG_INLINE float fg_ldexp_scalar_f32(float a, float n)
 {

@@ -1,6 +1,7 @@
 /* x86-64 baseline: 4 floats or 2 doubles, no fused multiply-add in hardware. */
 #define FG_WIDTH (128 / FG_BITS)
 #define FG_WIDEST 2 /* vectors beside each other in a block of GEMM */
+#define FG_BESIDE 2 /* vectors beside each other in a loop over arrays */
 #if FG_BITS == 32
 #define FG_REAL __m128
 #define FG_SET1(c) _mm_set1_ps((float)(c))
@@ -12,11 +13,14 @@
 #define FG_LE(a, b) _mm_cmple_ps(a, b)
 #define FG_WHERE(m, a, b) fg_where_sse2_f32(m, a, b)
 #define FG_FMA(a, b, c) fg_fma_sse2_f32(a, b, c)
+#define FG_NFABS(a) _mm_or_ps(_mm_set1_ps(-0.0f), a)
 #define FG_MINIMUM(a, b) _mm_min_ps(a, b)
 #define FG_MAXIMUM(a, b) _mm_max_ps(a, b)
 #define FG_FABS(a) _mm_andnot_ps(_mm_set1_ps(-0.0f), a)
 #define FG_COPYSIGN(a, b) fg_where_sse2_f32(_mm_set1_ps(-0.0f), b, a)
 #define FG_LDEXP(a, n) fg_ldexp_sse2_f32(a, n)
+#define FG_SHIFT_EXPONENT(a, shifted, shifter, lowered) \
+    ((a) * _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(shifted), 23)) * (lowered))
 #else
 #define FG_REAL __m128d
 #define FG_SET1(c) _mm_set1_pd(c)
@@ -28,13 +32,18 @@
 #define FG_LE(a, b) _mm_cmple_pd(a, b)
 #define FG_WHERE(m, a, b) fg_where_sse2_f64(m, a, b)
 #define FG_FMA(a, b, c) fg_fma_sse2_f64(a, b, c)
+#define FG_NFABS(a) _mm_or_pd(_mm_set1_pd(-0.0), a)
 #define FG_MINIMUM(a, b) _mm_min_pd(a, b)
 #define FG_MAXIMUM(a, b) _mm_max_pd(a, b)
 #define FG_FABS(a) _mm_andnot_pd(_mm_set1_pd(-0.0), a)
 #define FG_COPYSIGN(a, b) fg_where_sse2_f64(_mm_set1_pd(-0.0), b, a)
 #define FG_LDEXP(a, n) fg_ldexp_sse2_f64(a, n)
+#define FG_SHIFT_EXPONENT(a, shifted, shifter, lowered) \
+    ((a) * _mm_castsi128_pd(_mm_slli_epi64(_mm_castpd_si128(shifted), 52)) * (lowered))
 #endif
 #define FG_MAD(a, b, c) ((a) * (b) + (c))
+#define FG_NFMA(a, b, c) FG_FMA(-(a), b, c)
+#define FG_NMAD(a, b, c) ((c) - (a) * (b))
 
 #ifndef FG_SIMD_SSE2
 #define FG_SIMD_SSE2

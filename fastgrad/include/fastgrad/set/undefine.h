@@ -4,6 +4,7 @@
 #undef FG_SCALAR
 #undef FG_WIDTH
 #undef FG_WIDEST
+#undef FG_BESIDE
 #undef FG_REAL
 #undef FG_SET1
 #undef FG_LOAD
@@ -15,10 +16,14 @@
 #undef FG_LE
 #undef FG_WHERE
 #undef FG_FMA
+#undef FG_NFMA
 #undef FG_MAD
+#undef FG_NMAD
 #undef FG_MINIMUM
 #undef FG_MAXIMUM
 #undef FG_FABS
+#undef FG_NFABS
 #undef FG_COPYSIGN
 #undef FG_LDEXP
+#undef FG_SHIFT_EXPONENT
 #undef FG_SQRT
