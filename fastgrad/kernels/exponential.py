@@ -39,6 +39,11 @@ def p(x):
     return mad(r * r, polynomial(r), r)
 
 
+def one_plus_p(x):
+    """e^r where p is needed too."""
+    return one + p(x)
+
+
 def significand(x):
     """e^r = e^x / 2^n, between 0.7 and 1.42."""
     r = remainder(x)
@@ -57,8 +62,8 @@ def exp(x):
 
 
 def scaled_exp(c, x):
-    """c e^x, also where e^x underflows and c e^x does not; c at most 2^100. It shares p with expm1."""
-    return ldexp(c * (one + p(x)), exponent(x))
+    """c e^x, also where e^x underflows and c e^x does not; c at most 2^100."""
+    return ldexp(c * one_plus_p(x), exponent(x))
 
 
 def expm1(x):
