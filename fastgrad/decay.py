@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import slopes
+from fastgrad.kernels import compiled
 from fastgrad.losses import SCALED
 from fastgrad.network import MLP
 
@@ -164,39 +165,35 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
     """
     if recompute and network.backend != "compiled":
         raise ValueError(f"recompute needs the compiled backend, got {network.backend!r}")
-    network.check_parameters()
-    X = network.check_data(X)
-    y = network.check_targets(y, len(X))
     act = network.activation
     threshold = SATURATED_SHARE * act.derivative_bound if act.name in SATURATING else 0.0
-    arrays = _in_one_pass(network, X, y, threshold, recompute) if network.backend == "compiled" else None
+    arrays = None
+    if network.backend == "compiled":
+        arrays = _in_one_pass(network, threshold, recompute, network.weights, network.biases, X, y)
     if arrays is None:
+        X, y = network.check(X, y)
+        if network.backend == "compiled":
+            arrays = _in_one_pass(network, threshold, recompute, *network.plain_arrays(X, y))
+    if arrays is None or arrays[0] is None:
         arrays = _layer_by_layer(network, X, y, threshold)
     loss, delta, gradient, signal, saturated, dead, zero32, zero64 = arrays
     return GradientProfile(delta, gradient, signal, saturated, dead, zero32, zero64, len(X), network, X, y, loss)
 
 
-def _in_one_pass(network, X, y, threshold, recompute):
-    """The loss, then the profile's first seven fields, from one pass; None if the signal must carry exponents."""
-    result = network.compiled_pass(X, y, measured=True, threshold=threshold, recompute=recompute)
-    if result is None:
+def _in_one_pass(network, threshold, recompute, weights, biases, X, y):
+    """The loss, then the profile's first seven fields, from one pass.
+
+    None if an array is not as C code reads it; the loss is None if the pass must carry exponents forward, or if a weight
+    or bias is not what it may be.
+    """
+    found = compiled.profile(*network.kind(), threshold, recompute, weights, biases, X, y)
+    if found is None:
         return None
-    loss, (signal, signal_top, saturated, dead, delta, delta_top, gradient, *parameter_tops), exponents = result
-    if not signal_top.all():
-        return None
-    weight_top = _checked_tops(*parameter_tops)
-    units = np.array(network.sizes[1:])
-    numbers = len(X) * units
-    with np.errstate(divide="ignore"):  # a delta or weights of 0: -inf
-        log10_signal = 0.5 * np.log10(signal / numbers)
-        log10_delta = 0.5 * np.log10(delta / numbers) + exponents * _LOG10_2
-        log10_weight_gradient = 0.5 * np.log10(gradient / (units * network.sizes[:-1])) + exponents * _LOG10_2
-        delta_top, weight_top = np.log2(delta_top) + exponents, np.log2(weight_top)
-    saturated, dead = saturated[:-1] / numbers[:-1], dead[:-1] / units[:-1]
-    zero_layers = [None, None]
-    if delta_top.min() < FLOAT32_ZERO + 24:  # sums of less than 2^24 products: above it none has vanished
-        zero_layers = [_zero_layer(delta_top, weight_top, limit) for limit in (FLOAT32_ZERO, FLOAT64_ZERO)]
-    return loss, log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
+    loss, (signal, delta, gradient, saturated, dead, delta_top, weight_top), least = found
+    zero_layers = None, None
+    if loss is not None and least < FLOAT32_ZERO + 24:  # sums of less than 2^24 products: above it none has vanished
+        zero_layers = tuple(_zero_layer(delta_top, weight_top, limit) for limit in (FLOAT32_ZERO, FLOAT64_ZERO))
+    return loss, delta, gradient, signal, saturated[:-1], dead[:-1], *zero_layers
 
 
 def _layer_by_layer(network, X, y, threshold):

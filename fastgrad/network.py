@@ -149,7 +149,6 @@ class MLP:
         y = self.check_targets(y, len(self.check_data(X)))
         return (accuracy if self.loss == "cross_entropy" else r_squared)(self.predict(X), y)
 
-    @np.errstate(over="ignore", invalid="ignore")
     def loss_and_gradients(self, X, y, *, out=None) -> tuple[float, list[tuple[np.ndarray, np.ndarray]]]:
         """The mean loss over a batch and its gradients by plain backpropagation, as training uses them.
 
@@ -180,16 +179,19 @@ class MLP:
         TypeError
             If X, y, weights, biases or ``out`` have the wrong dtype.
         """
-        self.check_parameters()
-        X = self.check_data(X)
-        y = self.check_targets(y, len(X))
-        dweights, dbiases = gradients = self._gradient_arrays(out)
-        if self.backend == "compiled":
-            loss, *_ = self.compiled_pass(X, y, gradients=gradients)
-        else:
-            loss, _ = self.plain_pass(X, y, *gradients)
-        return loss, list(zip(dweights, dbiases, strict=True))
+        compiled = kernels.get("compiled") if self.backend == "compiled" else None
+        found = compiled and compiled.loss_and_gradients(*self.kind(), self.weights, self.biases, X, y, out)
+        if not found:  # an array is to be converted, or wrong
+            X, y = self.check(X, y)
+            dweights, dbiases = gradients = self._gradient_arrays(out)
+            pairs = list(zip(dweights, dbiases, strict=True))
+            if compiled:
+                found = compiled.loss_and_gradients(*self.kind(), *self.plain_arrays(X, y), pairs)
+            else:
+                found = self.plain_pass(X, y, *gradients)[0], pairs
+        return found
 
+    @np.errstate(over="ignore", invalid="ignore")
     def plain_pass(self, X, y, dweights, dbiases):
         """(loss, outputs) layer by layer with NumPy's products; the gradients go to the lists; nothing is checked."""
         hs, ds = [X], []  # layer inputs, (batch, fan_in); phi' of the hidden layers, (batch, fan_out)
@@ -220,9 +222,9 @@ class MLP:
         dweights, dbiases = ([pair[i] for pair in pairs] for i in (0, 1))
         self._check("dweight of out", dweights, self._shapes)
         self._check("dbias of out", dbiases, self._bias_shapes)
-        if not all(array.flags.c_contiguous and array.flags.writeable for array in (*dweights, *dbiases)):
-            raise ValueError("out must hold C-contiguous, writeable arrays")
-        return dweights, dbiases
+        if not all(array.flags.carray for array in (*dweights, *dbiases)):
+            raise ValueError("out must hold C-contiguous, aligned, writeable arrays")
+        return list(map(np.asarray, dweights)), list(map(np.asarray, dbiases))
 
     def gradient_profile(self, X, y, *, recompute=False):
         """How delta and dL/dW change from layer to layer: a :class:`fastgrad.decay.GradientProfile`.
@@ -234,16 +236,21 @@ class MLP:
 
         return profile(self, X, y, recompute=recompute)
 
-    def compiled_pass(self, X, y, *, measured=False, gradients=None, threshold=0.0, recompute=False):
-        """Forward, loss and backward in one call: ``NetworkPass.run`` of ``kernels/compiled.pyx``."""
-        compiled, labels, act = kernels.get("compiled"), self.loss == "cross_entropy", self.activation
-        room = compiled.NetworkPass(
-            self.sizes, len(X), self.dtype, act.name, act.parameter, labels, threshold, recompute
-        )
-        weights = [np.ascontiguousarray(weight) for weight in self.weights]
-        biases = [np.ascontiguousarray(bias) for bias in self.biases]
-        y = np.ascontiguousarray(y, np.int64 if labels else self.dtype)
-        return room.run(weights, biases, X, y, measured, gradients)
+    def kind(self):
+        """What the compiled passes are told of this network before its arrays."""
+        return self.sizes, self.dtype, self.activation.name, self.activation.parameter, self.loss == "cross_entropy"
+
+    def plain_arrays(self, X, y):
+        """(weights, biases, X, y) as C code reads them; X and y are checked ones."""
+        targets = np.int64 if self.loss == "cross_entropy" else self.dtype
+        weights, biases = ([np.require(a, requirements="CA") for a in arrays] for arrays in (self.weights, self.biases))
+        return weights, biases, np.require(X, requirements="CA"), np.require(y, targets, "CA")
+
+    def check(self, X, y):
+        """X and y as this network wants them, or the error that says what is wrong with them or the parameters."""
+        self.check_parameters()
+        X = self.check_data(X)
+        return X, self.check_targets(y, len(X))
 
     def check_parameters(self) -> None:
         """ValueError or TypeError unless weights and biases are arrays of the network's shapes and dtype."""

@@ -9,7 +9,7 @@ import os
 cimport numpy as cnp
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport ceil, sqrt
+from libc.math cimport INFINITY, ceil, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -80,6 +80,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
     ctypedef struct fg_kernels:
         size_t item, width
         int (*network)(const fg_kernels *, fg_network *) noexcept nogil
+        double (*largest)(size_t, const void *) noexcept nogil
         size_t (*train)(const fg_kernels *, fg_training *) noexcept nogil
         void (*dense_forward)(const fg_kernels *, const fg_dense *, int, double, void *, void *) noexcept nogil
         void (*dense_backward)(const fg_dense *, const void *, const void *, void *, void *, void *,
@@ -99,6 +100,8 @@ cdef extern from "fastgrad/fastgrad.h":
     const void *fastgrad_open(const char *cpu)
     size_t fastgrad_furnish(fg_network *net, char *room, const fg_kernels *kernels)
     void *fastgrad_aligned(void *room)
+    int fastgrad_summarise(const fg_network *net, double *rows) noexcept nogil
+    const int FG_SUMMARY, FG_LOG2_DELTA_TOP
     const int FG_STATISTICS
     const char *FG_STATISTIC_NAMES
 
@@ -200,168 +203,6 @@ cdef const fg_set *active = fg_find(CPU.encode())
 C_API = PyCapsule_New(<void *>fastgrad_open(CPU.encode()), b"fastgrad._C_API", NULL)
 
 
-STATISTICS = tuple(FG_STATISTIC_NAMES.decode().split())
-
-
-# Design: room is kept for the next pass, as the system takes it back from the allocator and pages it in anew at every
-#         call, which doubled the time of 50 layers of 64 units. Appending to a list and popping from it are atomic.
-SPARE_ROOMS, LARGEST_SPARE = 4, 2**25  # bytes
-_spare = []
-
-
-def _room(size_t size):
-    """Memory of this many bytes at least: some that a pass has left, if it is large enough."""
-    try:
-        room = _spare.pop()
-    except IndexError:
-        return aligned(size, np.uint8)
-    return room if room.nbytes >= size else aligned(size, np.uint8)
-
-
-def _give_back(room):
-    """Keep this memory for the next pass."""
-    if isinstance(room, np.ndarray) and len(_spare) < SPARE_ROOMS and room.nbytes <= LARGEST_SPARE:
-        _spare.append(room)
-
-
-cdef class NetworkPass:
-    """Forward, loss and backward of a whole network in one call without the GIL, in room that is allocated once.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        ``[n_in, n_1, ..., n_out]``.
-    batch : int
-    dtype : numpy.dtype
-        float32 or float64.
-    name, parameter
-        The activation of the hidden layers, as for ``value``.
-    cross_entropy : bool
-        Or else the mean squared error.
-    threshold : float
-        The derivative below which a number is saturated.
-    recompute : bool
-        Keep the inputs of every sqrt(layers)th layer only and run the layers between forward again: memory of
-        2 sqrt(layers) layers instead of all, for a third more time and the same bits.
-    cpu : str
-        The instruction set.
-    """
-
-    cdef fg_network net
-    cdef const fg_kernels *kernels
-    cdef void **lists  # of weights, biases and their gradients
-    cdef size_t *sizes
-    cdef object room
-    cdef readonly object dtype
-    cdef readonly size_t nbytes  # of memory that the passes share
-
-    def __cinit__(self, sizes, size_t batch, dtype, name, parameter, bint cross_entropy, double threshold=0.0,
-                  bint recompute=False, cpu=None):
-        cdef size_t layers = len(sizes) - 1, l
-        self.dtype = dtype
-        self.kernels = _kernels(cpu, dtype.itemsize)
-        self.lists = <void **>PyMem_Malloc(4 * layers * sizeof(void *))
-        self.sizes = <size_t *>PyMem_Malloc((layers + 1) * sizeof(size_t))
-        if not self.lists or not self.sizes:
-            raise MemoryError
-        for l in range(layers + 1):
-            self.sizes[l] = sizes[l]
-        net = &self.net
-        net.layers, net.batch, net.sizes = layers, batch, self.sizes
-        net.weights = <const void *const *>self.lists
-        net.biases = <const void *const *>(self.lists + layers)
-        net.activation, net.parameter, net.threshold = _NUMBERS[name], parameter or 0.0, threshold
-        net.cross_entropy = cross_entropy
-        net.block = <size_t>ceil(sqrt(<double>layers)) if recompute else 0
-        self.nbytes = fastgrad_furnish(net, NULL, self.kernels)
-        self.room = _room(self.nbytes)
-        fastgrad_furnish(net, (<cnp.ndarray>self.room).data, self.kernels)
-
-    def __dealloc__(self):
-        PyMem_Free(self.lists)
-        PyMem_Free(self.sizes)
-        _give_back(self.room)
-
-    cdef void point_to(self, list weights, list biases, gradients):
-        """Read weights and biases, and write gradients, (dweights, dbiases) or None, where these arrays are."""
-        cdef size_t layers = self.net.layers
-        _point_to(self.lists, weights)
-        _point_to(self.lists + layers, biases)
-        self.net.dweights = self.net.dbiases = NULL
-        if gradients is not None:
-            self.net.dweights, self.net.dbiases = self.lists + 2 * layers, self.lists + 3 * layers
-            _point_to(self.net.dweights, gradients[0])
-            _point_to(self.net.dbiases, gradients[1])
-
-    def run(self, list weights, list biases, cnp.ndarray X, cnp.ndarray y, bint measured=False, gradients=None):
-        """One pass.
-
-        Nothing is checked: ``weights``, ``biases`` and ``X`` are C-contiguous arrays of the dtype that fit each other,
-        ``y`` holds int64 labels or targets of that dtype; ``gradients`` is None or (dweights, dbiases), lists of such
-        arrays to write to.
-
-        Returns
-        -------
-        loss : float
-        statistics : ndarray, shape (9, layers)
-            Rows as in ``STATISTICS``; those of delta and dL/dW in units of ``2**exponents``. Zero unless ``measured``.
-        exponents : ndarray of int64, shape (layers,)
-
-        None if the signal leaves the range of ordinary numbers while it is measured.
-        """
-        cdef fg_network *net = &self.net
-        cdef size_t layers = net.layers
-        cdef cnp.ndarray statistics = np.empty((FG_STATISTICS, layers)), exponents = np.empty(layers, np.int64)
-        cdef int failed
-        self.point_to(weights, biases, gradients)
-        net.inputs, net.targets, net.measured = X.data, y.data, measured
-        memset(net.signal_squares, 0, FG_STATISTICS * layers * sizeof(double))  # the first row of all
-        memset(net.delta_exponent, 0, layers * sizeof(int64_t))
-        with nogil:
-            failed = self.kernels.network(self.kernels, net)
-        memcpy(statistics.data, net.signal_squares, FG_STATISTICS * layers * sizeof(double))
-        memcpy(exponents.data, net.delta_exponent, layers * sizeof(int64_t))
-        return None if failed else (net.loss, statistics, exponents)
-
-
-cdef void _point_to(void **table, list arrays):
-    cdef Py_ssize_t l
-    for l in range(len(arrays)):
-        table[l] = (<cnp.ndarray>arrays[l]).data
-
-
-def gradient_arrays(sizes, dtype):
-    """(dweights, dbiases) for ``NetworkPass.run``: views of one array.
-
-    A hundred small arrays are given back to the system and paged in anew at every call, which doubled the time of 50
-    layers of 64 units.
-    """
-    cdef cnp.npy_intp fans[2]
-    cdef list dweights = [], dbiases = []
-    cdef Py_ssize_t l
-    cdef cnp.ndarray flat = np.empty(sum([(m + 1) * n for m, n in zip(sizes[:-1], sizes[1:])]), dtype)
-    cdef char *at = flat.data
-    for l in range(len(sizes) - 1):
-        fans[0], fans[1] = sizes[l], sizes[l + 1]
-        dweights.append(_view(flat, 2, fans, &at))
-        dbiases.append(_view(flat, 1, fans + 1, &at))
-    return dweights, dbiases
-
-
-cdef _view(cnp.ndarray flat, int dimensions, cnp.npy_intp *shape, char **at):
-    """An array of this shape in the memory of ``flat`` from ``at`` on, which moves to its end."""
-    view = cnp.PyArray_SimpleNewFromData(dimensions, shape, cnp.PyArray_TYPE(flat), at[0])
-    cnp.set_array_base(view, flat)
-    at[0] += cnp.PyArray_NBYTES(view)
-    return view
-
-
-# Above so many products of a layer NumPy's BLAS, which packs its operands, is faster than our blocks; at it they are
-# equal (256 samples, 512 to 512: 0.95 and 0.95 ms; 512 samples, 1024 to 1024: 11.5 and 7.4 ms).
-MOST_PRODUCTS = 2**26
-_DEFAULTS = {name: formulas.PARAMETERS.get(name, (None, 0.0))[1] for name in formulas.VALUES}
-
-
 cdef inline bint _plain(array, int dimensions, int type):
     """Whether this is an array that C code reads as it is."""
     return (
@@ -370,6 +211,15 @@ cdef inline bint _plain(array, int dimensions, int type):
         and cnp.PyArray_TYPE(<cnp.ndarray>array) == type
         and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)
     )
+
+
+include "passes.pxi"
+
+
+# Above so many products of a layer NumPy's BLAS, which packs its operands, is faster than our blocks; at it they are
+# equal (256 samples, 512 to 512: 0.95 and 0.95 ms; 512 samples, 1024 to 1024: 11.5 and 7.4 ms).
+MOST_PRODUCTS = 2**26
+_DEFAULTS = {name: formulas.PARAMETERS.get(name, (None, 0.0))[1] for name in formulas.VALUES}
 
 
 cdef object _dense(fg_dense *layer, x, weight, cpu, int backward, const fg_kernels **kernels):

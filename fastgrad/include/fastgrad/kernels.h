@@ -103,6 +103,7 @@ typedef struct fg_kernels {
     fg_one exponential;                /* exp of arguments at most 0: the roof of the others */
     void (*multiply)(size_t n, const void *a, const void *b, void *out);
     int (*network)(const struct fg_kernels *, fg_network *);     /* set/network.h */
+    double (*largest)(size_t n, const void *a);                  /* magnitude; NaN if one of them is not finite */
     size_t (*train)(const struct fg_kernels *, fg_training *);   /* set/training.h */
     void (*dense_forward)(const struct fg_kernels *, const fg_dense *, int activation, double parameter, void *y,
                           void *d);                              /* set/dense.h */

@@ -90,6 +90,41 @@ static inline size_t fastgrad_furnish(fg_network *net, char *room, const fg_kern
     return before + fg_lay_out(net, room + log_p, kernels);
 }
 
+/* log10 of the root mean squares of z (unless NULL), delta and dL/dW of every layer, of a measured pass. */
+static inline void fastgrad_root_mean_squares(const fg_network *net, double *signal, double *delta, double *dweight)
+{
+    for (size_t l = 0; l < net->layers; l++) {
+        const double units = (double)net->sizes[l + 1], numbers = (double)net->batch * units;
+        const double shift = (double)net->delta_exponent[l] * 0.30102999566398119521; /* log10 2 */
+        if (signal)
+            signal[l] = 0.5 * log10(net->signal_squares[l] / numbers);
+        delta[l] = 0.5 * log10(net->delta_squares[l] / numbers) + shift;
+        dweight[l] = 0.5 * log10(net->gradient_squares[l] / (units * (double)net->sizes[l])) + shift;
+    }
+}
+
+/* What a measured pass found, as rows of `layers` numbers: log10 of the root mean square of z, of delta and of dL/dW; the
+   shares of saturated numbers and of dead units (0 for the output layer); log2 of the largest magnitude of delta and of
+   W. Returns whether they hold: no z is 0 everywhere, W and b are finite and no magnitude of W is above 2^64. */
+enum { FG_LOG10_SIGNAL, FG_LOG10_DELTA, FG_LOG10_DWEIGHT, FG_SATURATED, FG_DEAD, FG_LOG2_DELTA_TOP, FG_LOG2_WEIGHT_TOP,
+       FG_SUMMARY };
+static inline int fastgrad_summarise(const fg_network *net, double *rows)
+{
+    const size_t layers = net->layers;
+    int hold = 1;
+    fastgrad_root_mean_squares(net, rows + FG_LOG10_SIGNAL * layers, rows + FG_LOG10_DELTA * layers,
+                               rows + FG_LOG10_DWEIGHT * layers);
+    for (size_t l = 0; l < layers; l++) {
+        const double units = (double)net->sizes[l + 1], top = net->weight_top[l], bias = net->bias_top[l];
+        rows[FG_SATURATED * layers + l] = net->saturated[l] / ((double)net->batch * units);
+        rows[FG_DEAD * layers + l] = net->dead[l] / units;
+        rows[FG_LOG2_DELTA_TOP * layers + l] = log2(net->delta_top[l]) + (double)net->delta_exponent[l];
+        rows[FG_LOG2_WEIGHT_TOP * layers + l] = log2(top);
+        hold &= net->signal_top[l] > 0 && top <= 18446744073709551616.0 && bias - bias == 0;
+    }
+    return hold;
+}
+
 /* What can be wrong with a network, or FASTGRAD_OK. */
 static inline int fastgrad_check_network(int activation, size_t item, int loss, size_t layers, const size_t *sizes,
                                          size_t batch, const void *targets)
@@ -154,7 +189,6 @@ static int fastgrad_network_profile(int activation, size_t item, double paramete
                                     const void *const *biases, const void *x, const void *targets, void *room,
                                     double *mean_loss, double *log10_delta, double *log10_dweight)
 {
-    const double log10_2 = 0.30102999566398119521;
     const fg_kernels *const kernels = fg_of(fastgrad_active, item);
     fg_network net;
     const int error = fastgrad_describe(&net, activation, item, parameter, loss, layers, sizes, batch, weights, biases,
@@ -166,11 +200,7 @@ static int fastgrad_network_profile(int activation, size_t item, double paramete
     if (kernels->network(kernels, &net))
         return FASTGRAD_OUT_OF_RANGE;
     *mean_loss = net.loss;
-    for (size_t l = 0; l < layers; l++) {
-        const double units = (double)sizes[l + 1], shift = (double)net.delta_exponent[l] * log10_2;
-        log10_delta[l] = 0.5 * log10(net.delta_squares[l] / ((double)batch * units)) + shift;
-        log10_dweight[l] = 0.5 * log10(net.gradient_squares[l] / (units * (double)sizes[l])) + shift;
-    }
+    fastgrad_root_mean_squares(&net, NULL, log10_delta, log10_dweight);
     return FASTGRAD_OK;
 }
 

@@ -153,8 +153,9 @@ static void FG(measure)(size_t count, const FG_SCALAR *a, double *squares, doubl
 }
 
 /* The largest magnitude of any count of numbers; NaN if one of them is NaN or infinite. */
-static double FG(largest)(size_t count, const FG_SCALAR *a)
+static double FG(largest)(size_t count, const void *numbers)
 {
+    const FG_SCALAR *const a = (const FG_SCALAR *)numbers;
     FG_REAL most = FG_SET1(0.0), odd = FG_SET1(0.0);
     FG_SCALAR tops[FG_WIDTH], odds[FG_WIDTH], top = 0, strange = 0;
     size_t i = 0;

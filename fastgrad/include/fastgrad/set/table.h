@@ -11,6 +11,7 @@ static const fg_kernels FG(table) = {
     FG(exponential),
     FG(multiply),
     FG(network),
+    FG(largest),
     FG(train),
     FG(dense_forward),
     FG(dense_backward),
