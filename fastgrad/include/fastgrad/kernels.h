@@ -144,6 +144,8 @@ typedef struct {
 #define FG_PASTE_(name, type, set) fg_##name##_##type##_##set
 #define FG_PASTE(name, type, set) FG_PASTE_(name, type, set)
 
+#include "turn.h"
+
 #define FG_SET scalar
 #define FG_SIMD "simd_scalar.h"
 #include "set/each_type.h"

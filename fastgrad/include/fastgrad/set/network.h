@@ -104,18 +104,18 @@ static void FG(gemm)(fg_ahead *ahead, size_t m, size_t vectors, size_t depth, co
     }
 }
 
-/* to (n, wide) = from (m, ld) transposed, its columns beyond m 0; four rows at a time, so that stores are whole. */
+/* to (n, wide) = from (m, ld) transposed, its columns beyond m 0; blocks of four by four. */
 static void FG(transpose)(size_t m, size_t n, const FG_SCALAR *from, size_t ld, FG_SCALAR *to, size_t wide)
 {
     size_t o = 0;
-    for (; o + 4 <= m; o += 4, from += 4 * ld)
-        for (size_t b = 0; b < n; b++) {
-            FG_SCALAR *const four = to + b * wide + o;
-            four[0] = from[b];
-            four[1] = from[ld + b];
-            four[2] = from[2 * ld + b];
-            four[3] = from[3 * ld + b];
-        }
+    for (; o + 4 <= m; o += 4, from += 4 * ld) {
+        size_t b = 0;
+        for (; b + 4 <= n; b += 4)
+            FG_PASTE(turn, FG_TYPE, any)(from + b, ld, to + b * wide + o, wide);
+        for (; b < n; b++)
+            for (size_t i = 0; i < 4; i++)
+                to[b * wide + o + i] = from[i * ld + b];
+    }
     for (; o < wide; o++, from += ld)
         for (size_t b = 0; b < n; b++)
             to[b * wide + o] = o < m ? from[b] : 0;
