@@ -25,13 +25,6 @@ from fastgrad.network import MLP
 WINDOW = 24
 LARGEST_WEIGHT = 64
 
-# A unit is saturated on a sample where its derivative is below this share of the activation's largest
-# derivative: |z| > 5.98 for sigmoid, 2.99 for tanh, z < -4.6 for ELU with alpha 1. A hundredfold loss in one
-# layer cannot be made up by any initialisation that keeps the signal in range. Piecewise linear activations
-# have no tail to saturate in (their inactive half is what they are for), and report 0.
-SATURATED_SHARE = 0.01
-SATURATING = ("sigmoid", "tanh", "elu")
-
 # The largest magnitude that rounds to 0 (half the smallest subnormal, ties to even), as a power of two.
 FLOAT32_ZERO, FLOAT64_ZERO = -150, -1075
 
@@ -54,8 +47,8 @@ class GradientProfile:
     log10_signal : ndarray, shape (L,)
         Of the pre-activation z over batch and units.
     saturated_fraction : ndarray, shape (L - 1,)
-        Share of (sample, unit) pairs of a hidden layer whose derivative is below ``SATURATED_SHARE`` of the
-        activation's bound; 0 for ReLU and Leaky ReLU.
+        Share of (sample, unit) pairs of a hidden layer whose derivative is below its ``saturation_threshold``,
+        1 % of the largest; 0 for ReLU and Leaky ReLU.
     dead_fraction : ndarray, shape (L - 1,)
         Share of units whose derivative is 0 on every sample of the batch: nothing passes them. The derivative
         is in the network's dtype, where sigmoid's is 0 from |z| = 104 in float32, 745 in float64.
@@ -168,7 +161,7 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
     X = network.check_data(X)
     y = network.check_targets(y, len(X))
     act = network.activation
-    threshold = SATURATED_SHARE * act.derivative_bound if act.name in SATURATING else 0.0
+    threshold = act.saturation_threshold
     arrays = _in_one_pass(network, X, y, threshold, recompute) if network.backend == "compiled" else None
     if arrays is None:
         arrays = _layer_by_layer(network, X, y, threshold)

@@ -46,7 +46,7 @@ DECADES = 2.0
 DEAD = 0.9
 
 # "Most": share of (sample, unit) pairs, mean over the hidden layers, whose derivative is below a hundredth
-# of its bound (decay.SATURATED_SHARE).
+# of its bound (activations.SATURATED_SHARE).
 SATURATED = 0.5
 
 # Counterfactual networks: three seeds put a standard error of 0.25 decades on the healthy network above, an

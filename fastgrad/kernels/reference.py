@@ -4,21 +4,19 @@
 #         in float32 and can serve as a yardstick for the others; its float64 is as good as NumPy's exp and expm1.
 #         A parameter is rounded as the other backends have it, to float32 for either.
 
-from types import FunctionType
-
 import numpy as np
 
 from fastgrad import formulas
 from fastgrad._validation import computed_in
+from fastgrad.kernels.exponential import CONSTANTS
+from fastgrad.kernels.names import bind
 
-NAMES = {
-    "zero": 0.0,
-    "one": 1.0,
-    "two": 2.0,
-    "four": 4.0,
+PRIMITIVES = {
+    **CONSTANTS["f64"],
     "fabs": np.fabs,
     "copysign": np.copysign,
     "minimum": np.minimum,
+    "maximum": np.maximum,
     "where": np.where,
     "fma": lambda a, b, c: a * b + c,
     "expm1": np.expm1,
@@ -29,8 +27,7 @@ NAMES = {
     "ldexp": lambda a, n: a,
     "scaled_exp": lambda c, x: c * np.exp(x / 2) * np.exp(x / 2),
 }
-for _helper in (formulas.sum_low, formulas.divide, formulas.bell):
-    NAMES[_helper.__name__] = FunctionType(_helper.__code__, NAMES)
+NAMES = bind(PRIMITIVES)
 
 
 def _run(formula, z, parameter, out):
@@ -39,7 +36,7 @@ def _run(formula, z, parameter, out):
     if parameter is not None:
         arguments.append(np.float64(computed_in(z.dtype).type(parameter)))
     with np.errstate(all="ignore"):
-        result = np.asarray(FunctionType(formula.__code__, NAMES)(*arguments)).astype(z.dtype)
+        result = np.asarray(NAMES[formula.__name__](*arguments)).astype(z.dtype)
     if out is None:
         return result
     out[...] = result

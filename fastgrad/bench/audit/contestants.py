@@ -59,7 +59,7 @@ def contestants(kind: str, name: str, group: str = "all") -> list[Contestant]:
     if group != "peers":
         found += _ours(kind, name)
     if group != "ours":
-        found += [_peer(peer, packages, kind, name) for peer, packages in PEERS.items() if not peers.missing(peer)]
+        found += [_peer(peer, packages, kind, name) for peer, packages in PEERS.items() if _offers(peer, kind, name)]
     return found
 
 
@@ -88,6 +88,15 @@ def _our_version():
     return digest.hexdigest()[:12]
 
 
+_OPERATIONS = {"value": "value", "derivative": "training"}  # the derivative is dx where dy is 1
+
+
+def _offers(peer: str, kind: str, formula: str) -> bool:
+    """Whether this peer runs here and has the formula."""
+    one = np.ones(1, np.float32)
+    return not peers.missing(peer) and peers.PEERS[peer](formula, _OPERATIONS[kind], one, one) is not None
+
+
 def _peer(name: str, packages: tuple[str, ...], kind: str, formula: str) -> Contestant:
     """A peer of the speed tables; the derivative is what its backward pass makes of a gradient of 1."""
     make, ones = peers.PEERS[name], np.ones(CHUNK, np.float32)
@@ -96,7 +105,7 @@ def _peer(name: str, packages: tuple[str, ...], kind: str, formula: str) -> Cont
     def run(z):
         padded = np.zeros(CHUNK, np.float32)  # JAX compiles for each size
         padded[: z.size] = z
-        found = make(formula, "value" if kind == "value" else "training", padded, ones)()
+        found = make(formula, _OPERATIONS[kind], padded, ones)()
         return np.asarray(found if kind == "value" else found[1])[: z.size].copy()
 
     return Contestant(name, " ".join(map(version, packages)), run, form=_form_of_peers())
