@@ -192,6 +192,11 @@ class Activation:
         return self.facts.derivative_bound
 
     @property
+    def bounded(self) -> bool:
+        """Whether phi has a limit on both sides."""
+        return self.facts.far is None
+
+    @property
     def saturation_threshold(self) -> float:
         """The derivative below which a unit is saturated, ``SATURATED_SHARE`` of the bound; 0 if none ever is."""
         return 0.0 if self.facts.saturates == "never" else SATURATED_SHARE * self.derivative_bound

@@ -1,5 +1,5 @@
-"""Print the signatures of the functions that are made from the formulas: ``python -m fastgrad.kernels.as_stub FILE``
-writes functions.pyi, for type checkers."""
+"""Print what follows from the formulas and is read as source: ``python -m fastgrad.kernels.as_stub DIRECTORY`` writes
+functions.pyi, the signatures of the public functions, and activations.pxi, Cython's names of their numbers."""
 
 # Design: run by the build from the source tree as as_c.py is, so it imports the standard library only.
 
@@ -22,9 +22,8 @@ def value_and_derivative(
 """
 
 
-def text() -> str:
+def signatures(formulas) -> str:
     """The text of functions.pyi."""
-    formulas = runpy.run_path(str(PACKAGE / "formulas.py"))
     lines, names = [], []
     for name in formulas["VALUES"]:
         for function in (name, f"{name}_derivative"):
@@ -38,10 +37,20 @@ def text() -> str:
     return "\n".join([HEAD, f"__all__ = {[*names, 'value_and_derivative']!r}", *lines, TAIL])
 
 
-def write(path: Path) -> None:
-    """Write the stub; one whose text is the same keeps its date."""
-    if not path.exists() or path.read_text() != text():
-        path.write_text(text())
+def numbers(formulas) -> str:
+    """The text of activations.pxi."""
+    head = ["# Printed from formulas.py by kernels/as_stub.py, not to be edited."]
+    head += ['cdef extern from "fastgrad/abi.h" nogil:', "    enum:"]
+    return "\n".join([*head, *(f"        FASTGRAD_{name.upper()}" for name in formulas["VALUES"]), ""])
+
+
+def write(directory: Path) -> None:
+    """Write both files; one whose text is the same keeps its date."""
+    formulas = runpy.run_path(str(PACKAGE / "formulas.py"))
+    for name, text in (("functions.pyi", signatures(formulas)), ("activations.pxi", numbers(formulas))):
+        path = Path(directory) / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
 
 
 if __name__ == "__main__":
