@@ -52,6 +52,9 @@ class Facts:
         phi at -inf and at inf.
     derivative_bound : float
         The largest value of phi'.
+    ulp : float
+        The largest error of value or derivative that any input may have, in units in the last place, in the kernels
+        that are made of arithmetic; the tests hold them to it, and ``fastgrad audit`` prints the worst that was found.
     saturates : {"never", "below", "both"}
         Where phi' falls towards 0: nowhere, for z < 0, or for z of both signs. Above 0 it does not fall otherwise, and
         below 0 it never rises with |z|.
@@ -66,6 +69,7 @@ class Facts:
     derivative: Callable[[np.ndarray], np.ndarray]
     range: tuple[float, float]
     derivative_bound: float
+    ulp: float
     saturates: str
     symmetry: str
     near_zero: Line | None
@@ -89,6 +93,7 @@ FACTS: Mapping[str, Callable[..., Facts]] = {
         derivative=lambda z: 0.25 / np.cosh(z / 2) ** 2,
         range=(0.0, 1.0),
         derivative_bound=0.25,
+        ulp=1.5,
         saturates="both",
         symmetry="point",
         near_zero=None,
@@ -100,6 +105,7 @@ FACTS: Mapping[str, Callable[..., Facts]] = {
         derivative=lambda z: 1 / np.cosh(z) ** 2,
         range=(-1.0, 1.0),
         derivative_bound=1.0,
+        ulp=1.5,
         saturates="both",
         symmetry="odd",
         near_zero=Line(2.0**-27, 1.0, 1.0),  # z - z^3/3 ...
@@ -111,6 +117,7 @@ FACTS: Mapping[str, Callable[..., Facts]] = {
         derivative=lambda z: _kinked(z, 0.0),
         range=(0.0, inf),
         derivative_bound=1.0,
+        ulp=0.5,
         saturates="never",
         symmetry="none",
         near_zero=Line(inf, 0.0, 1.0),
@@ -122,6 +129,7 @@ FACTS: Mapping[str, Callable[..., Facts]] = {
         derivative=lambda z: _kinked(z, negative_slope),
         range=(-inf if negative_slope else 0.0, inf),
         derivative_bound=max(1.0, negative_slope),
+        ulp=1.0,
         saturates="never",
         symmetry="none",
         near_zero=Line(inf, negative_slope, 1.0),
@@ -133,6 +141,7 @@ FACTS: Mapping[str, Callable[..., Facts]] = {
         derivative=lambda z: np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0))),
         range=(-alpha, inf),
         derivative_bound=max(1.0, alpha),
+        ulp=1.5 if alpha == 1 else 2.0,
         saturates="below",
         symmetry="none",
         near_zero=Line(2.0**-53, alpha, 1.0),  # alpha (z + z^2/2 ...)

@@ -119,7 +119,3 @@ VALUES = {name: f for name, f in FUNCTIONS.items() if f"{name}_derivative" in FU
 DERIVATIVES = {name: FUNCTIONS[f"{name}_derivative"] for name in VALUES}
 PARAMETERS = {name: (f.__code__.co_varnames[1], f.__defaults__[0]) for name, f in VALUES.items() if f.__defaults__}
 CONSTANTS = {name: number for name, number in list(globals().items()) if isinstance(number, float)}
-# The largest error of value or derivative, in units in the last place, that any input may have: what the tests hold
-# every backend to. "arithmetic" are those with the exp of kernels/exponential.py (an alpha other than 1 costs one more
-# rounding); "numpy" has NumPy's exp. The worst that was found over all floats is printed by `fastgrad audit`.
-ULP_BOUNDS = {"arithmetic": 1.5, "arithmetic, alpha not 1": 2.0, "numpy": 4.0}

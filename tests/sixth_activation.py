@@ -44,7 +44,8 @@ softsign_near = 2.0**-100
 def softsign(z):
     """z / (1 + |z|)."""
     a = minimum(softsign_far, fabs(z))
-    return copysign(a / (one + a), z)
+    d = one + a
+    return copysign(divide(a, zero, d, sum_low(maximum(one, a), minimum(one, a)), one / d), z)
 
 
 def softsign_derivative(z):
@@ -65,6 +66,7 @@ FACTS = """    "selu": lambda: Facts(
         derivative=lambda z: np.where(z > 0, SELU[0], np.where(z < 0, SELU[1] * np.exp(np.minimum(z, 0)), np.nan)),
         range=(-SELU[1], inf),
         derivative_bound=SELU[1],
+        ulp=2.0,
         saturates="below",
         symmetry="none",
         near_zero=Line(2.0**-53, SELU[1], SELU[0]),
@@ -76,6 +78,7 @@ FACTS = """    "selu": lambda: Facts(
         derivative=lambda z: 1 / (1 + np.abs(z)) ** 2,
         range=(-1.0, 1.0),
         derivative_bound=1.0,
+        ulp=1.5,
         saturates="both",
         symmetry="odd",
         near_zero=Line(2.0**-53, 1.0, 1.0),

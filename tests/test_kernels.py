@@ -11,6 +11,7 @@ import oracle
 import pytest
 
 from fastgrad import formulas, kernels
+from fastgrad.activations import Activation
 from fastgrad.kernels import compiled
 
 DTYPES = ("float32", "float64")
@@ -41,8 +42,8 @@ def face(request):
 
 def _bound(face, name, parameter):
     if face == "numpy":
-        return formulas.ULP_BOUNDS["numpy"]
-    return formulas.ULP_BOUNDS["arithmetic, alpha not 1" if name == "elu" and parameter != 1 else "arithmetic"]
+        return kernels.get("numpy").ULP_BOUND
+    return Activation(name, parameter).facts.ulp
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from fastgrad import formulas, kernels
+from fastgrad.activations import Activation
 from fastgrad.bench import peers
 from fastgrad.bench.audit.truth import in_blocks
-from fastgrad.kernels import compiled, exponential
+from fastgrad.kernels import compiled, exponential, names
 
 GROUPS = ("all", "ours", "peers")
 CHUNK = 1 << 17  # the most inputs of one call
@@ -66,22 +67,23 @@ def contestants(kind: str, name: str, group: str = "all") -> list[Contestant]:
 def _ours(kind, name) -> Iterator[Contestant]:
     """Every instruction set and backend."""
     parameter = parameter_of(name)
-    bounds = formulas.ULP_BOUNDS
+    bound = Activation(name).facts.ulp
     for cpu, ufuncs in compiled.SETS.items():
-        yield Contestant(f"fastgrad {cpu}", _our_version(), ufuncs[kind, name, "default"], bounds["arithmetic"])
-    numba, reference = (getattr(kernels.get(backend), kind) for backend in ("numba", "numpy"))
-    yield Contestant("fastgrad numba", _our_version(), lambda z: numba(name, z, parameter), bounds["arithmetic"])
+        yield Contestant(f"fastgrad {cpu}", _our_version(), ufuncs[kind, name, "default"], bound)
+    numba, numpy = kernels.get("numba"), kernels.get("numpy")
+    of_numba, of_numpy = (getattr(backend, kind) for backend in (numba, numpy))
+    yield Contestant("fastgrad numba", _our_version(), lambda z: of_numba(name, z, parameter), bound)
 
     def in_pieces(z):
-        return in_blocks(lambda block: reference(name, block, parameter), z, z.dtype)
+        return in_blocks(lambda block: of_numpy(name, block, parameter), z, z.dtype)
 
-    yield Contestant("fastgrad numpy", _our_version(), in_pieces, bounds["numpy"])
+    yield Contestant("fastgrad numpy", _our_version(), in_pieces, numpy.ULP_BOUND)
 
 
 @cache
 def _our_version():
     """A digest of everything that the results of our kernels depend on."""
-    files = [compiled, exponential, formulas, kernels.get("numba"), kernels.get("numpy")]
+    files = [compiled, exponential, formulas, names, kernels.get("numba"), kernels.get("numpy")]
     digest = hashlib.sha256(" ".join(map(version, ("numpy", "numba"))).encode())
     for module in files:
         digest.update(Path(str(module.__file__)).read_bytes())

@@ -36,13 +36,14 @@ def shape(kind: str, name: str) -> tuple[int, int, int, float, float]:
     """How the function goes as |z| grows, its symmetry and its range, at the default parameter.
 
     For z > 0 and for z < 0 1 (it does not fall) or -1 (it does not rise); 1 if it is even, -1 if it is odd, else 0; the
-    ends of its range.
+    ends of its range, as float32 has them.
     """
     facts = Activation(name).facts
     if kind == "value":
-        return 1, -1, -1 if facts.symmetry == "odd" else 0, *facts.range
+        low, high = facts.range
+        return 1, -1, -1 if facts.symmetry == "odd" else 0, float(np.float32(low)), float(np.float32(high))
     above = -1 if facts.saturates == "both" else 1
-    return above, -1, 0 if facts.symmetry == "none" else 1, 0.0, facts.derivative_bound
+    return above, -1, 0 if facts.symmetry == "none" else 1, 0.0, float(np.float32(facts.derivative_bound))
 
 
 SHAPES = {(kind, name): shape(kind, name) for kind in ("value", "derivative") for name in ACTIVATIONS}
