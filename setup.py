@@ -11,6 +11,7 @@ from setuptools import Extension, setup
 HERE = Path(__file__).resolve().parent
 HEADERS = HERE / "fastgrad" / "include"
 runpy.run_path(str(HERE / "fastgrad" / "kernels" / "as_c.py"))["write"](HEADERS / "fastgrad" / "set")
+runpy.run_path(str(HERE / "fastgrad" / "kernels" / "as_stub.py"))["write"](HERE / "fastgrad")
 
 # Design: no -march and no -ffast-math: the headers choose instruction sets per function and the kernels at
 #         import; -ffast-math would set flush-to-zero for the whole process. The formulas say where they want a

@@ -6,19 +6,8 @@ shows while a network learns.
 """
 
 from fastgrad.activations import ACTIVATIONS, Activation, activation
-from fastgrad.functions import (
-    elu,
-    elu_derivative,
-    leaky_relu,
-    leaky_relu_derivative,
-    relu,
-    relu_derivative,
-    sigmoid,
-    sigmoid_derivative,
-    tanh,
-    tanh_derivative,
-    value_and_derivative,
-)
+from fastgrad.functions import *  # noqa: F403 - its __all__ is the registry
+from fastgrad.functions import __all__ as _FUNCTIONS
 from fastgrad.kernels.compiled import C_API as _C_API  # noqa: F401 - fastgrad_import() of capsule.h finds it here
 
 # Loaded when first used, so that `import fastgrad` costs NumPy and the kernels: name -> module.
@@ -63,17 +52,7 @@ __all__ = [
     "ACTIVATIONS",
     "Activation",
     "activation",
-    "elu",
-    "elu_derivative",
-    "leaky_relu",
-    "leaky_relu_derivative",
-    "relu",
-    "relu_derivative",
-    "sigmoid",
-    "sigmoid_derivative",
-    "tanh",
-    "tanh_derivative",
-    "value_and_derivative",
+    *_FUNCTIONS,
     *_LATER,
     *_MODULES,
 ]

@@ -38,19 +38,7 @@ from fastgrad.dense import dense_backward as dense_backward, dense_forward as de
 from fastgrad.diagnosis import Diagnosis as Diagnosis, diagnose as diagnose
 from fastgrad.ffi import get_include as get_include
 from fastgrad.sweeps.frames import load as load
-from fastgrad.functions import (
-    elu as elu,
-    elu_derivative as elu_derivative,
-    leaky_relu as leaky_relu,
-    leaky_relu_derivative as leaky_relu_derivative,
-    relu as relu,
-    relu_derivative as relu_derivative,
-    sigmoid as sigmoid,
-    sigmoid_derivative as sigmoid_derivative,
-    tanh as tanh,
-    tanh_derivative as tanh_derivative,
-    value_and_derivative as value_and_derivative,
-)
+from fastgrad.functions import *  # noqa: F403 - printed by the build
 from fastgrad.learning.history import Interrupted as Interrupted, TrainingHistory as TrainingHistory
 from fastgrad.initializers import INITIALIZERS as INITIALIZERS, Initializer as Initializer, initializer as initializer
 from fastgrad.machine import show_runtime as show_runtime

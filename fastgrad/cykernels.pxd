@@ -9,13 +9,9 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+include "activations.pxi"  # FASTGRAD_SIGMOID and so on, printed by the build
+
 cdef extern from "fastgrad/capsule.h" nogil:
-    enum:
-        FASTGRAD_SIGMOID
-        FASTGRAD_TANH
-        FASTGRAD_RELU
-        FASTGRAD_LEAKY_RELU
-        FASTGRAD_ELU
     enum:
         FASTGRAD_OK
         FASTGRAD_UNKNOWN_ACTIVATION

@@ -26,13 +26,6 @@ from fastgrad.network import MLP
 WINDOW = 24
 LARGEST_WEIGHT = 64
 
-# A unit is saturated on a sample where its derivative is below this share of the activation's largest
-# derivative: |z| > 5.98 for sigmoid, 2.99 for tanh, z < -4.6 for ELU with alpha 1. A hundredfold loss in one
-# layer cannot be made up by any initialisation that keeps the signal in range. Piecewise linear activations
-# have no tail to saturate in (their inactive half is what they are for), and report 0.
-SATURATED_SHARE = 0.01
-SATURATING = ("sigmoid", "tanh", "elu")
-
 # The largest magnitude that rounds to 0 (half the smallest subnormal, ties to even), as a power of two.
 FLOAT32_ZERO, FLOAT64_ZERO = -150, -1075
 
@@ -55,8 +48,8 @@ class GradientProfile:
     log10_signal : ndarray, shape (L,)
         Of the pre-activation z over batch and units.
     saturated_fraction : ndarray, shape (L - 1,)
-        Share of (sample, unit) pairs of a hidden layer whose derivative is below ``SATURATED_SHARE`` of the
-        activation's bound; 0 for ReLU and Leaky ReLU.
+        Share of (sample, unit) pairs of a hidden layer whose derivative is below its ``saturation_threshold``,
+        1 % of the largest; 0 for ReLU and Leaky ReLU.
     dead_fraction : ndarray, shape (L - 1,)
         Share of units whose derivative is 0 on every sample of the batch: nothing passes them. The derivative
         is in the network's dtype, where sigmoid's is 0 from |z| = 104 in float32, 745 in float64.
@@ -166,7 +159,7 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
     if recompute and network.backend != "compiled":
         raise ValueError(f"recompute needs the compiled backend, got {network.backend!r}")
     act = network.activation
-    threshold = SATURATED_SHARE * act.derivative_bound if act.name in SATURATING else 0.0
+    threshold = act.saturation_threshold
     arrays = None
     if network.backend == "compiled":
         arrays = _in_one_pass(network, threshold, recompute, network.weights, network.biases, X, y)
@@ -183,8 +176,8 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
 def _in_one_pass(network, threshold, recompute, weights, biases, X, y):
     """The loss, then the profile's first seven fields, from one pass.
 
-    None if an array is not as C code reads it; the loss is None if the pass must carry exponents forward, or if a weight
-    or bias is not what it may be.
+    None if an array is not as C code reads it; the loss is None if the pass must carry exponents forward, or if a
+    weight or bias is not what it may be.
     """
     found = compiled.profile(*network.kind(), threshold, recompute, weights, biases, X, y)
     if found is None:

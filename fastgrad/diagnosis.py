@@ -46,7 +46,7 @@ DECADES = 2.0
 DEAD = 0.9
 
 # "Most": share of (sample, unit) pairs, mean over the hidden layers, whose derivative is below a hundredth
-# of its bound (decay.SATURATED_SHARE).
+# of its bound (activations.SATURATED_SHARE).
 SATURATED = 0.5
 
 # Counterfactual networks: three seeds put a standard error of 0.25 decades on the healthy network above, an
@@ -312,12 +312,12 @@ def _shallower(act, init, sizes, depth):
 def _other_rules(act, init, sizes):
     """The activation's own rule, the other usual one, and Xavier with gains that suit the activation.
 
-    He's rule is for the rectifiers, Xavier's for sigmoid and tanh. No repetition, and not the present one.
+    Xavier's rule is for bounded activations, He's for the others. No repetition, and not the present one.
     """
     usual = initializer("xavier_normal"), initializer("he_normal", negative_slope=_slope(act))
     gains = (initializer("xavier_normal", gain=gain) for gain in (theory.critical_gain(act), act.gain))
     seen = [init]
-    for rule in (*(usual if act.name in ("sigmoid", "tanh") else reversed(usual)), *gains):
+    for rule in (*(usual if act.bounded else reversed(usual)), *gains):
         if all(_differs(rule, other, sizes) for other in seen):
             seen.append(rule)
     return seen[1:]

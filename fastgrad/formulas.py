@@ -1,9 +1,13 @@
-"""Value and derivative of the five activations as functions of the pre-activation z.
+"""Value and derivative of each activation as functions of the pre-activation z.
 
 This page is the only place where these formulas are written. NumPy and Numba run the functions below with
 their own elementary functions, and the build prints them as C (``kernels/as_c.py``), so they keep to a
 subset that all three read the same way: names, calls, ``+ - * /``, comparisons, straight-line assignments
-and one return.
+and one return. A number that a formula needs is a float assigned to a name here, in lower case.
+
+An activation is a pair ``name`` and ``name_derivative``; the default of its parameter stands in the first one's
+signature. A new pair goes behind the others, since its place is its number in abi.h, and its facts into
+activations.py.
 
 Defined behaviour, everywhere: NaN stays NaN in value and derivative; infinities give the limits; every
 activation that is 0 at 0 keeps the sign of zero. At the kink ReLU's derivative is 0, Leaky ReLU's is its
@@ -20,6 +24,8 @@ slope and ELU's is alpha (the derivative from the left).
 #         - What becomes subnormal is rounded once, as the last step or where only exact steps follow.
 
 # ruff: noqa: F821 - the names below are bound per backend
+
+from types import FunctionType
 
 
 def sigmoid(z):
@@ -56,8 +62,8 @@ def relu_derivative(z):
     return where(z > zero, one, where(z <= zero, zero, z))
 
 
-def leaky_relu(z, negative_slope):
-    """z above 0, negative_slope * z below; a slope of 0 gives 0 even at -inf."""
+def leaky_relu(z, negative_slope=0.01):
+    """z above 0, negative_slope * z below (Maas et al. 2013); a slope of 0 gives 0 even at -inf."""
     below = where(negative_slope > zero, negative_slope * z, zero)
     return where(z < zero, below, z)
 
@@ -67,8 +73,8 @@ def leaky_relu_derivative(z, negative_slope):
     return where(z > zero, one, where(z <= zero, negative_slope, z))
 
 
-def elu(z, alpha):
-    """z above 0, alpha (e^z - 1) below."""
+def elu(z, alpha=1.0):
+    """z above 0, alpha (e^z - 1) below (Clevert et al. 2016, equation 15)."""
     return where(z < zero, alpha * expm1(maximum(lowest, minimum(zero, z))), z)
 
 
@@ -84,6 +90,9 @@ def sigmoid_tail(z):
     return over_one_plus(e, e)
 
 
+tanh_split = -1.1  # of -2 |z|: at tanh = 1/2, where 1 - q begins to be as exact as t
+
+
 def minus_twice(z):
     """-2 |z|."""
     return maximum(faintest, -fabs(z + z))
@@ -92,8 +101,8 @@ def minus_twice(z):
 def tanh_part(z):
     """t = tanh|z| where |z| is small, and q = 1 - t where it is large.
 
-    t = (1 - e) / (1 + e) and q = 2 e / (1 + e) with e = e^(-2|z|) = s (1 + p), s a power of two. 2 e is not e + e, which
-    doubles what e was rounded by where it is subnormal.
+    t = (1 - e) / (1 + e) and q = 2 e / (1 + e) with e = e^(-2|z|) = s (1 + p), s a power of two. 2 e is not e + e,
+    which doubles what e was rounded by where it is subnormal.
     """
     x = minus_twice(z)
     s = scaled(one, x)
@@ -110,15 +119,10 @@ def over_one_plus(n, e):
     return fma(fma(-q, e, n - q), r, q)
 
 
-VALUES = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "leaky_relu": leaky_relu, "elu": elu}
-DERIVATIVES = {
-    "sigmoid": sigmoid_derivative,
-    "tanh": tanh_derivative,
-    "relu": relu_derivative,
-    "leaky_relu": leaky_relu_derivative,
-    "elu": elu_derivative,
-}
-PARAMETERS = {"leaky_relu": ("negative_slope", 0.01), "elu": ("alpha", 1.0)}
-# The largest error of a value and of a derivative, in units in the last place, that any input may have: what the tests
-# hold every backend to; "numpy" has NumPy's exp. The worst that was found over all floats is printed by `fastgrad audit`.
-ULP_BOUNDS = {"value": 2.0, "derivative": 2.5, "numpy": 4.0}
+# The registry, from the names above: every function here, the activations in their order, (name, default) of the
+# parameter of those that have one, and the numbers that formulas use.
+FUNCTIONS = {name: f for name, f in list(globals().items()) if isinstance(f, FunctionType)}
+VALUES = {name: f for name, f in FUNCTIONS.items() if f"{name}_derivative" in FUNCTIONS}
+DERIVATIVES = {name: FUNCTIONS[f"{name}_derivative"] for name in VALUES}
+PARAMETERS = {name: (f.__code__.co_varnames[1], f.__defaults__[0]) for name, f in VALUES.items() if f.__defaults__}
+CONSTANTS = {name: number for name, number in list(globals().items()) if isinstance(number, float)}

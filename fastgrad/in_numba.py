@@ -19,6 +19,7 @@ from numba.extending import overload
 
 from fastgrad import formulas, functions
 from fastgrad._validation import unknown
+from fastgrad.activations import made_for
 
 
 @cache
@@ -84,46 +85,54 @@ def _implementation(formula, x):
     return dtype and (_of_array if isinstance(x, types.Array) else jit.with_parameter)(formula, dtype)
 
 
-_ALPHA, _SLOPE = (formulas.PARAMETERS[name][1] for name in ("elu", "leaky_relu"))
-
-
-def _value_and_derivative(name, x, out=None, alpha=_ALPHA, negative_slope=_SLOPE):
-    """What ``fastgrad.value_and_derivative("elu", x, alpha=0.5)`` runs."""
+def _literal(name, x, out):
+    """The name of the activation that ``value_and_derivative`` is called with; TypingError for what it cannot take."""
     if not isinstance(name, types.StringLiteral):
         raise numba.TypingError("fastgrad.value_and_derivative in compiled code takes a literal name")
     if name.literal_value not in formulas.VALUES:
         raise numba.TypingError(str(unknown("activation", name.literal_value, formulas.VALUES)))
     if not isinstance(out, types.Omitted | types.NoneType) and out is not None:
         raise numba.TypingError("fastgrad.value_and_derivative in compiled code takes no out=")
-    dtype = _dtype(x)
-    if dtype is None:
-        return None
-    run = (_both_of_array if isinstance(x, types.Array) else _both_of_scalar)(name.literal_value, dtype)
-    if name.literal_value == "leaky_relu":
-        return lambda name, x, out=None, alpha=_ALPHA, negative_slope=_SLOPE: run(x, negative_slope)
-    return lambda name, x, out=None, alpha=_ALPHA, negative_slope=_SLOPE: run(x, alpha)
+    return name.literal_value
 
 
-def _register(function, formula, parameter, default):
+def _value_and_derivative():
+    """What ``fastgrad.value_and_derivative("elu", x, alpha=0.5)`` runs: a function of every parameter there is.
+
+    Numba compares the signatures of what it calls name by name, so both are written out here, from the registry.
+    """
+    defaults = dict(formulas.PARAMETERS.values())
+    arguments = ", ".join(["name, x, out=None", *(f"{parameter}={value!r}" for parameter, value in defaults.items())])
+
+    def implementation(name, x):
+        dtype = _dtype(x)
+        if dtype is None:
+            return None
+        run = (_both_of_array if isinstance(x, types.Array) else _both_of_scalar)(name, dtype)
+        parameter = formulas.PARAMETERS.get(name, (0.0,))[0]
+        return eval(f"lambda {arguments}: run(x, {parameter})", {"run": run})
+
+    names = {"implementation": implementation, "literal": _literal}
+    return eval(f"lambda {arguments}: implementation(literal(name, x, out), x)", names)
+
+
+def _register(function, formula, name):
+    default = formulas.PARAMETERS.get(name, ("", 0.0))[1]
+
     def plain(x):
         run = _implementation(formula, x)
         return run and (lambda x: run(x, 0.0))
 
-    def with_alpha(x, alpha=default):
+    def with_parameter(x, parameter=default):
         run = _implementation(formula, x)
-        return run and (lambda x, alpha=default: run(x, alpha))
+        return run and made_for(name, lambda x, parameter=default: run(x, parameter), name)
 
-    def with_negative_slope(x, negative_slope=default):
-        run = _implementation(formula, x)
-        return run and (lambda x, negative_slope=default: run(x, negative_slope))
-
-    overload(function)({None: plain, "alpha": with_alpha, "negative_slope": with_negative_slope}[parameter])
+    overload(function)(made_for(name, with_parameter, name) if name in formulas.PARAMETERS else plain)
 
 
 def register() -> None:
-    """Teach Numba the ten functions, and :func:`fastgrad.value_and_derivative` of a literal name."""
+    """Teach Numba the public functions, and :func:`fastgrad.value_and_derivative` of a literal name."""
     for suffix, table in (("", formulas.VALUES), ("_derivative", formulas.DERIVATIVES)):
         for name, formula in table.items():
-            parameter, default = formulas.PARAMETERS.get(name, (None, 0.0))
-            _register(getattr(functions, name + suffix), formula, parameter, default)
-    overload(functions.value_and_derivative, prefer_literal=True)(_value_and_derivative)
+            _register(getattr(functions, name + suffix), formula, name)
+    overload(functions.value_and_derivative, prefer_literal=True)(_value_and_derivative())

@@ -1,4 +1,4 @@
-"""The five activations for JAX, with derivatives from z that are right in the tails: for ``jit``, ``grad``, ``vmap``.
+"""The activations for JAX, with derivatives from z that are right in the tails: for ``jit``, ``grad``, ``vmap``.
 
 ``import fastgrad`` does not load it, and JAX is no dependency.
 """
@@ -11,8 +11,9 @@
 #         - float16 and bfloat16 are computed in float32 and rounded once.
 #         - XLA's exp costs a few ULP, and it flushes subnormal numbers to 0.
 
+from collections.abc import Callable
 from functools import cache
-from types import FunctionType
+from typing import TYPE_CHECKING
 
 try:
     import jax
@@ -21,32 +22,32 @@ except ImportError as error:
     raise ImportError("fastgrad.jax needs JAX: pip install jax") from error
 
 from fastgrad import formulas
-from fastgrad.activations import Activation, activation
+from fastgrad.activations import ACTIVATIONS, Activation, activation, made_for
 from fastgrad.kernels import reference
+from fastgrad.kernels.names import bind
 
-_NAMES = {
-    **reference.NAMES,
-    "fabs": jnp.abs,
-    "copysign": jnp.copysign,
-    "minimum": jnp.minimum,
-    "maximum": jnp.maximum,
-    "where": jnp.where,
-    "expm1": jnp.expm1,
-    "significand": jnp.exp,
-    "one_plus_p": jnp.exp,
-    "p": jnp.expm1,
-    "scaled_exp": lambda c, x: c * jnp.exp(x / 2) * jnp.exp(x / 2),
-}
-for _helper in (formulas.sigmoid_tail, formulas.minus_twice, formulas.tanh_part, formulas.over_one_plus):
-    _NAMES[_helper.__name__] = FunctionType(_helper.__code__, _NAMES)
+_NAMES = bind(
+    {
+        **reference.PRIMITIVES,
+        "fabs": jnp.abs,
+        "copysign": jnp.copysign,
+        "minimum": jnp.minimum,
+        "maximum": jnp.maximum,
+        "where": jnp.where,
+        "expm1": jnp.expm1,
+        "significand": jnp.exp,
+        "one_plus_p": jnp.exp,
+        "p": jnp.expm1,
+        "scaled_exp": lambda c, x: c * jnp.exp(x / 2) * jnp.exp(x / 2),
+    }
+)
 
 
 @cache
 def _function(phi: Activation):
     """phi as a function of an array, with its derivative."""
     more = () if phi.parameter is None else (phi.parameter,)
-    formula = FunctionType(formulas.VALUES[phi.name].__code__, _NAMES)
-    derivative = FunctionType(formulas.DERIVATIVES[phi.name].__code__, _NAMES)
+    formula, derivative = _NAMES[phi.name], _NAMES[f"{phi.name}_derivative"]
 
     def rounded(function, z):
         return function(z.astype(jnp.promote_types(z.dtype, jnp.float32)), *more).astype(z.dtype)
@@ -69,29 +70,46 @@ def _apply(x, phi):
     return _function(phi)(z if jnp.issubdtype(z.dtype, jnp.floating) else z.astype(float))
 
 
-def sigmoid(x) -> jax.Array:
-    """1 / (1 + e^-z), elementwise, for a real array of any shape; TypeError if it is complex.
+_DOC = """{summary}
 
-    Floating types are kept, others go to JAX's default.
-    """
-    return _apply(x, activation("sigmoid"))
+Parameters
+----------
+x : array_like
+    Real, of any shape. Floating types are kept, others go to JAX's default.
+{parameter}
+Returns
+-------
+jax.Array
+    Of the same shape.
 
-
-def tanh(x) -> jax.Array:
-    """The hyperbolic tangent; see :func:`sigmoid`."""
-    return _apply(x, activation("tanh"))
-
-
-def relu(x) -> jax.Array:
-    """max(z, 0); see :func:`sigmoid`."""
-    return _apply(x, activation("relu"))
-
-
-def leaky_relu(x, negative_slope: float = formulas.PARAMETERS["leaky_relu"][1]) -> jax.Array:
-    """z above 0, negative_slope * z below; see :func:`sigmoid`. ValueError if the slope is not in [0, 2**100]."""
-    return _apply(x, activation("leaky_relu", negative_slope=negative_slope))
+Raises
+------
+TypeError
+    If x is complex.
+ValueError
+    If the parameter is out of range.
+"""
 
 
-def elu(x, alpha: float = formulas.PARAMETERS["elu"][1]) -> jax.Array:
-    """z above 0, alpha (e^z - 1) below; see :func:`sigmoid`. ValueError if alpha is not in [0, 2**100]."""
-    return _apply(x, activation("elu", alpha=alpha))
+def _public(name):
+    phi, summary = activation(name), formulas.VALUES[name].__doc__
+    label, default = formulas.PARAMETERS.get(name, ("", 0.0))
+
+    def plain(x) -> jax.Array:
+        return _apply(x, phi)
+
+    def with_parameter(x, parameter: float = default) -> jax.Array:
+        return _apply(x, activation(name, **{label: parameter}))
+
+    if not label:
+        return made_for(name, plain, name, _DOC.format(summary=summary, parameter=""))
+    about = f"{label} : float\n    From 0 to 2**100.\n"
+    return made_for(name, with_parameter, name, _DOC.format(summary=summary, parameter=about))
+
+
+FUNCTIONS = {name: _public(name) for name in ACTIVATIONS}
+globals().update(FUNCTIONS)
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Callable[..., jax.Array]: ...

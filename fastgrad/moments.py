@@ -1,13 +1,16 @@
 """Gaussian moments of an activation: E phi(x)^2, E phi'(x)^2 and their like for x ~ Normal(0, q)."""
 
-# Design: - ReLU, Leaky ReLU and ELU have closed forms; sigmoid and tanh are integrated. One substitution
-#           serves every q: with z = sinh(t)/max(sqrt q, 1) the features of phi (width 1/sqrt q) and of the
-#           Gaussian (width 1) are both of order 1 in t, so that 64 Gauss-Legendre nodes a side are right to
-#           1e-13 from q = 0 to 1e6, to 1e-11 at 1e12 and 1e-9 at 1e20. Gauss-Hermite's nodes lie in z and
-#           miss the narrow bell of phi'.
+# Design: - What is piecewise linear (``Facts.near_zero`` without an end) and ELU have closed forms; the others are
+#           integrated. One substitution serves every q: with z = sinh(t)/max(sqrt q, 1) the features of phi (width
+#           1/sqrt q) and of the Gaussian (width 1) are both of order 1 in t, so that 64 Gauss-Legendre nodes a side are
+#           right to 1e-13 from q = 0 to 1e6, to 1e-11 at 1e12 and 1e-9 at 1e20, from where on the range of t is cut
+#           in panels. Gauss-Hermite's nodes lie in z and miss the narrow bell of phi'.
 #         - The two sides are integrated apart, so that ELU's kink at 0 is no concern.
 #         - ELU: E[e^(kx); x < 0] = erfcx(k u) / 2 with u = sqrt(q / 2), which does not overflow. At small u
 #           E phi^2 cancels to second order, and erfcx's power series takes over.
+
+import math
+from functools import cache
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
@@ -15,11 +18,10 @@ from scipy.special import erfcx, gamma
 
 from fastgrad import activations
 from fastgrad._validation import real_array
-from fastgrad.activations import Activation
+from fastgrad.activations import Activation, Line
 
-_x, _w = leggauss(64)
-NODES, WEIGHTS = np.append(-(_x + 1) / 2, (_x + 1) / 2), np.append(_w, _w) / 2  # on (-1, 0) and on (0, 1)
 SIGMAS = 9.0  # the Gaussian mass beyond is 2e-19
+PANEL = 26.0  # the range of t that 64 nodes serve: q = 1e20
 
 SMALL_U = 0.25  # below: the series, 30 terms of it
 _POWERS = np.arange(2, 32)
@@ -47,8 +49,8 @@ def second_moment(activation: str | Activation, q):
         If q is not real.
     """
     phi, q = activations.activation(activation), check_q(q)
-    if phi.name in ("relu", "leaky_relu"):
-        return _plain((1 + (phi.parameter or 0.0) ** 2) / 2 * q)
+    if line := _everywhere(phi):
+        return _plain((line.right**2 + line.left**2) / 2 * q)
     if phi.name == "elu":
         return _plain(q / 2 + phi.parameter**2 * _elu_below(q))  # type: ignore[operator]
     return gaussian_mean(lambda x: value(phi, x) ** 2, q)
@@ -79,10 +81,20 @@ def gaussian_mean(f, q):
     s = np.sqrt(q)[..., None]
     scale = np.maximum(s, 1.0)
     reach = np.arcsinh(SIGMAS * scale)
-    t = reach * NODES
+    nodes, weights = _rule(math.ceil(reach.max(initial=0.0) / PANEL))
+    t = reach * nodes
     z = np.sinh(t) / scale
-    density = reach * WEIGHTS * np.cosh(t) / scale * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+    density = reach * weights * np.cosh(t) / scale * np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
     return _plain((f(s * z) * density).sum(axis=-1))
+
+
+@cache
+def _rule(panels):
+    """Gauss-Legendre nodes and weights on (-1, 0) and (0, 1), each cut in so many panels."""
+    x, w = leggauss(64)
+    nodes = np.concatenate([(x + 1) / 2 + panel for panel in range(panels)]) / panels
+    weights = np.tile(w / 2, panels) / panels
+    return np.append(-nodes, nodes), np.append(weights, weights)
 
 
 def value(phi: Activation, x):
@@ -96,11 +108,17 @@ def derivative(phi: Activation, x):
 
 
 def _derivative_moment(phi, q, power):
+    if line := _everywhere(phi):
+        return _plain(np.full(q.shape, (line.right**power + line.left**power) / 2))
     if phi.name == "elu":
         return _plain(0.5 + phi.parameter**power * erfcx(power * np.sqrt(q / 2)) / 2)
-    if phi.name in ("relu", "leaky_relu"):
-        return _plain(np.full(q.shape, (1 + (phi.parameter or 0.0) ** power) / 2))
     return gaussian_mean(lambda x: derivative(phi, x) ** power, q)
+
+
+def _everywhere(phi) -> Line | None:
+    """The two slopes of an activation that is piecewise linear with its only kink at 0."""
+    line = phi.facts.near_zero
+    return line if line and line.scale == math.inf else None
 
 
 def _elu_below(q):

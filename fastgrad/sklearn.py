@@ -55,7 +55,7 @@ _PARAMETERS = """
     activation : {"identity", "logistic", "tanh", "relu", "sigmoid", "leaky_relu", "elu"} or Activation
         ``fastgrad.activation("elu", alpha=0.5)`` for another alpha or slope.
     init : str or Initializer
-        ``"auto"``: He's for ReLU, Leaky ReLU and ELU, Xavier's for the others; or a name of
+        ``"auto"``: Xavier's for bounded activations, He's for the others; or a name of
         ``fastgrad.INITIALIZERS``.
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state, tol, \
 verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
@@ -222,7 +222,7 @@ class _BaseMLP(BaseEstimator):
         phi = self._record()
         if phi.name == "leaky_relu":
             return initializer("he_normal", negative_slope=phi.parameter)
-        return initializer("he_normal" if phi.name in ("relu", "elu") else "xavier_normal")
+        return initializer("xavier_normal" if phi.bounded else "he_normal")
 
     def _begin(self, X, y):
         """A new network and empty records."""

@@ -374,8 +374,7 @@ def _log_q(phi, log_forward, log_bias, log_q0):
 def _log_second_moment(phi, log_q):
     """ln E phi^2 for any ln q: linear in it beyond LOG_Q, or constant where phi is bounded, or not 0 at 0."""
     excess = log_q - np.clip(log_q, -LOG_Q, LOG_Q)
-    if phi.name in ("sigmoid", "tanh"):
-        excess = np.where((log_q > 0) | (phi.name == "sigmoid"), 0.0, excess)
+    excess = np.where(log_q > 0, excess if phi.facts.far else 0.0, excess if phi.facts.near_zero else 0.0)
     return np.log(second_moment(phi, _clipped(log_q))) + excess
 
 

@@ -35,33 +35,13 @@ def accurate(function, kind, name, dtype, parameter, bound):
     assert zeros.size == 0, f"{kind} of {name} is 0 at {zeros[:3]}, where the truth is a normal number"
 
 
-# What phi(z) and phi'(z) must be, exactly, at the points where floating point is special; p is the parameter.
-SPECIAL = {
-    "sigmoid": [(np.inf, 1, 0), (-np.inf, 0, 0), (0.0, 0.5, 0.25), (-0.0, 0.5, 0.25)],
-    "tanh": [(np.inf, 1, 0), (-np.inf, -1, 0), (0.0, 0.0, 1), (-0.0, -0.0, 1)],
-    "relu": [(np.inf, np.inf, 1), (-np.inf, 0, 0), (0.0, 0.0, 0), (-0.0, -0.0, 0)],
-    "leaky_relu": [
-        (np.inf, np.inf, 1),
-        (-np.inf, lambda p: -np.inf if p else 0.0, lambda p: p),
-        (0.0, 0.0, lambda p: p),
-        (-0.0, -0.0, lambda p: p),
-    ],
-    "elu": [
-        (np.inf, np.inf, 1),
-        (-np.inf, lambda p: -p, 0),
-        (0.0, 0.0, lambda p: p),
-        (-0.0, -0.0, lambda p: p),
-    ],
-}
-
-
 def special(value, derivative, name, dtype, parameter):
     """NaN stays NaN; infinities, both zeros, and the kink give what the docstring of ``formulas`` says."""
     real = np.dtype(dtype).type
     nan = np.array([np.nan, -np.nan], dtype)
     assert np.isnan(value(nan)).all(), f"{name}: NaN did not stay NaN in the value"
     assert np.isnan(derivative(nan)).all(), f"{name}: NaN did not stay NaN in the derivative"
-    for z, *expected in SPECIAL[name]:
+    for z, *expected in oracle.SPECIAL[name]:
         for function, want in zip((value, derivative), expected, strict=True):
             want = real(want(real(parameter)) if callable(want) else want)
             got = function(np.array([z], dtype))[0]
@@ -70,7 +50,7 @@ def special(value, derivative, name, dtype, parameter):
 
 
 def cases():
-    """(name, parameter) of the five activations, with the parameters worth testing."""
+    """(name, parameter) of every activation, with the parameters worth testing."""
     for name in formulas.VALUES:
         if name not in formulas.PARAMETERS:
             yield name, None

@@ -9,19 +9,28 @@ from itertools import pairwise
 
 import mpmath
 import numpy as np
+import oracle
 from scipy import stats
 from scipy.integrate import quad
 from scipy.special import expit
 
 from fastgrad import losses, measurement, slopes, theory
+from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.initializers import initializer
 from fastgrad.network import MLP
 
 LIMIT = {"float64": 1e-9, "float32": 5e-5}
 
+
 # Gradients: complex-step derivatives of formulas written out here. They are analytic in z away from the kink, so
 # that Im f(z + ih) / h is f'(z) to rounding (Squire and Trapp 1998).
-COMPLEX = {
+def _of_complex(name):
+    """phi(x + ih) = phi(x) + ih phi'(x), exact for the h taken here."""
+    value, derivative = (np.vectorize(oracle.of_float(kind, name), otypes=[float]) for kind in ("value", "derivative"))
+    return lambda z: value(z.real) + 1j * z.imag * derivative(z.real)
+
+
+COMPLEX = {name: _of_complex(name) for name in ACTIVATIONS} | {
     "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
     "tanh": np.tanh,
     "relu": lambda z: np.where(z.real > 0, z, 0),
@@ -136,13 +145,7 @@ def cross_entropy_close(outputs, labels):
 
 
 # Profiles: forward and backward in 40 digits with mpmath's unbounded exponents.
-MP = {
-    "sigmoid": (lambda z: 1 / (1 + mpmath.exp(-z)), lambda z: mpmath.exp(-z) / (1 + mpmath.exp(-z)) ** 2),
-    "tanh": (mpmath.tanh, lambda z: mpmath.sech(z) ** 2),
-    "relu": (lambda z: max(z, 0), lambda z: mpmath.mpf(z > 0)),
-    "leaky_relu": (lambda z: z if z > 0 else z * 0.01, lambda z: mpmath.mpf(1 if z > 0 else 0.01)),
-    "elu": (lambda z: z if z > 0 else mpmath.expm1(z), lambda z: mpmath.exp(min(z, 0))),
-}
+MP = {name: tuple(oracle.at_default(kind, name) for kind in ("value", "derivative")) for name in ACTIVATIONS}
 
 
 def product(a, b):
@@ -237,8 +240,7 @@ def raw_profile(name, backend, dtype="float64"):
         (profile.log10_signal, zs),
     ):
         assert np.abs(found - [0.5 * np.log10(np.mean(a**2)) for a in true]).max() <= limit
-    bound = {"sigmoid": 0.25}.get(name, 1.0)
-    curved = name in ("sigmoid", "tanh", "elu")
+    bound, curved = activation(name).derivative_bound, activation(name).facts.saturates != "never"
     saturated = [np.mean(slope(z) < bound / 100) if curved else 0.0 for z in zs[:-1]]
     dead = [np.mean((slope(z) == 0).all(axis=0)) for z in zs[:-1]]
     assert np.abs(profile.saturated_fraction - saturated).max() <= 1e-15
@@ -324,14 +326,14 @@ def layers_differ():
 
 
 # Theory: adaptive quadrature of one float at a time, cut where a factor changes its scale.
-PHI = {
+PHI = {name: oracle.of_float("value", name) for name in ACTIVATIONS} | {
     "sigmoid": lambda x: expit(x),
     "tanh": math.tanh,
     "relu": lambda x: max(x, 0.0),
     "leaky_relu": lambda x: x if x > 0 else 0.01 * x,
     "elu": lambda x: x if x > 0 else math.expm1(x),
 }
-SLOPE = {
+SLOPE = {name: oracle.of_float("derivative", name) for name in ACTIVATIONS} | {
     "sigmoid": lambda x: expit(x) * expit(-x),
     "tanh": lambda x: 1 / math.cosh(x) ** 2 if abs(x) < 300 else 0.0,
     "relu": lambda x: 1.0 if x > 0 else 0.0,

@@ -35,6 +35,38 @@ TEXTBOOK = {
 }
 
 
+DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0}  # of those that have a parameter
+
+# What phi(z) and phi'(z) must be, exactly, at the points where floating point is special; p is the parameter.
+SPECIAL = {
+    "sigmoid": [(np.inf, 1, 0), (-np.inf, 0, 0), (0.0, 0.5, 0.25), (-0.0, 0.5, 0.25)],
+    "tanh": [(np.inf, 1, 0), (-np.inf, -1, 0), (0.0, 0.0, 1), (-0.0, -0.0, 1)],
+    "relu": [(np.inf, np.inf, 1), (-np.inf, 0, 0), (0.0, 0.0, 0), (-0.0, -0.0, 0)],
+    "leaky_relu": [
+        (np.inf, np.inf, 1),
+        (-np.inf, lambda p: -np.inf if p else 0.0, lambda p: p),
+        (0.0, 0.0, lambda p: p),
+        (-0.0, -0.0, lambda p: p),
+    ],
+    "elu": [
+        (np.inf, np.inf, 1),
+        (-np.inf, lambda p: -p, 0),
+        (0.0, 0.0, lambda p: p),
+        (-0.0, -0.0, lambda p: p),
+    ],
+}
+
+
+def at_default(kind, name):
+    """The function of a number of mpmath, at the parameter's default."""
+    return lambda z: TEXTBOOK[kind, name](mpmath.mpf(z), DEFAULTS.get(name))
+
+
+def of_float(kind, name):
+    """The same from float to float, which is slow."""
+    return lambda z: float(at_default(kind, name)(z))
+
+
 def exact(kind, name, z, parameter=None):
     """The true result at every element of ``z`` as an unevaluated sum of two float64 arrays (106 bits)."""
     function = TEXTBOOK[kind, name]

@@ -1,5 +1,6 @@
-"""The records of the five activations."""
+"""The records of the activations, and the facts about them."""
 
+import dataclasses
 import math
 import pickle
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from fastgrad import ACTIVATIONS, Activation, activation
+from fastgrad import ACTIVATIONS, Activation, activation, activations
 
 RECORDS = [
     *map(activation, ACTIVATIONS),
@@ -55,13 +56,73 @@ def test_which_activations_have_limits():
         phi.name: tuple(bool(phi.homogeneous_limit(s)) for s in (small, middle, large))
         for phi in map(activation, ACTIVATIONS)
     }
-    assert kinds == {
-        "sigmoid": (False, False, False),
-        "tanh": (True, False, False),
-        "relu": (True, True, True),
-        "leaky_relu": (True, True, True),
-        "elu": (True, False, True),
-    }
+    assert (
+        kinds
+        | {
+            "sigmoid": (False, False, False),
+            "tanh": (True, False, False),
+            "relu": (True, True, True),
+            "leaky_relu": (True, True, True),
+            "elu": (True, False, True),
+        }
+        == kinds
+    )
+
+
+@each
+def test_every_activation_is_monotone_and_keeps_to_its_facts(phi):
+    """Saturated and dead units are counted by a derivative that is never negative."""
+    facts, z = phi.facts, np.concatenate([np.linspace(-50, 50, 10_001), 10.0 ** np.arange(-300, 300)])
+    y, d = phi.value_and_derivative(np.sort(np.concatenate([-z, z])))
+    assert (d >= 0).all()
+    assert (np.diff(y) >= 0).all()
+    low, high = facts.range
+    assert np.array_equal(phi(np.array([-np.inf, np.inf])), [low, high])
+    left, right = np.split(phi.derivative(np.linspace(-40, 40, 8001)), [4000])
+    falls = {"never": (False, False), "below": (True, False), "both": (True, True)}[facts.saturates]
+    assert (left[0] < phi.saturation_threshold, right[-1] < phi.saturation_threshold) == falls
+    assert (np.diff(left) >= 0).all()
+    assert ((np.diff(right[1:]) <= 0) if falls[1] else (np.diff(right[1:]) >= 0)).all()
+    if facts.symmetry != "none":
+        np.testing.assert_allclose(phi(z) + phi(-z), 2 * phi(0.0), rtol=1e-15)
+        assert np.array_equal(phi.derivative(z), phi.derivative(-z))
+        assert (facts.symmetry == "odd") == (phi(0.0) == 0)
+
+
+@each
+def test_lines_near_zero_and_far_away(phi):
+    facts = phi.facts
+    assert (facts.near_zero is None) == (phi(0.0) != 0)
+    for line, scale in ((facts.near_zero, 2.0**-60), (facts.far, 2.0**110)):
+        if line is None:
+            continue
+        z = np.array([-1.0, 1.0]) * scale
+        error = phi(z) - z * [line.left, line.right]
+        assert np.abs(error).max() <= 2.0**-52 * scale * max(line.left, line.right)
+
+
+@each
+def test_a_unit_is_saturated_below_a_hundredth_of_the_bound(phi):
+    share = 0.0 if phi.name in ("relu", "leaky_relu") else 0.01
+    assert phi.saturation_threshold == share * phi.derivative_bound
+
+
+def test_a_missing_fact_is_an_error(monkeypatch):
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'far'"):
+        activations.Facts(**{name: 0 for name in activations.Facts.__dataclass_fields__ if name != "far"})
+    row = activations.FACTS["elu"](1.0)
+    with pytest.raises(ValueError, match="only a bounded activation is constant"):
+        dataclasses.replace(row, far=None)
+    with pytest.raises(ValueError, match="no such saturation or symmetry: 'often'"):
+        dataclasses.replace(row, saturates="often")
+    rows = dict(activations.FACTS)
+    monkeypatch.setattr(activations, "FACTS", {**rows, "elu": lambda beta: row})
+    with pytest.raises(TypeError, match="elu and its facts take different parameters"):
+        activations._check_rows()
+    del rows["elu"]
+    monkeypatch.setattr(activations, "FACTS", rows)
+    with pytest.raises(TypeError, match=r"the same activations, not so \['elu'\]"):
+        activations._check_rows()
 
 
 @each

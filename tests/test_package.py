@@ -23,6 +23,7 @@ FLOW = (
 # What public methods need of what stands to their right, imported when they are called: (file, what).
 LATER = {
     ("network.py", "decay"),  # net.gradient_profile
+    ("activations.py", "moments"),  # activation(name).gain
     ("decay.py", "diagnosis"),  # profile.diagnosis
     ("decay.py", "report"),  # profile.plot
     ("learning/history.py", "report"),  # history.plot

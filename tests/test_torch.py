@@ -7,25 +7,17 @@ import numpy as np
 import pytest
 
 import fastgrad
+from fastgrad.formulas import PARAMETERS, VALUES
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 import fastgrad.torch as ft  # noqa: E402
 
-FUNCTIONS = {
-    "sigmoid": (ft.sigmoid, {}),
-    "tanh": (ft.tanh, {}),
-    "relu": (ft.relu, {}),
-    "leaky_relu": (ft.leaky_relu, {"negative_slope": 0.3}),
-    "elu": (ft.elu, {"alpha": 0.5}),
-}
+OPTIONS = {name: {PARAMETERS[name][0]: 0.5} if name in PARAMETERS else {} for name in VALUES}
+FUNCTIONS = {name: (getattr(ft, name), options) for name, options in OPTIONS.items()}
 MODULES = {
-    "sigmoid": ft.Sigmoid(),
-    "tanh": ft.Tanh(),
-    "relu": ft.ReLU(),
-    "leaky_relu": ft.LeakyReLU(0.3),
-    "elu": ft.ELU(0.5),
+    name: getattr(ft, fastgrad.activation(name).facts.title)(*options.values()) for name, options in OPTIONS.items()
 }
 LAYOUTS = {
     "as it lies": lambda t: t,
@@ -140,7 +132,16 @@ def test_modules_are_the_functions(name):
     assert torch.equal(module(sample()), function(sample(), **options))
     for twin in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert torch.equal(twin(sample()), module(sample()))
-    assert str(module) == type(module).__name__ + "".join(f"({k}={v})" for k, v in options.items()) or not options
+    assert str(module) == type(module).__name__ + "(" + ", ".join(f"{k}={v}" for k, v in options.items()) + ")"
+
+
+def test_classes_have_the_names_and_arguments_of_torchs_own(name):
+    module, options = MODULES[name], FUNCTIONS[name][1]
+    theirs = getattr(nn, type(module).__name__)(**options)
+    for parameter, number in options.items():
+        assert getattr(theirs, parameter) == number
+    z = torch.linspace(-3, 3, 21, dtype=torch.float64)
+    assert torch.allclose(module(z), theirs(z), rtol=1e-14, atol=0)
 
 
 class TestDense:

@@ -33,8 +33,10 @@ fastgrad.simgoid(x)
 def names(stub):
     for node in ast.parse(stub.read_text()).body:
         match node:
+            case ast.ImportFrom(module="fastgrad.functions", names=[ast.alias(name="*")]):
+                yield from names(PACKAGE / "functions.pyi")
             case ast.ImportFrom(module=module, names=aliases) if module.startswith("fastgrad"):
-                yield from (alias.asname for alias in aliases)
+                yield from (alias.asname for alias in aliases if alias.asname)
             case ast.FunctionDef(name=name):
                 yield name
             case ast.AnnAssign(target=ast.Name(id=name)):

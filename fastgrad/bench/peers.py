@@ -1,6 +1,7 @@
 """The same operations in other people's libraries: each library's one form of each activation, its best.
 
 A peer is a function ``(activation, operation, x, dy) -> callable or None``; the callable does the operation once.
+An activation that stands in none of a library's forms below is not offered by it: the peer is None.
 Operations: ``value`` gives y, ``backward`` gives dx from dy and what forward kept, and ``training`` gives (y, dx):
 forward keeping what backward needs, then backward. Outputs are preallocated wherever the library allows it.
 """
@@ -33,10 +34,10 @@ SLOPE, ALPHA = (formulas.PARAMETERS[name][1] for name in ("leaky_relu", "elu"))
 
 
 def _operation(operation, forward, backward):
-    """One of the three operations from a forward and a backward pass; backward may be None (not offered)."""
+    """One of the three operations from a forward and a backward pass; each may be None (not offered)."""
     if operation == "value":
         return forward
-    if backward is None:
+    if forward is None or backward is None:
         return None
     if operation == "backward":
         forward()
@@ -114,7 +115,7 @@ def numpy(name, operation, x, dy):
         "leaky_relu": (leaky_relu, leaky_relu_backward),
         "elu": (elu, elu_backward),
     }
-    return _operation(operation, *forms[name])
+    return _operation(operation, *forms.get(name, (None, None)))
 
 
 def numexpr(name, operation, x, dy):
@@ -128,7 +129,9 @@ def numexpr(name, operation, x, dy):
         "relu": "where(x > 0, x, zero)",
         "leaky_relu": "where(x > 0, x, slope * x)",
         "elu": "where(x > 0, x, expm1(x))",
-    }[name]
+    }.get(name)
+    if text is None:
+        return None
     y = aligned(x.size, x.dtype)
     names = {"x": x, "zero": x.dtype.type(0), "slope": x.dtype.type(SLOPE)}
     if x.dtype == np.float32:
@@ -151,14 +154,14 @@ def torch(name, operation, x, dy):
         "relu": lambda: th.clamp_min(x, 0, out=y),
         "leaky_relu": lambda: aten.leaky_relu.out(x, SLOPE, out=y),
         "elu": lambda: aten.elu.out(x, ALPHA, 1, 1, out=y),
-    }[name]
+    }.get(name)
     backward = {
         "sigmoid": lambda: aten.sigmoid_backward.grad_input(dy, y, grad_input=dx),
         "tanh": lambda: aten.tanh_backward.grad_input(dy, y, grad_input=dx),
         "relu": lambda: aten.threshold_backward.grad_input(dy, x, 0, grad_input=dx),
         "leaky_relu": lambda: aten.leaky_relu_backward.grad_input(dy, x, SLOPE, False, grad_input=dx),
         "elu": lambda: aten.elu_backward.grad_input(dy, ALPHA, 1, 1, False, x, grad_input=dx),
-    }[name]
+    }.get(name)
     return _operation(operation, forward, backward)
 
 
@@ -176,7 +179,9 @@ def torch_compile(name, operation, x, dy):
         "relu": functional.relu,
         "leaky_relu": lambda t: functional.leaky_relu(t, SLOPE),
         "elu": lambda t: functional.elu(t, ALPHA),
-    }[name]
+    }.get(name)
+    if function is None:
+        return None
     th._dynamo.reset()
     compiled_function, tensor = th.compile(function), th.from_numpy(x)  # type: ignore[call-overload]
     return lambda: compiled_function(tensor)
@@ -186,7 +191,10 @@ def jax(name, operation, x, dy):
     """JAX, jitted, on the CPU. Its backward pass is not to be had without its forward pass."""
     if operation == "backward":
         return None
-    jx, value, training = _jax_functions(name)
+    functions = _jax_functions(name)
+    if functions is None:
+        return None
+    jx, value, training = functions
     x, dy = jx.numpy.asarray(x), jx.numpy.asarray(dy)
     if operation == "value":
         return lambda: value(x).block_until_ready()
@@ -204,7 +212,9 @@ def _jax_functions(name):
         "relu": jx.nn.relu,
         "leaky_relu": lambda t: jx.nn.leaky_relu(t, SLOPE),
         "elu": lambda t: jx.nn.elu(t, ALPHA),
-    }[name]
+    }.get(name)
+    if function is None:
+        return None
 
     def training(x, dy):
         y, pull = jx.vjp(function, x)

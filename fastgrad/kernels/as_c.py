@@ -66,7 +66,7 @@ class _Printer:
 def header(dtype: str) -> str:
     """The text of formulas_<dtype>.h."""
     exponential = runpy.run_path(str(PACKAGE / "kernels" / "exponential.py"))
-    constants = exponential["CONSTANTS"][dtype]
+    constants = exponential["CONSTANTS"][dtype] | runpy.run_path(str(PACKAGE / "formulas.py"))["CONSTANTS"]
     printer = _Printer(constants)
     heads, bodies = [], []
     for file in SOURCES:

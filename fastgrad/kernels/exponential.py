@@ -5,9 +5,9 @@ The same subset of Python as ``formulas.py``: the build prints these functions a
 """
 
 # Design: - All functions of one argument share n and p: the compilers see common subexpressions.
-#         - ``shifter`` rounds to the nearest integer: adding it pushes the fraction out of the mantissa. Its own low bits
-#           are the bias of an exponent, raised so that n + shifter, shifted left, is the number
-#           2^n / lowered, which never is subnormal.
+#         - ``shifter`` rounds to the nearest integer: adding it pushes the fraction out of the mantissa. Its own low
+#           bits are the bias of an exponent, raised so that n + shifter, shifted left, is the number 2^n / lowered,
+#           which never is subnormal.
 #         - ln 2 is split so that n * ln2_high is exact with and without fused multiply-add.
 #         - ``maximum(lowest, x)`` keeps NaN: x86's MAX returns its second operand when either is NaN.
 #         - x is bounded by who calls. At ``faintest`` 2^n rounds to 0; below ``lowest`` 2^100 times it does, and
@@ -90,7 +90,6 @@ CONSTANTS = {
         "zero": 0.0,
         "one": 1.0,
         "half": 0.5,
-        "tanh_split": -1.1,
         "lowered": 2.0**-26,
         "least": -60.0,
         "faintest": -105.5,
@@ -110,7 +109,6 @@ CONSTANTS = {
         "zero": 0.0,
         "one": 1.0,
         "half": 0.5,
-        "tanh_split": -1.1,
         "lowered": 2.0**-56,
         "least": -120.0,
         "faintest": -747.0,

@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 
 from fastgrad import formulas
 from fastgrad.kernels import exponential
+from fastgrad.kernels.names import bind
 
 REAL = {"f32": np.float32, "f64": np.float64}
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
@@ -96,14 +97,19 @@ def _names(dtype):
     def shift_exponent(a, shifted, shifter, lowered):
         return a * _power_of_two(shifted) * lowered  # type: ignore[call-arg]
 
-    names |= {"shift_exponent": shift_exponent, "fma": fma, "mad": fma, "fabs": fabs, "copysign": copysign, "ldexp": ldexp}
+    names |= {
+        "shift_exponent": shift_exponent,
+        "fma": fma,
+        "mad": fma,
+        "fabs": fabs,
+        "copysign": copysign,
+        "ldexp": ldexp,
+    }
     names |= {"where": _where, "minimum": _minimum, "maximum": _maximum}
-    functions = {"polynomial": exponential.POLYNOMIALS[dtype]}
-    for module in (exponential, formulas):
-        functions |= {k: f for k, f in vars(module).items() if isinstance(f, FunctionType)}
-    for name, function in functions.items():
-        names[name] = nb.njit(**OPTIONS)(FunctionType(function.__code__, names, name))
-    return names
+    functions = {name: f for name, f in vars(exponential).items() if isinstance(f, FunctionType)}
+    functions["polynomial"] = functions[f"polynomial_{dtype}"]
+    functions |= formulas.FUNCTIONS
+    return bind(names, functions, real, nb.njit(**OPTIONS))
 
 
 def scalar_function(formula, dtype):

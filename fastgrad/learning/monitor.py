@@ -17,7 +17,6 @@ import numpy as np
 
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.activations import activation as activation_record
-from fastgrad.decay import SATURATED_SHARE, SATURATING
 from fastgrad.diagnosis import Diagnosis, diagnose, judge
 from fastgrad.learning.detectors import vanishing_alarm
 from fastgrad.learning.models import as_array, parameters_of
@@ -326,7 +325,7 @@ class GradientMonitor:
     def _pooled(self, derivatives):
         """Saturated and dead fractions per hidden layer over the latest calls that make up a window."""
         phi = self.activation
-        bound = SATURATED_SHARE * phi.derivative_bound if phi is not None and phi.name in SATURATING else 0.0
+        bound = phi.saturation_threshold if phi is not None else 0.0
         rows = [d.reshape(-1, d.shape[-1]) for d in derivatives]
         self._fed.append((len(rows[0]), [np.mean(d < bound) for d in rows], [(d > 0).any(axis=0) for d in rows]))
         while sum(fed[0] for fed in self._fed) - self._fed[0][0] >= self.window:

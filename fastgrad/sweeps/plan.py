@@ -23,11 +23,10 @@ from statistics import fmean as mean
 import numpy as np
 
 from fastgrad._validation import known, positive_int
-from fastgrad.activations import ACTIVATIONS, activation
+from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, activation
 from fastgrad.initializers import SURVEYED, initializer
 from fastgrad.sweeps.study import Cell, check
 
-ACTIVATION_OPTIONS = ("alpha", "negative_slope")
 INIT_OPTIONS = ("gain", "std")
 # From the outermost to the innermost; each with its default. Cell knows the rest.
 AXES = {
@@ -71,7 +70,7 @@ def with_options(record, names, options: Mapping[str, Sequence], takes) -> list:
 
 
 def activations_with(names, **options) -> list:
-    """Records of the named activations with each ``alpha`` and ``negative_slope`` that applies."""
+    """Records of the named activations with each of ``PARAMETER_NAMES`` that applies."""
     return with_options(activation, names, options, lambda phi: (phi.parameter_name,))
 
 
@@ -127,10 +126,10 @@ def grid(**axes) -> Grid:
         If an axis is unknown or empty, an option applies to nothing, or a value is none that a Cell takes.
     """
     for name in axes:
-        known("axis", name, (*AXES, *ACTIVATION_OPTIONS, *INIT_OPTIONS))
+        known("axis", name, (*AXES, *PARAMETER_NAMES, *INIT_OPTIONS))
     listed = {name: _values(name, values) for name, values in axes.items()}
     values = {name: listed.get(name, default) for name, default in AXES.items()}
-    values["activation"] = activations_with(values["activation"], **_chosen(listed, ACTIVATION_OPTIONS))
+    values["activation"] = activations_with(values["activation"], **_chosen(listed, PARAMETER_NAMES))
     values["init"] = initializers_with(values["init"], **_chosen(listed, INIT_OPTIONS))
     first = {name: items[0] for name, items in values.items()}
     for name, items in values.items():

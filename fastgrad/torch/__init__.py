@@ -8,24 +8,17 @@ try:
 except ImportError as error:
     raise ImportError("fastgrad.torch needs PyTorch: pip install torch") from error
 
-from fastgrad.torch.functional import elu, leaky_relu, relu, sigmoid, tanh
-from fastgrad.torch.modules import ELU, Dense, LeakyReLU, ReLU, Sigmoid, Tanh
+from typing import TYPE_CHECKING, Any
+
+from fastgrad.torch import functional, modules
+from fastgrad.torch.functional import *  # noqa: F403 - its __all__ is the registry
+from fastgrad.torch.modules import *  # noqa: F403
 from fastgrad.torch.profile import WatchedProfile
 from fastgrad.torch.watch import Watcher, watch
 
-__all__ = [
-    "ELU",
-    "Dense",
-    "LeakyReLU",
-    "ReLU",
-    "Sigmoid",
-    "Tanh",
-    "WatchedProfile",
-    "Watcher",
-    "elu",
-    "leaky_relu",
-    "relu",
-    "sigmoid",
-    "tanh",
-    "watch",
-]
+# One function and one class for every activation.
+__all__ = [*modules.__all__, "WatchedProfile", "Watcher", *functional.__all__, "watch"]
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

@@ -5,7 +5,7 @@ from torch import nn
 from torch.overrides import has_torch_function_unary
 
 from fastgrad import activations, formulas
-from fastgrad.activations import Activation
+from fastgrad.activations import ACTIVATIONS, Activation, activation, made_for
 from fastgrad.ffi import number_and_parameter, table
 from fastgrad.torch.functional import DIRECT, apply, check_first_derivative
 
@@ -15,9 +15,7 @@ _BOTH = table().value_and_derivative
 class ElementwiseModule(nn.Module):
     """One activation; ``activation`` is its record, with the parameter."""
 
-    def __init__(self, name, **parameter):
-        super().__init__()
-        self.activation = activations.activation(name, **parameter)
+    activation: Activation
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return apply(input, self.activation)
@@ -27,39 +25,28 @@ class ElementwiseModule(nn.Module):
         return f"{name}={self.activation.parameter:g}" if name else ""
 
 
-class Sigmoid(ElementwiseModule):
-    """As ``torch.nn.Sigmoid``, on the CPU; its gradient is right in the tails."""
+def _class(name):
+    """The module class of an activation, under its title."""
+    label, default = formulas.PARAMETERS.get(name, ("", 0.0))
 
-    def __init__(self) -> None:
-        super().__init__("sigmoid")
+    def plain(self) -> None:
+        nn.Module.__init__(self)
+        self.activation = Activation(name)
 
+    def with_parameter(self, parameter: float = default) -> None:
+        nn.Module.__init__(self)
+        self.activation = activation(name, **{label: parameter})
 
-class Tanh(ElementwiseModule):
-    """As ``torch.nn.Tanh``, on the CPU; its gradient is right in the tails."""
-
-    def __init__(self) -> None:
-        super().__init__("tanh")
-
-
-class ReLU(ElementwiseModule):
-    """``torch.nn.ReLU``, for completeness: its gradient is exact and nothing is gained by another."""
-
-    def __init__(self) -> None:
-        super().__init__("relu")
+    doc = f"{formulas.VALUES[name].__doc__}\n\nOn the CPU, with a gradient that is right in the tails"
+    doc += f"; ValueError if {label} is not in [0, 2**100].\n" if label else ".\n"
+    init = made_for(name, with_parameter if label else plain, "__init__")
+    title = Activation(name).facts.title
+    return type(title, (ElementwiseModule,), {"__init__": init, "__doc__": doc, "__module__": __name__})
 
 
-class LeakyReLU(ElementwiseModule):
-    """``torch.nn.LeakyReLU``, for completeness; ValueError if the slope is not in [0, 2**100]."""
-
-    def __init__(self, negative_slope: float = formulas.PARAMETERS["leaky_relu"][1]) -> None:
-        super().__init__("leaky_relu", negative_slope=negative_slope)
-
-
-class ELU(ElementwiseModule):
-    """As ``torch.nn.ELU``, on the CPU; ValueError if alpha is not in [0, 2**100]."""
-
-    def __init__(self, alpha: float = formulas.PARAMETERS["elu"][1]) -> None:
-        super().__init__("elu", alpha=alpha)
+CLASSES = {made.__name__: made for made in map(_class, ACTIVATIONS)}
+globals().update(CLASSES)
+__all__ = ["Dense", *CLASSES]
 
 
 class _Fused(torch.autograd.Function):

@@ -14,11 +14,13 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
-from fastgrad.activations import Activation, activation
+from fastgrad.activations import ACTIVATIONS, Activation, activation
 from fastgrad.learning.models import IDENTITY
 from fastgrad.torch.modules import Dense, ElementwiseModule
 
 _NO_CHANGE = (nn.Identity, nn.Flatten, nn.Dropout, nn.AlphaDropout)
+# PyTorch's own classes of the titles in activations.FACTS, where it has them.
+_OF_TORCH = {getattr(nn, phi.facts.title, None): phi for phi in map(activation, ACTIVATIONS)}
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -73,15 +75,13 @@ def read(model: nn.Module, X, declared: Activation | None) -> tuple[list[nn.Line
 
 
 def activation_of(module: nn.Module) -> Activation | None:
-    """The activation that a module applies, with its parameter; None if it is none of the five."""
+    """The activation that a module applies, with its parameter; None if it is none of ours."""
     if isinstance(module, ElementwiseModule | Dense):
         return module.activation
-    if isinstance(module, nn.ELU):
-        return activation("elu", alpha=module.alpha)
-    if isinstance(module, nn.LeakyReLU):
-        return activation("leaky_relu", negative_slope=module.negative_slope)
-    name = {nn.Sigmoid: "sigmoid", nn.Tanh: "tanh", nn.ReLU: "relu"}.get(type(module))
-    return activation(name) if name else None
+    phi = _OF_TORCH.get(type(module))
+    if phi is None or phi.parameter_name is None:
+        return phi
+    return activation(phi.name, **{phi.parameter_name: getattr(module, phi.parameter_name)})
 
 
 def _check_modules(model):

@@ -25,8 +25,7 @@ from torch.autograd.graph import register_multi_grad_hook
 from torch.utils.hooks import RemovableHandle
 
 from fastgrad._validation import positive_int, real_number
-from fastgrad.activations import activation
-from fastgrad.decay import SATURATED_SHARE, SATURATING
+from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.learning.detectors import PERSISTENCE, stuck
 from fastgrad.torch import recurrent
@@ -350,19 +349,21 @@ def _limit_of_call(func, args, kwargs):
     if func is apply:
         return _saturation_limit(args[1])
     name = getattr(func, "__name__", "").removesuffix("_")
-    if name not in SATURATING or not args or not isinstance(args[0], torch.Tensor):
+    if name not in ACTIVATIONS or not args or not isinstance(args[0], torch.Tensor):
         return None
-    alpha = (*args[1:2], kwargs.get("alpha", 1.0))[0]
-    return _saturation_limit(activation("elu", alpha=alpha) if name == "elu" else activation(name))
+    phi = activation(name)
+    if phi.parameter_name and phi.facts.saturates != "never":
+        phi = activation(name, **{phi.parameter_name: (*args[1:2], kwargs.get(phi.parameter_name, phi.parameter))[0]})
+    return _saturation_limit(phi)
 
 
 @cache
 def _saturation_limit(phi):
-    """(on both sides?, the |z| beyond which phi' is below ``SATURATED_SHARE`` of its bound); None if there is none."""
-    if phi.name not in SATURATING:
+    """(on both sides?, the |z| beyond which a unit is saturated); None if there is none."""
+    if phi.facts.saturates == "never":
         return None
-    threshold, low, high = SATURATED_SHARE * phi.derivative_bound, 0.0, 1000.0
+    threshold, low, high = phi.saturation_threshold, 0.0, 1000.0
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if phi.derivative(-middle) >= threshold else (low, middle)
-    return phi.name != "elu", high
+    return phi.facts.saturates == "both", high

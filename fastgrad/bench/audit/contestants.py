@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from fastgrad import formulas, kernels
+from fastgrad.activations import Activation
 from fastgrad.bench import peers
 from fastgrad.bench.audit.truth import in_blocks
-from fastgrad.kernels import compiled, exponential
+from fastgrad.kernels import compiled, exponential, names
 
 GROUPS = ("all", "ours", "peers")
 CHUNK = 1 << 17  # the most inputs of one call
@@ -59,33 +60,43 @@ def contestants(kind: str, name: str, group: str = "all") -> list[Contestant]:
     if group != "peers":
         found += _ours(kind, name)
     if group != "ours":
-        found += [_peer(peer, packages, kind, name) for peer, packages in PEERS.items() if not peers.missing(peer)]
+        found += [_peer(peer, packages, kind, name) for peer, packages in PEERS.items() if _offers(peer, kind, name)]
     return found
 
 
 def _ours(kind, name) -> Iterator[Contestant]:
     """Every instruction set and backend."""
     parameter = parameter_of(name)
-    bounds = formulas.ULP_BOUNDS
+    bound = Activation(name).facts.ulp[kind]
     for cpu, ufuncs in compiled.SETS.items():
-        yield Contestant(f"fastgrad {cpu}", _our_version(), ufuncs[kind, name, "default"], bounds[kind])
-    numba, reference = (getattr(kernels.get(backend), kind) for backend in ("numba", "numpy"))
-    yield Contestant("fastgrad numba", _our_version(), lambda z: numba(name, z, parameter), bounds[kind])
+        yield Contestant(f"fastgrad {cpu}", _our_version(), ufuncs[kind, name, "default"], bound)
+    numba, numpy = kernels.get("numba"), kernels.get("numpy")
+    of_numba, of_numpy = (getattr(backend, kind) for backend in (numba, numpy))
+    yield Contestant("fastgrad numba", _our_version(), lambda z: of_numba(name, z, parameter), bound)
 
     def in_pieces(z):
-        return in_blocks(lambda block: reference(name, block, parameter), z, z.dtype)
+        return in_blocks(lambda block: of_numpy(name, block, parameter), z, z.dtype)
 
-    yield Contestant("fastgrad numpy", _our_version(), in_pieces, bounds["numpy"])
+    yield Contestant("fastgrad numpy", _our_version(), in_pieces, numpy.ULP_BOUND)
 
 
 @cache
 def _our_version():
     """A digest of everything that the results of our kernels depend on."""
-    files = [compiled, exponential, formulas, kernels.get("numba"), kernels.get("numpy")]
+    files = [compiled, exponential, formulas, names, kernels.get("numba"), kernels.get("numpy")]
     digest = hashlib.sha256(" ".join(map(version, ("numpy", "numba"))).encode())
     for module in files:
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:12]
+
+
+_OPERATIONS = {"value": "value", "derivative": "training"}  # the derivative is dx where dy is 1
+
+
+def _offers(peer: str, kind: str, formula: str) -> bool:
+    """Whether this peer runs here and has the formula."""
+    one = np.ones(1, np.float32)
+    return not peers.missing(peer) and peers.PEERS[peer](formula, _OPERATIONS[kind], one, one) is not None
 
 
 def _peer(name: str, packages: tuple[str, ...], kind: str, formula: str) -> Contestant:
@@ -96,7 +107,7 @@ def _peer(name: str, packages: tuple[str, ...], kind: str, formula: str) -> Cont
     def run(z):
         padded = np.zeros(CHUNK, np.float32)  # JAX compiles for each size
         padded[: z.size] = z
-        found = make(formula, "value" if kind == "value" else "training", padded, ones)()
+        found = make(formula, _OPERATIONS[kind], padded, ones)()
         return np.asarray(found if kind == "value" else found[1])[: z.size].copy()
 
     return Contestant(name, " ".join(map(version, packages)), run, form=_form_of_peers())

@@ -1,14 +1,15 @@
-"""The true value and derivative of the five activations at float32 inputs, and the shape of each function."""
+"""The true value and derivative of the activations at float32 inputs, and the shape of each function."""
 
-# Design: - float64 NumPy and SciPy with textbook formulas, derivatives by cosh: nothing here shares code with the
-#           kernels, and it is right to 1e-8 of a float32 ULP.
+# Design: - float64 NumPy with the textbook formulas of activations.FACTS, derivatives by cosh: nothing there shares
+#           code with the kernels, and it is right to 1e-8 of a float32 ULP.
 #         - In blocks: the temporaries of larger arrays are handed back to the system and faulted in again, which
 #           takes three times as long as the arithmetic.
 
-import math
 from collections.abc import Callable
 
 import numpy as np
+
+from fastgrad.activations import ACTIVATIONS, Activation
 
 BLOCK = 1 << 13
 
@@ -22,47 +23,27 @@ def in_blocks(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, dtype
 
 
 def true(kind: str, name: str, z: np.ndarray, parameter: float | None) -> np.ndarray:
-    """The true results for float32 inputs, in float64; ``parameter`` is the slope or alpha, as float32 has it."""
-    formula = TEXTBOOK[kind, name]
+    """The true results for float32 inputs, in float64; ``parameter`` is the slope or alpha, as float32 has it.
+
+    NaN where the derivative is a convention, on which libraries differ.
+    """
+    textbook = getattr(Activation(name, parameter).facts, kind)
     with np.errstate(all="ignore"):
-        return in_blocks(lambda block: formula(block.astype(np.float64), parameter), z, np.float64)
+        return in_blocks(lambda block: textbook(block.astype(np.float64)), z, np.float64)
 
 
-def _sigmoid(z, _):
-    from scipy.special import expit
+def shape(kind: str, name: str) -> tuple[int, int, int, float, float]:
+    """How the function goes as |z| grows, its symmetry and its range, at the default parameter.
 
-    return expit(z)
+    For z > 0 and for z < 0 1 (it does not fall) or -1 (it does not rise); 1 if it is even, -1 if it is odd, else 0; the
+    ends of its range, as float32 has them.
+    """
+    facts = Activation(name).facts
+    if kind == "value":
+        low, high = facts.range
+        return 1, -1, -1 if facts.symmetry == "odd" else 0, float(np.float32(low)), float(np.float32(high))
+    above = -1 if facts.saturates == "both" else 1
+    return above, -1, 0 if facts.symmetry == "none" else 1, 0.0, float(np.float32(facts.derivative_bound))
 
 
-def _kinked(z, slope):
-    """NaN at 0: there the derivative is a convention, on which libraries differ."""
-    return np.where(z > 0, 1.0, np.where(z < 0, slope, np.nan))
-
-
-TEXTBOOK = {
-    ("value", "sigmoid"): _sigmoid,
-    ("value", "tanh"): lambda z, _: np.tanh(z),
-    ("value", "relu"): lambda z, _: np.maximum(z, 0),
-    ("value", "leaky_relu"): lambda z, slope: np.where(z > 0, z, slope * z),
-    ("value", "elu"): lambda z, alpha: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),
-    ("derivative", "sigmoid"): lambda z, _: 0.25 / np.cosh(z / 2) ** 2,
-    ("derivative", "tanh"): lambda z, _: 1 / np.cosh(z) ** 2,
-    ("derivative", "relu"): lambda z, _: _kinked(z, 0.0),
-    ("derivative", "leaky_relu"): lambda z, slope: _kinked(z, slope),
-    ("derivative", "elu"): lambda z, alpha: np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0))),
-}
-
-# What the function does as |z| grows, for z > 0 and for z < 0 (1 does not fall, -1 does not rise); 1 if it is even,
-# -1 if it is odd; the ends of its range, at the default parameters.
-SHAPES = {
-    ("value", "sigmoid"): (1, -1, 0, 0.0, 1.0),
-    ("value", "tanh"): (1, -1, -1, -1.0, 1.0),
-    ("value", "relu"): (1, -1, 0, 0.0, math.inf),
-    ("value", "leaky_relu"): (1, -1, 0, -math.inf, math.inf),
-    ("value", "elu"): (1, -1, 0, -1.0, math.inf),
-    ("derivative", "sigmoid"): (-1, -1, 1, 0.0, 0.25),
-    ("derivative", "tanh"): (-1, -1, 1, 0.0, 1.0),
-    ("derivative", "relu"): (1, -1, 0, 0.0, 1.0),
-    ("derivative", "leaky_relu"): (1, -1, 0, 0.0, 1.0),
-    ("derivative", "elu"): (1, -1, 0, 0.0, 1.0),
-}
+SHAPES = {(kind, name): shape(kind, name) for kind in ("value", "derivative") for name in ACTIVATIONS}
