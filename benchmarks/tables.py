@@ -7,7 +7,6 @@
 #           printed, all of it, and begins with the command line: so a command that has changed since is found.
 #         - A table is written when it is done. All of them take an hour or two: which are done, at which commit, is
 #           kept in .tables/, so that the same command goes on after an interruption; it goes when all are.
-#         - asv imports this module, as all of this folder: it needs nothing but Python's library, and runs nothing.
 
 import argparse
 import json
