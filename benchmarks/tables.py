@@ -25,7 +25,7 @@ COMMANDS = {
     "survey": "fastgrad decay --quick -a sigmoid -a tanh -a relu -a elu --table 'Decades of delta lost per layer'",
     "repair": "fastgrad train --data mnist5000 --activation sigmoid --init xavier_normal --depth 30 --repair "
     "--table 'Before and after' --markdown",
-    "detectors": "fastgrad detectors --markdown",
+    "detectors": "python -m benchmarks.studies.detectors --markdown",
     "phase-lines": "python -m benchmarks.studies.phase_lines",
     "training": "fastgrad speed training --markdown",
     "activations": "fastgrad speed activations --operation value --operation training --dtype float32 --size 65536 "
@@ -36,10 +36,10 @@ COMMANDS = {
     "dense": "fastgrad speed dense --markdown",
     "initializers": "fastgrad speed initializers --markdown",
     "decay": "fastgrad speed decay --markdown",
-    "doors": "fastgrad speed doors --markdown",
+    "entry-points": "python -m benchmarks.studies.entry_points --markdown",
     "sweep-costs": "python -m benchmarks.studies.sweep_costs",
     "audit": "fastgrad audit --workers 2 --markdown",
-    "gate-trials": f"python -m fastgrad.bench.gate.trials --out {KEPT}/trials",
+    "gate-trials": f"python -m benchmarks.studies.gate_trials --out {KEPT}/trials",
 }
 BLOCK = re.compile(r"(?<=<!-- table: )(?P<name>\S+)(?P<open> -->\n)(?P<body>.*?)(?P<end><!-- end -->)", re.S)
 COMMAND = re.compile(r"```\w*\n(?:\$ )?(.+)\n")

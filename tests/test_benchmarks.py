@@ -16,7 +16,6 @@ pytest.importorskip("asv_runner")
 
 def suite():
     """(function, parameters) of every benchmark, with its first and its last parameters."""
-    sys.path.insert(0, str(ROOT))
     from benchmarks.suite import bench_activations, bench_decay, bench_networks
 
     for module in (bench_activations, bench_networks, bench_decay):
