@@ -29,7 +29,7 @@ def detectors(typed, quick, workers, form):
     """
     try:
         with one_line(ImportError), progress_bar() as progress:
-            outcomes = list(run_benchmark(cases(quick), progress, workers or os.cpu_count()))
+            outcomes = list(run_benchmark(cases(quick), progress, workers or os.cpu_count() or 1))
     except KeyboardInterrupt:
         say("interrupted: nothing was judged, since a label needs all runs of its kind")
         return INTERRUPTED

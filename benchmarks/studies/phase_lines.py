@@ -30,7 +30,7 @@ def main():
     from fastgrad.report.survey import Comparison, comparison_markdown
     from fastgrad.report.tables import Table
 
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (activation, f"{bias:.2f}", f"{weight:.4f}", f"{expected:.4f}", f"{100 * (weight / expected - 1):+.2f} %")
         for activation in ("tanh", "elu")
         for weight, bias, expected in crossings(activation)

@@ -58,7 +58,7 @@ def main():
         (folder / "cost.toml").write_text(PLAN)
         found = {f"`{options}`: {what}": measured(options, folder) for options, what in WAYS.items()}
         found["`fastgrad.sweep(..., workers=2)`: threads"] = measured_in_threads(folder)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             way, f"{facts['seconds']:.1f}", f"{facts['rate']:,.0f}", f"{facts['scheduling']:.1%}",
             f"{facts['memory']:.0f}", f"{facts['cpu']:.1f}",
