@@ -286,7 +286,6 @@ CALLS = {
         ('theory.chi("relu", weight_variance=1, q=-1)', ValueError, "q must be finite and at least 0, got -1.0"),
         ('theory.q_map("relu", 1j, weight_variance=1)', TypeError, "q must hold real numbers, got dtype complex128"),
         ('theory.q_map("relu", "1", weight_variance=1)', TypeError, "q must hold real numbers, got dtype <U1"),
-        ("theory.depth_scale(0)", ValueError, "chi must be greater than 0, got 0"),
         ('theory.predict("relu", "he_normal", 5)', TypeError, "sizes must be [n_in, hidden ..., n_out], got 5"),
         ('theory.predict("relu", "he_normal", [4, 3])', ValueError, "with a hidden layer, got [4, 3]"),
         (
