@@ -109,17 +109,18 @@ def _day(milliseconds):
 
 
 def _headline(found):
-    number = len(found.regressions)
-    return f"{number or 'no'} regression{'' if number == 1 else 's'} over {len(found.commits)} commits"
+    return f"{_counted(len(found.regressions), 'regression')} over {_counted(len(found.commits), 'commit')}"
+
+
+def _counted(number, noun):
+    return f"{number or 'No'} {noun}{'' if number == 1 else 's'}"
 
 
 def _lead(found):
     first, last = found.commits[0], found.commits[-1]
-    benchmarks = len({series.benchmark for series in found.series})
-    return (
-        f"{benchmarks} benchmarks on {', '.join(found.branches)}, from {first.hash[:8]} ({_day(first.date)}) to "
-        f"{last.hash[:8]} ({_day(last.date)})."
-    )
+    benchmarks = _counted(len({series.benchmark for series in found.series}), "benchmark")
+    between = f"from {first.hash[:8]} ({_day(first.date)}) to {last.hash[:8]} ({_day(last.date)})"
+    return f"{benchmarks} on {', '.join(found.branches)}, {between}."
 
 
 def _charts(series: Sequence[Series]) -> list[list[Series]]:
