@@ -6,6 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fastgrad.machine import machine
+from fastgrad.report.survey import Comparison, comparison_markdown
+from fastgrad.report.tables import Table
+
 PLAN = """\
 activation = ["tanh", "elu", "sigmoid", "relu"]
 init = "xavier_normal"
@@ -49,10 +53,6 @@ def _run(command, folder):
 
 def main():
     """Print the table in Markdown."""
-    from fastgrad.machine import machine
-    from fastgrad.report.survey import Comparison, comparison_markdown
-    from fastgrad.report.tables import Table
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "cost.toml").write_text(PLAN)
