@@ -7,7 +7,6 @@
 #           printed, all of it, and begins with the command line: so a command that has changed since is found.
 #         - A table is written when it is done. All of them take an hour or two: which are done, at which commit, is
 #           kept in .tables/, so that the same command goes on after an interruption; it goes when all are.
-#         - asv imports this module, as all of this folder: it needs nothing but Python's library, and runs nothing.
 
 import argparse
 import json
@@ -26,7 +25,7 @@ COMMANDS = {
     "survey": "fastgrad decay --quick -a sigmoid -a tanh -a relu -a elu --table 'Decades of delta lost per layer'",
     "repair": "fastgrad train --data mnist5000 --activation sigmoid --init xavier_normal --depth 30 --repair "
     "--table 'Before and after' --markdown",
-    "detectors": "fastgrad detectors --markdown",
+    "detectors": "python -m benchmarks.studies.detectors --markdown",
     "phase-lines": "python -m benchmarks.studies.phase_lines",
     "training": "fastgrad speed training --markdown",
     "activations": "fastgrad speed activations --operation value --operation training --dtype float32 --size 65536 "
@@ -37,10 +36,10 @@ COMMANDS = {
     "dense": "fastgrad speed dense --markdown",
     "initializers": "fastgrad speed initializers --markdown",
     "decay": "fastgrad speed decay --markdown",
-    "doors": "fastgrad speed doors --markdown",
+    "entry-points": "python -m benchmarks.studies.entry_points --markdown",
     "sweep-costs": "python -m benchmarks.studies.sweep_costs",
     "audit": "fastgrad audit --workers 2 --markdown",
-    "gate-trials": f"python -m fastgrad.bench.gate.trials --out {KEPT}/trials",
+    "gate-trials": f"python -m benchmarks.studies.gate_trials --out {KEPT}/trials",
 }
 BLOCK = re.compile(r"(?<=<!-- table: )(?P<name>\S+)(?P<open> -->\n)(?P<body>.*?)(?P<end><!-- end -->)", re.S)
 COMMAND = re.compile(r"```\w*\n(?:\$ )?(.+)\n")

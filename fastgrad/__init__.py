@@ -38,11 +38,11 @@ _MODULES = {
     name: name
     for name in (
         *("initializers", "losses", "dense", "network", "slopes", "decay", "measurement", "theory", "diagnosis"),
-        *("datasets", "learning", "sweeps", "report", "reproduction", "ffi"),
+        *("datasets", "learning", "sweeps", "report", "ffi"),
     )
 } | {
     name: f"learning.{name}"
-    for name in ("optimizers", "schedules", "detectors", "models", "monitor", "trends", "history", "repair")
+    for name in ("optimizers", "schedules", "alarm", "models", "monitor", "trends", "history", "repair")
 }
 # What needs a package that fastgrad does not install by itself: module -> package. Not in __all__, or
 # `from fastgrad import *` would need them all.

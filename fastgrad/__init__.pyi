@@ -15,7 +15,6 @@ from fastgrad import (
     measurement as measurement,
     network as network,
     report as report,
-    reproduction as reproduction,
     sklearn as sklearn,
     slopes as slopes,
     sweeps as sweeps,
@@ -23,7 +22,7 @@ from fastgrad import (
     torch as torch,
 )
 from fastgrad.learning import (
-    detectors as detectors,
+    alarm as alarm,
     history as history,
     models as models,
     monitor as monitor,

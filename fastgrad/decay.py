@@ -78,11 +78,6 @@ class GradientProfile:
     mean_loss: float = field(repr=False)
 
     @property
-    def widths(self) -> tuple[int, ...]:
-        """Units of each layer, shape (L,): hidden widths and the number of outputs."""
-        return self.network.sizes[1:]
-
-    @property
     def decades_per_layer(self) -> float:
         """Decades that delta loses per hidden layer towards the input, least squares; above 0: vanishing."""
         return slopes.decades_per_layer(self.log10_delta)

@@ -121,15 +121,6 @@ def chi(activation: str | Activation, *, weight_variance: float, bias_variance: 
     return weight_variance * derivative_second_moment(activation, q)
 
 
-def depth_scale(chi: float) -> float:
-    """Layers over which |delta|^2 falls or grows by a factor of e, 1 / |ln chi|; infinite at chi = 1.
-
-    The root mean square takes twice as many (Schoenholz et al. 2017).
-    """
-    chi = real_number("chi", chi, above=0.0)
-    return math.inf if chi == 1.0 else 1.0 / abs(math.log(chi))
-
-
 def critical_point(activation: str | Activation, bias_variance: float = 0.0) -> tuple[float, float]:
     """The edge of chaos: the (weight_variance, q*) at which q* is the fixed point and chi(q*) = 1.
 
@@ -146,14 +137,6 @@ def critical_point(activation: str | Activation, bias_variance: float = 0.0) -> 
 def critical_gain(activation: str | Activation, bias_variance: float = 0.0) -> float:
     """sigma_w at the edge of chaos, where a deep net with weights sigma_w/sqrt(fan_in) keeps its delta."""
     return math.sqrt(critical_point(activation, bias_variance)[0])
-
-
-def gains(activation: str | Activation) -> tuple[float, float]:
-    """The sigma_w that keep (the signal, delta) where pre-activations have unit variance.
-
-    1/sqrt(E phi(Z)^2) and 1/sqrt(E phi'(Z)^2), Z standard normal; they agree for ReLU and Leaky ReLU only.
-    """
-    return second_moment(activation, 1.0) ** -0.5, derivative_second_moment(activation, 1.0) ** -0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,16 +189,6 @@ class Prediction:
         spread = Z95 * np.sqrt(self.variance / positive_int("seeds", seeds))
         low, high = -(self.variance / 2 + spread), spread
         return self.log10_delta_ratio + TO_LOG10_RMS * low, self.log10_delta_ratio + TO_LOG10_RMS * high
-
-    @property
-    def band_low(self) -> np.ndarray:
-        """Lower end of the 95 % band of one network."""
-        return self.mean_band()[0]
-
-    @property
-    def band_high(self) -> np.ndarray:
-        """Upper end of the 95 % band of one network."""
-        return self.mean_band()[1]
 
     def decades_per_layer_band(self, seeds: int = 1) -> tuple[float, float]:
         """95 % band of the mean of decades_per_layer over ``seeds`` networks, shifted as in `mean_band`."""

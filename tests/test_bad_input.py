@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import datasets, diagnosis, ffi, initializers, losses, measurement, reproduction, theory
+from fastgrad import datasets, diagnosis, ffi, initializers, losses, measurement, theory
 from fastgrad.cli import commands
 from fastgrad.learning import repair, trends
 from fastgrad.sweeps import frames, plan, study
@@ -76,7 +76,6 @@ NAMES = {
     "fit": fastgrad.fit,
     "trends": trends,
     "repair": repair,
-    "reproduction": reproduction,
     "MLP": fastgrad.MLP,
     "net": net,
     "replaced": replaced,
@@ -287,7 +286,6 @@ CALLS = {
         ('theory.chi("relu", weight_variance=1, q=-1)', ValueError, "q must be finite and at least 0, got -1.0"),
         ('theory.q_map("relu", 1j, weight_variance=1)', TypeError, "q must hold real numbers, got dtype complex128"),
         ('theory.q_map("relu", "1", weight_variance=1)', TypeError, "q must hold real numbers, got dtype <U1"),
-        ("theory.depth_scale(0)", ValueError, "chi must be greater than 0, got 0"),
         ('theory.predict("relu", "he_normal", 5)', TypeError, "sizes must be [n_in, hidden ..., n_out], got 5"),
         ('theory.predict("relu", "he_normal", [4, 3])', ValueError, "with a hidden layer, got [4, 3]"),
         (
@@ -420,7 +418,6 @@ CALLS = {
             ValueError,
             "repair trains several networks: checkpoint must be",
         ),
-        ("reproduction.reproduce(['chy'])", ValueError, "unknown experiment 'chy'; did you mean 'chi'?"),
     ],
     "embedding": [
         ('ffi.low_level_callable("tahn")', ValueError, "unknown activation 'tahn'; did you mean 'tanh'?"),
@@ -490,12 +487,10 @@ COMMANDS = {
     "train --validation 0.9": "validation and test must leave rows to train on, but hold out 1.1 of them",
     "train --repair --checkpoint run.npz": "--checkpoint keeps one run, but --repair trains several",
     "train --checkpoint /missing/run.npz": "--checkpoint: there is no folder /missing",
-    "reproduce chy": "unknown experiment 'chy'; did you mean 'chi'?",
     "speed training --network 3": "--network must be DEPTH,WIDTH, such as 3,64, got '3'",
     "speed training --peer keras": "unknown peer 'keras'",
     "config": "give one of --cflags, --libs, --include-dir",
     "config --cflgas": "unrecognized arguments: --cflgas",
-    "speed doors --size 0": "Invalid value for '--size': 0",
     "sweep none.toml a.db": "File 'none.toml' does not exist",
     "export none.db a.csv": "there is no store none.db",
     "export a.db": "Missing argument 'STORE...'",

@@ -16,8 +16,7 @@ pytest.importorskip("asv_runner")
 
 def suite():
     """(function, parameters) of every benchmark, with its first and its last parameters."""
-    sys.path.insert(0, str(ROOT))
-    from benchmarks import bench_activations, bench_decay, bench_networks
+    from benchmarks.suite import bench_activations, bench_decay, bench_networks
 
     for module in (bench_activations, bench_networks, bench_decay):
         for name, kind in inspect.getmembers(module, inspect.isclass):
@@ -41,10 +40,18 @@ def test_benchmark(kind, method, chosen):
 
 
 def test_every_module_needs_only_what_asv_installs():
-    """asv imports every file of the folder, also one that holds no benchmark."""
-    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+    """asv imports every file of the folder and below, also one that holds no benchmark."""
+    folder = ROOT / json.loads(configuration())["benchmark_dir"]
+    paths = sorted(folder.rglob("*.py"))
+    assert {path.name for path in paths if not path.name.startswith("bench_")} == {"__init__.py", "common.py"}
+    for path in paths:
         foreign = imported(ast.walk(ast.parse(path.read_text()))) - sys.stdlib_module_names
         assert foreign <= {"numpy", "asv_runner", "fastgrad"}, path.name
+
+
+def configuration():
+    """asv's, without its comments."""
+    return re.sub(r"^\s*//.*$", "", (ROOT / "asv.conf.json").read_text(), flags=re.M)
 
 
 def imported(nodes):
@@ -55,23 +62,10 @@ def imported(nodes):
     return {name.split(".")[0] for name in names}
 
 
-def test_what_is_no_benchmark_does_nothing_when_asv_imports_it():
-    """It needs no package, not even ours, which may be an old commit's; and asv finds nothing to time in it."""
-    paths = [ROOT / "benchmarks" / "tables.py", *sorted((ROOT / "benchmarks" / "studies").glob("*.py"))]
-    assert len(paths) >= 4
-    for path in paths:
-        tree = ast.parse(path.read_text())
-        assert imported(tree.body) <= sys.stdlib_module_names, path.name
-        names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-        assert [name for name in names if re.match(r"(time|timeraw|track|mem|peakmem)_|[A-Z]\w*Suite", name)] == []
-        calls = [node for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
-        assert calls == [], path.name
-
-
 def test_what_a_commit_lacks_is_skipped_and_nothing_else():
     from asv_runner.benchmarks.mark import SkipNotImplemented
 
-    from benchmarks.common import needs
+    from benchmarks.suite.common import needs
 
     def time_it(self):
         return 1
@@ -82,8 +76,7 @@ def test_what_a_commit_lacks_is_skipped_and_nothing_else():
 
 
 def test_thresholds_are_disjoint():
-    text = re.sub(r"^\s*//.*$", "", (ROOT / "asv.conf.json").read_text(), flags=re.M)
-    patterns = json.loads(text)["regressions_thresholds"]
+    patterns = json.loads(configuration())["regressions_thresholds"]
     for name in (
         "bench.A.time_a",
         "bench.timeraw_import",

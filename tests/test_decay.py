@@ -309,7 +309,6 @@ def test_to_dict_is_plain_and_complete():
     assert plain["sizes"] == [20, 8, 8, 8, 8, 10]
     assert (plain["activation"], plain["init"], plain["dtype"]) == ("sigmoid", "xavier_normal", "float32")
     assert plain["half_life"] == profile.half_life
-    assert profile.widths == (8, 8, 8, 8, 10)
     assert profile.batch == plain["batch"] == 16
 
 

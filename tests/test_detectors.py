@@ -1,16 +1,19 @@
 """The detectors on records made by hand, on both sides of every limit, and the benchmark that judges them."""
 
+import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
 
+import click.testing
 import numpy as np
 import pytest
 from killing import output
 
 import fastgrad
-from fastgrad.bench import detection, detection_tables
-from fastgrad.learning import detectors
+from benchmarks.studies import detectors_rules, detectors_runs, detectors_tables
+from benchmarks.studies.detectors import detectors as command
 from fastgrad.learning.monitor import Reading
 
 CHECKS, LAYERS = 8, 4
@@ -19,7 +22,7 @@ CHECKS, LAYERS = 8, 4
 def record(**changes):
     """A run in which nothing is wrong."""
     hidden = LAYERS - 1
-    healthy = detectors.Record(
+    healthy = detectors_rules.Record(
         loss=np.linspace(2.3, 0.1, CHECKS),
         accuracy=np.linspace(0.1, 0.98, CHECKS),
         baseline=2.3,
@@ -187,16 +190,16 @@ LIMITS = [
 
 @pytest.mark.parametrize(("name", "question", "changes", "alarm"), LIMITS)
 def test_rules_on_both_sides_of_their_limits(name, question, changes, alarm):
-    assert detectors.first_alarm(detectors.DETECTORS[name][question], record(**changes)) == alarm
+    assert detectors_rules.first_alarm(detectors_rules.DETECTORS[name][question], record(**changes)) == alarm
 
 
-@pytest.mark.parametrize("name", detectors.DETECTORS)
+@pytest.mark.parametrize("name", detectors_rules.DETECTORS)
 def test_nothing_is_raised_where_nothing_is_wrong(name):
-    for rule in detectors.DETECTORS[name]:
-        assert detectors.first_alarm(rule, record()) is None
+    for rule in detectors_rules.DETECTORS[name]:
+        assert detectors_rules.first_alarm(rule, record()) is None
 
 
-@pytest.mark.parametrize("name", detectors.DETECTORS)
+@pytest.mark.parametrize("name", detectors_rules.DETECTORS)
 def test_every_rule_has_two_sides_here(name):
     for question in (VANISHING, ANY):
         alarms = {alarm is None for detector, asked, _, alarm in LIMITS if (detector, asked) == (name, question)}
@@ -205,27 +208,29 @@ def test_every_rule_has_two_sides_here(name):
 
 def test_what_is_wrong_at_the_start_is_said_at_the_start():
     odd = record(loss=np.full(CHECKS, 3.0), initial_variances=np.array([1.0, 0.01, 0.01, 0.01]))
-    for rule in (detectors.deepchecker_any, detectors.sagemaker_any):
+    for rule in (detectors_rules.deepchecker_any, detectors_rules.sagemaker_any):
         assert [rule(odd, check) for check in (0, 1)] == [True, False]
 
 
 def test_the_alarm_ends():
     run = record(**STUCK | deltas(*[[-6, -5, -3, -2]] * 6, LEVEL))
-    assert [detectors.ours_vanishing(run, check) for check in range(CHECKS)] == [False] * 4 + [True] * 2 + [False] * 2
+    assert [detectors_rules.ours_vanishing(run, check) for check in range(CHECKS)] == [False] * 4 + [True] * 2 + [
+        False
+    ] * 2
 
 
 def test_what_is_judged_is_what_the_monitor_says():
-    run, _ = detection.run(detection.Case("wine", "sigmoid", "xavier_normal", 8, "adam", 0.001, 0))
+    run, _ = detectors_runs.run(detectors_runs.Case("wine", "sigmoid", "xavier_normal", 8, "adam", 0.001, 0))
     monitor, said = fastgrad.GradientMonitor(), []
     for step, delta, loss in zip(run.step, run.log10_delta, run.loss / run.baseline, strict=True):
         monitor.readings.append(Reading(int(step), delta, delta, relative_loss=float(loss)))
         said.append(monitor.alarm)
-    assert said == [detectors.ours_vanishing(run, check) for check in range(len(run.loss))]
+    assert said == [detectors_rules.ours_vanishing(run, check) for check in range(len(run.loss))]
     assert set(said) == {True, False}
 
 
 def test_what_ours_was_set_on_and_what_judges_it_share_nothing():
-    grid = detection.cases()
+    grid = detectors_runs.cases()
     assert len(grid) == len(set(grid)) >= 1000
     parts = [[case for case in grid if case.held_out == held_out] for held_out in (True, False)]
     data, seeds = ([{getattr(case, name) for case in part} for part in parts] for name in ("data", "seed"))
@@ -233,16 +238,20 @@ def test_what_ours_was_set_on_and_what_judges_it_share_nothing():
     assert not seeds[0] & seeds[1]
     assert min(map(len, seeds)) >= 2
     for part in parts:  # every network is there at every rate, and so is all that its label needs
-        assert {other for case in part for other in detection.compared_with(case)} == set(part)
+        assert {other for case in part for other in detectors_runs.compared_with(case)} == set(part)
     hidden = [
-        {detection.network(case).weights[1].tobytes() for case in part if case.init == "he_normal" and case.depth == 2}
+        {
+            detectors_runs.network(case).weights[1].tobytes()
+            for case in part
+            if case.init == "he_normal" and case.depth == 2
+        }
         for part in parts
     ]
     assert not hidden[0] & hidden[1]
-    assert set(detection.cases(quick=True)) < set(grid)
+    assert set(detectors_runs.cases(quick=True)) < set(grid)
 
 
-CASE = detection.Case("digits", "tanh", "torch_linear", 8, "sgd", 0.1, 2)
+CASE = detectors_runs.Case("digits", "tanh", "torch_linear", 8, "sgd", 0.1, 2)
 OWN, OTHER_RATE = ("tanh", "torch_linear", 0.1), ("tanh", "torch_linear", 0.01)
 TWIN, TWIN_OTHER_RATE = ("relu", "he_normal", 0.1), ("relu", "he_normal", 0.01)
 
@@ -253,8 +262,8 @@ def labels(monkeypatch, ends, case=CASE):
     def judged(case):
         return ends.get((case.activation, case.init, case.learning_rate), 0.1), {}
 
-    monkeypatch.setattr(detection, "judged", judged)
-    (found,) = detection.run_benchmark([case])
+    monkeypatch.setattr(detectors_runs, "judged", judged)
+    (found,) = detectors_runs.run_benchmark([case])
     return found.vanishing, found.faulty
 
 
@@ -277,19 +286,19 @@ def test_what_smaller_weights_cure_has_not_vanished(monkeypatch):
     for rate in (0.1, 0.01):
         assert labels(monkeypatch, {TWIN: 0.9, ("tanh", "he_normal", rate): 0.9}, large) == (False, True)
         assert labels(monkeypatch, {TWIN: 0.9, ("tanh", "he_normal", rate): 0.9}) == (True, True)  # its own are smaller
-    variances = {name: rule.weight_variance(32, 32) for name, rule in detection.INITS.items()}
+    variances = {name: rule.weight_variance(32, 32) for name, rule in detectors_runs.INITS.items()}
     he = variances["he_normal"]
-    assert set(detection.LARGER_THAN_HE) == {name for name, variance in variances.items() if variance > he}
+    assert set(detectors_runs.LARGER_THAN_HE) == {name for name, variance in variances.items() if variance > he}
 
 
 def test_labels_and_alarms_of_real_runs():
-    pick = detection.Case
+    pick = detectors_runs.Case
     vanishing = pick("wine", "sigmoid", "xavier_normal", 20, "adam", 0.001)
     healthy = pick("wine", "relu", "he_normal", 2, "adam", 0.001)
     too_fast = pick("wine", "relu", "he_normal", 8, "sgd", 1.0)
     exploding = pick("wine", "relu", "large", 8, "sgd", 0.1)
     runs = [vanishing, healthy, too_fast, exploding]
-    found = {o.case: o for o in detection.run_benchmark(runs)}
+    found = {o.case: o for o in detectors_runs.run_benchmark(runs)}
     assert {case: (o.vanishing, o.faulty) for case, o in found.items()} == {
         vanishing: (True, True), healthy: (False, False), too_fast: (False, True), exploding: (False, True),
     }  # fmt: skip
@@ -298,20 +307,21 @@ def test_labels_and_alarms_of_real_runs():
     assert found[too_fast].alarms["fastgrad"][0] is None
     assert found[exploding].alarms["fastgrad"][0] is None
     assert found[exploding].alarms["fastgrad"][1] is not None
-    assert {o.case: o for o in detection.run_benchmark(runs, workers=2)} == found
+    assert {o.case: o for o in detectors_runs.run_benchmark(runs, workers=2)} == found
 
 
 RUN = """
-from fastgrad.bench import detection
-list(detection.run_benchmark(detection.cases(True), lambda *_: print("a run is done", flush=True), workers=2))
+from benchmarks.studies import detectors_runs
+list(detectors_runs.run_benchmark(detectors_runs.cases(True), lambda *_: print("a run is done", flush=True), workers=2))
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups")
 def test_the_workers_end_with_a_benchmark_that_is_killed():
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        [sys.executable, "-c", RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )  # fmt: skip
     assert process.stdout.readline() == "a run is done\n"
     assert process.poll() is None
     process.kill()
@@ -319,32 +329,32 @@ def test_the_workers_end_with_a_benchmark_that_is_killed():
 
 
 def outcome(vanishing, step, data="digits", depth=2):
-    alarms = dict.fromkeys(detectors.DETECTORS, (step, None))
-    case = detection.Case(data, "relu", "he_normal", depth, "sgd", 0.1)
-    return detection.Outcome(case, *([0.1, 0.1, 1.0, 0.1] if vanishing else [1.0] * 4), alarms)
+    alarms = dict.fromkeys(detectors_rules.DETECTORS, (step, None))
+    case = detectors_runs.Case(data, "relu", "he_normal", depth, "sgd", 0.1)
+    return detectors_runs.Outcome(case, *([0.1, 0.1, 1.0, 0.1] if vanishing else [1.0] * 4), alarms)
 
 
 def test_scores_count():
     runs = [outcome(True, 50), outcome(True, 100), outcome(True, None), outcome(False, 0), *[outcome(False, None)] * 6]
-    found = detection_tables.score("fastgrad", "vanishing", runs)
+    found = detectors_tables.score("fastgrad", "vanishing", runs)
     assert (found.true_positive, found.false_positive, found.false_negative, found.true_negative) == (2, 1, 1, 6)
     assert found.recall == found.precision == pytest.approx(2 / 3)
     assert found.delay == 75
-    nothing = detection_tables.score("fastgrad", "any fault", [outcome(False, None)])
+    nothing = detectors_tables.score("fastgrad", "any fault", [outcome(False, None)])
     assert np.isnan([nothing.recall, *nothing.recall_interval, nothing.precision, *nothing.precision_interval]).all()
 
 
 def test_intervals_of_runs_that_have_nothing_in_common():
     from scipy.stats import binomtest
 
-    found = detection_tables.interval((run, run < 70) for run in range(101))
+    found = detectors_tables.interval((run, run < 70) for run in range(101))
     low, high = binomtest(70, 101).proportion_ci(0.95, "exact")
     assert abs(found[0] - low) <= 0.01 * low
     assert abs(found[1] - high) <= 0.01 * high
     # shares of 1 and 0: as many as there are architectures, however many runs each has
-    low, high = detection_tables.interval((run % 8, True) for run in range(80))
+    low, high = detectors_tables.interval((run % 8, True) for run in range(80))
     assert (low, high) == (pytest.approx(0.025 ** (1 / 8)), 1.0)
-    assert detection_tables.interval((run % 8, False) for run in range(80)) == (0.0, pytest.approx(1 - low))
+    assert detectors_tables.interval((run % 8, False) for run in range(80)) == (0.0, pytest.approx(1 - low))
 
 
 @pytest.mark.parametrize(("alike", "clusters"), [(0.0, 40), (4.0, 40), (4.0, 8)])
@@ -356,7 +366,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(alike, clusters):
     for _ in range(repeats):
         shares = rng.beta(truth * alike, (1 - truth) * alike, clusters) if alike else np.full(clusters, truth)
         hits = rng.random((clusters, runs)) < shares[:, None]
-        low, high = detection_tables.interval((c, hit) for c in range(clusters) for hit in hits[c])
+        low, high = detectors_tables.interval((c, hit) for c in range(clusters) for hit in hits[c])
         held += low <= truth <= high
         exact = binomtest(int(hits.sum()), hits.size).proportion_ci(0.95, "exact")
         naive += exact.low <= truth <= exact.high
@@ -369,17 +379,33 @@ def test_losing_cells_are_marked_in_every_column():
     runs[0].alarms["fastgrad"] = (None, None)
     runs[1].alarms["fastgrad"] = (50, None)
     runs[2].alarms["fastgrad"] = (50, None)
-    ours, loss, *_ = detection_tables.tables(runs)[0].groups[""]
+    ours, loss, *_ = detectors_tables.tables(runs)[0].groups[""]
     assert [cell.endswith("!") for cell in ours] == [False] * len(ours)
     assert [cell.endswith("!") for cell in loss] == [False] + [True] * (len(loss) - 1)
     assert (ours[5][:4], loss[5][:4], ours[-1], loss[-1]) == ("0.50", "1.00", "50", "25 !")
-    lines = detection_tables.verdicts(runs)
+    lines = detectors_tables.verdicts(runs)
     assert "beaten by loss only (recall 1.00 against 0.50); loss only (precision 1.00 against 0.50)" in lines[0]
     assert "does not beat the loss alone, which is better in recall and precision." in lines[0]
     better = [replace(run, alarms=run.alarms | {"fastgrad": (0 if run.vanishing else None, None)}) for run in runs]
     for run in better:
         run.alarms["loss only"] = (100, None)
-    assert "It beats the loss alone in precision." in detection_tables.verdicts(better)[0]
-    tables = detection_tables.tables(better)
+    assert "It beats the loss alone in precision." in detectors_tables.verdicts(better)[0]
+    tables = detectors_tables.tables(better)
     assert not any(cell.endswith("!") for cell in tables[0].groups[""][1])
     assert [table.title.split(":")[0] for table in tables] == ["vanishing"] * 2 + ["any fault"] * 2
+
+
+@pytest.mark.sweep
+def test_the_command():
+    result = click.testing.CliRunner().invoke(command, ["--quick", "--json"])
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert len(found["rows"]) == 192
+    assert found["command"] == "python -m benchmarks.studies.detectors --quick --json"
+
+
+def test_a_wrong_option_is_one_line():
+    result = click.testing.CliRunner().invoke(command, ["--qiuck"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("fastgrad: No such option")
+    assert len(result.stderr.splitlines()) == 1

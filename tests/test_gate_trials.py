@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fastgrad.bench.gate import trials
+from benchmarks.studies import gate_trials as trials
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -113,7 +113,7 @@ def test_programs_of_ours_say_what_they_draw_from():
     """What they measure does not change from run to run."""
     rules = {*INITIALIZERS, "glorot_normal", "glorot_uniform", "kaiming_normal", "kaiming_uniform", "weight", "bias"}
     root = Path(__file__).parents[1]
-    for file in [*root.glob("fastgrad/**/*.py"), *root.glob("benchmarks/*.py")]:
+    for file in [*root.glob("fastgrad/**/*.py"), *root.glob("benchmarks/**/*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None)) in rules:
                 given = len(node.args) > 1 or any(keyword.arg == "rng" for keyword in node.keywords)

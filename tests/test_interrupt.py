@@ -41,6 +41,7 @@ def running(self, *arguments):
 Trainer.__init__, Trainer.run = begun, running
 """
 COMMAND = DRIVER + "from fastgrad.__main__ import main\nmain()\n"
+STUDY = DRIVER + "import runpy\nrunpy.run_module('benchmarks.studies.{}', run_name='__main__', alter_sys=True)\n"
 LOOP = (
     DRIVER
     + """
@@ -78,18 +79,12 @@ def interrupted(code, *arguments):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["reproduce", "depth"], "interrupted: 0 of 1 experiments were done"),
-        (["reproduce", "activations"], "interrupted: 0 of 1 experiments were done"),
-        (["reproduce", "errors", "--json"], "interrupted: 0 of 1 experiments were done"),
-        (["detectors", "--workers", "1"], "interrupted: nothing was judged, since a label needs all runs of its kind"),
         (["speed", "training", "--network", "3,64", "--peer", "scikit-learn"], "interrupted"),
         (["train", "--epochs", "50"], None),
         (["train", "--epochs", "50", "--json", "--repair"], None),
     ],
 )
 def test_a_command_stops_at_once_and_judges_nothing(command, said):
-    if command[0] == "reproduce":
-        pytest.importorskip("mlxtend")
     code, stdout, stderr = interrupted(COMMAND, *command)
     assert (code, stdout) == (130, "")
     lines = [line for line in stderr.splitlines() if line]  # click ends the line that ^C stands on
@@ -99,6 +94,23 @@ def test_a_command_stops_at_once_and_judges_nothing(command, said):
         assert lines[0].endswith(" of 50")
     else:
         assert lines[0] == f"fastgrad: {said}"
+
+
+@pytest.mark.parametrize(
+    ("study", "arguments", "said"),
+    [
+        ("reproduce", ["depth"], "interrupted: 0 of 1 experiments were done"),
+        ("reproduce", ["activations"], "interrupted: 0 of 1 experiments were done"),
+        ("reproduce", ["errors", "--json"], "interrupted: 0 of 1 experiments were done"),
+        ("detectors", ["--workers", "1"], "interrupted: nothing was judged, since a label needs all runs of its kind"),
+    ],
+)
+def test_a_study_stops_at_once_and_judges_nothing(study, arguments, said):
+    if study == "reproduce":
+        pytest.importorskip("mlxtend")
+    code, stdout, stderr = interrupted(STUDY.format(study), *arguments)
+    assert (code, stdout) == (130, "")
+    assert [line for line in stderr.splitlines() if line] == [f"fastgrad: {said}"]
 
 
 def test_train_names_its_checkpoint_and_goes_on_from_it(tmp_path):

@@ -18,7 +18,7 @@ PACKAGE = Path(fastgrad.__file__).parent
 FLOW = (
     *("_validation", "formulas", "kernels", "activations", "functions", "in_numba", "ffi", "config", "initializers"),
     *("losses", "dense", "network", "slopes", "decay", "measurement", "moments", "theory", "diagnosis", "datasets"),
-    *("machine", "learning", "torch", "jax", "sklearn", "sweeps", "report", "bench", "reproduction", "cli", "__main__"),
+    *("machine", "learning", "torch", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
 )
 # What public methods need of what stands to their right, imported when they are called: (file, what).
 LATER = {

@@ -2,15 +2,15 @@
 
 import re
 import shlex
-import sys
+from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from benchmarks import tables
 
-from benchmarks import tables  # noqa: E402 - it is no package that is installed
+ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = {"one": "fastgrad one --markdown", "two": "fastgrad two --quick"}
 README = """# A page
@@ -68,7 +68,10 @@ def test_every_command_here_is_one_of_ours_as_it_would_name_itself():
         program, *arguments = shlex.split(command)
         assert shlex.join([program, *arguments]) == command, name
         if program == "python":
-            assert (ROOT / (arguments[1].replace(".", "/") + ".py")).is_file()
+            found = vars(import_module(arguments[1])).values()
+            for study in (each for each in found if isinstance(each, click.Command)):
+                assert shlex.split(study.name) == [program, *arguments[:2]]
+                study.make_context(study.name, arguments[2:], resilient_parsing=False)
             continue
         group, parents = commands, []
         while hasattr(group, "commands"):

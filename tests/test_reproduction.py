@@ -1,15 +1,19 @@
 """What papers report and what theory predicts, apart; a number outside its interval, or no number, does not hold."""
 
+import json
 import math
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from test_cli import refused
 
-from fastgrad.report import curves
-from fastgrad.reproduction import EXPERIMENTS, Curve, Finding, Reproduction, registry, reproduce
-from fastgrad.reproduction.findings import KINDS, order, predicted, printed, within
+from benchmarks.studies.reproduce import reproduce as command
+from benchmarks.studies.reproduction import EXPERIMENTS, Curve, Finding, Reproduction, registry, reproduce
+from benchmarks.studies.reproduction.figure import figure
+from benchmarks.studies.reproduction.findings import KINDS, order, predicted, printed, within
 
 NEEDS_MNIST = set(EXPERIMENTS) - {"chi"}
 LONG = {"depth", "activations", "errors"}
@@ -38,7 +42,7 @@ def test_every_finding_but_two_holds(name):
     assert found.holds == (not failed)
     assert bool(found.remark) == bool(failed)
     check_kinds(found)
-    assert len(curves.reproduction_figure(found).axes[0].lines) == len(found.curves)
+    assert len(figure(found).axes[0].lines) == len(found.curves)
     assert all(len(curve.x) == len(curve.y) for curve in found.curves)
 
 
@@ -136,3 +140,23 @@ def test_the_page_counts_what_the_command_prints():
     text = " ".join(PAGE.read_text("utf-8").split())
     for line in lines:
         assert line.removesuffix(" hold.") in text
+
+
+def test_the_command_writes_pictures_and_numbers(tmp_path):
+    pytest.importorskip("mlxtend")
+    result = CliRunner().invoke(command, ["speeds", "--json", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.stderr
+    printed = json.loads(result.stdout)
+    assert printed["command"] == f"python -m benchmarks.studies.reproduce speeds --json --out {tmp_path}"
+    (found,) = printed["rows"]
+    assert found["holds"] is True
+    assert len(found["findings"]) == 9
+    assert {finding["kind"] for finding in found["findings"]} == {"number"}
+    assert {path.name for path in tmp_path.iterdir()} == {"speeds.png", "speeds.svg", "reproduction.json"}
+
+
+def test_an_unknown_experiment_is_refused_before_any_is_run():
+    message = "unknown experiment 'chy'; did you mean 'chi'?"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        reproduce(["chi", "chy"])
+    refused(CliRunner().invoke(command, ["chi", "chy"]), message)

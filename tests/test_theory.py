@@ -148,18 +148,12 @@ def test_critical_gain_without_biases(name, gain):
 
 
 @pytest.mark.parametrize(
-    ("name", "forward", "backward"),
-    [
-        ("sigmoid", 1.84622855, 4.72264609),
-        ("tanh", 1.59253742, 1.46741359),
-        ("elu", 1.24519830, 1.22342856),
-        ("relu", math.sqrt(2), math.sqrt(2)),
-    ],
+    ("name", "gain"),
+    [("sigmoid", 4.72264609), ("tanh", 1.46741359), ("elu", 1.22342856), ("relu", math.sqrt(2))],
 )
-def test_gains(name, forward, backward):
-    assert relative(theory.gains(name)[0], forward) <= 4e-9
-    assert relative(theory.gains(name)[1], backward) <= 4e-9
-    assert relative(activation(name).gain, theory.gains(name)[1]) <= 1e-14
+def test_the_gain_keeps_delta_where_pre_activations_have_unit_variance(name, gain):
+    assert relative(activation(name).gain, gain) <= 4e-9
+    assert relative(theory.chi(name, weight_variance=activation(name).gain ** 2, q=1.0), 1.0) <= 1e-14
 
 
 @pytest.mark.parametrize(
@@ -176,19 +170,12 @@ def test_layers_until(name, weight, thousandth, underflow):
     per_layer = math.log(theory.chi(name, weight_variance=weight)) / 2
     assert round(math.log(1e-3) / per_layer, 1) == thousandth
     assert round(math.log(2.0**-126) / per_layer, 1) == underflow
-    assert relative(theory.depth_scale(math.exp(2 * per_layer)), -0.5 / per_layer) <= 1e-13
 
 
 def test_fixed_points_far_from_1():
     assert relative(theory.fixed_point("tanh", 1 / 3, 1e-20), 1.5e-20) <= 1e-13
     assert relative(theory.fixed_point("relu", 1.0, 1e30), 2e30) <= 1e-13
     assert relative(theory.fixed_point("tanh", 1e12), 1e12 * (1 - 2e-6 / math.sqrt(2 * math.pi))) <= 1e-10
-
-
-def test_depth_scale_at_the_edge_of_chaos():
-    assert theory.depth_scale(1.0) == math.inf
-    with pytest.raises(ValueError, match="chi must be greater than 0"):
-        theory.depth_scale(0.0)
 
 
 def recursion(name, weight, depth):

@@ -1,4 +1,4 @@
-"""``fastgrad train``, ``detectors`` and ``reproduce`` as commands: exit codes, JSON, files, and going on."""
+"""``fastgrad train``: exit codes, JSON, files, and going on."""
 
 import json
 
@@ -120,21 +120,3 @@ def test_the_live_view_shows_loss_accuracy_and_every_layer():
     assert f"loss {history.loss[0]:.4f}" in text
     assert "validation accuracy" in text
     assert text.count("■") == 7
-
-
-def test_reproduce(tmp_path):
-    pytest.importorskip("mlxtend")
-    result = run("reproduce", "speeds", "--json", "--out", tmp_path)
-    assert result.exit_code == 0, result.stderr
-    (found,) = json.loads(result.stdout)["rows"]
-    assert found["holds"] is True
-    assert len(found["findings"]) == 9
-    assert {finding["kind"] for finding in found["findings"]} == {"number"}
-    assert {path.name for path in tmp_path.iterdir()} == {"speeds.png", "speeds.svg", "reproduction.json"}
-
-
-@pytest.mark.sweep
-def test_detectors():
-    result = run("detectors", "--quick", "--json")
-    assert result.exit_code == 0, result.stderr
-    assert len(json.loads(result.stdout)["rows"]) == 192

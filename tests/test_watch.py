@@ -61,7 +61,7 @@ def test_an_mlp_has_the_profile_that_fastgrad_measures(name, init, kind):
     np.testing.assert_allclose(got.saturated_fraction, true.saturated_fraction, rtol=1e-12)
     np.testing.assert_allclose(got.dead_fraction, true.dead_fraction, rtol=1e-12)
     assert got.decades_lost == pytest.approx(true.decades_lost, rel=1e-3)
-    assert got.widths == true.widths
+    assert got.units == true.network.sizes[1:]
     assert watched.diagnosis.verdict == fastgrad.diagnose(true).verdict
 
 
@@ -128,7 +128,7 @@ def test_real_models_have_the_deltas_that_autograd_has(name):
         step(model, x)
     profile = watched.profile
     assert profile.layers == layers
-    assert profile.widths == units
+    assert profile.units == units
     assert profile.batch == 16
     for index, layer in enumerate(layers):
         delta = outputs[modules[layer]].grad.double()

@@ -1,7 +1,5 @@
-"""The workflows and the scripts that they call: what a pull request can reach, and what becomes of its artifact."""
+"""The workflows, the scripts that they call and the linters: what a pull request can reach, and what the gate says."""
 
-import importlib.util
-import io
 import json
 import os
 import re
@@ -9,8 +7,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import zipfile
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -20,7 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BASH = pytest.mark.skipif(sys.platform == "win32", reason="the scripts want bash")
 SETUP = {"sudo apt-get update", "sudo apt-get install --yes valgrind"}
 WRITES = {  # (workflow, job): what it may write
-    ("gate-comment", "comment"): {"pull-requests"},
     ("history", "keep"): {"contents"},
     ("history", "publish"): {"pages", "id-token"},
 }
@@ -58,8 +53,8 @@ def faults(step):
         yield f"calls {script}, which is no executable file"
 
 
-def test_there_are_the_four_workflows():
-    assert set(WORKFLOWS) == {"tests", "gate", "gate-comment", "history"}
+def test_there_are_the_three_workflows():
+    assert set(WORKFLOWS) == {"tests", "gate", "history"}
 
 
 @pytest.mark.parametrize("step", [pytest.param(s, id=f"{w}-{s['run']}") for w, _, s in STEPS if "run" in s])
@@ -102,160 +97,39 @@ def test_actions_are_pinned_and_checkouts_leave_no_token(path):
             assert step["with"]["persist-credentials"] is False
 
 
-def test_the_comment_does_not_check_out_the_pull_request():
-    assert WORKFLOWS["gate-comment"]["on"] == {"workflow_run": {"workflows": ["gate"], "types": ["completed"]}}
-    for workflow, _, step in STEPS:
-        if workflow == "gate-comment" and "uses" in step:
-            assert step["uses"].startswith("actions/checkout@")
-            assert not {"ref", "repository"} & set(step["with"])
-    assert all("pull_request_target" not in found["on"] for found in WORKFLOWS.values())
+def test_no_workflow_gives_a_pull_request_more_than_a_token_that_reads():
+    assert not {"pull_request_target", "workflow_run"} & {
+        event for found in WORKFLOWS.values() for event in found["on"]
+    }
 
 
-# ---- .ci/comment -----------------------------------------------------------------------------------------------------
+# ---- the linters -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def comment():
-    loader = SourceFileLoader("comment", str(ROOT / ".ci" / "comment"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("comment", loader))
-    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    loader.exec_module(module)
-    sys.dont_write_bytecode = written
-    return module
+def hooks():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"  # any other would be cloned
+    return {hook["id"]: hook for hook in repository["hooks"]}
 
 
-def archive(**members):
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, text in members.items():
-            file.writestr({"number": "pull-request", "table": "gate.md"}[name], text)
-    return data.getvalue()
+def test_the_linters_are_pip_packages_of_one_version():
+    for hook in hooks().values():
+        assert hook["language"] == "python"
+        assert all(re.fullmatch(r"[\w-]+==[\d.]+", package) for package in hook["additional_dependencies"])
+    assert re.search(r'pip install --quiet "pre-commit==[\d.]+"', (ROOT / ".ci" / "lint").read_text())
 
 
-class GitHub:
-    """The answers of GitHub's API to .ci/comment, in place of ``gh``; what is sent is kept."""
-
-    def __init__(self, data, head=HEAD, comments=(), size=None, artifacts=1):
-        self.sent = []
-        listed = {"id": 5, "size_in_bytes": len(data) if size is None else size}
-        self.answers = {
-            "repos/me/it/actions/runs/9/artifacts?name=gate&per_page=2": {
-                "total_count": artifacts,
-                "artifacts": [listed] * artifacts,
-            },
-            "repos/me/it/actions/artifacts/5/zip": data,
-            "repos/me/it/pulls/7": {"number": 7, "head": {"sha": head}},
-            "repos/me/it/issues/7/comments?per_page=100": [list(comments)],
-        }
-
-    def __call__(self, *arguments, body=None):
-        if body is not None:
-            self.sent.append((*arguments, body["body"]))
-            return b"{}"
-        answer = self.answers[arguments[0]]
-        return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-
-
-@pytest.fixture
-def run(comment, monkeypatch, capsys):
-    def run(github, *arguments):
-        monkeypatch.setattr(comment, "gh", github)
-        monkeypatch.setenv("GITHUB_REPOSITORY", "me/it")
-        code = comment.main(list(arguments or ("9", HEAD)))
-        return code, github.sent, capsys.readouterr()
-
-    return run
-
-
-def test_the_table_is_posted_and_then_updated(run, comment):
-    github = GitHub(archive(number="7\n", table="| a | b |\n"))
-    code, [(*how, body)], printed = run(github)
-    assert (code, how) == (0, ["--method", "POST", "repos/me/it/issues/7/comments"])
-    assert "posted" in printed.out
-    assert body.startswith(comment.MARK)
-    assert body.endswith("\n\n```text\n| a | b |\n```\n")
-
-    others = [{"id": 1, "user": {"login": "someone"}, "body": body}, {"id": 2, "user": {"login": comment.AUTHOR}}]
-    others[1]["body"] = "Something else"
-    ours = {"id": 3, "user": {"login": comment.AUTHOR}, "body": body}
-    code, [(*how, _)], printed = run(GitHub(archive(number="7\n", table="| a | c |"), comments=[*others, ours]))
-    assert (code, how) == (0, ["--method", "PATCH", "repos/me/it/issues/comments/3"])
-    _, [(*how, _)], _ = run(GitHub(archive(number="7\n", table="| a | c |"), comments=others))
-    assert how[1] == "POST"
-
-
-def test_the_rows_are_folded(run):
-    rows = "| a |\n</details> ``` @b <details><summary>All rows</summary>"
-    table = f"**No regression**\n\n<details><summary>All rows</summary>\n\n{rows}\n</details>\n"
-    _, [(*_, body)], _ = run(GitHub(archive(number="7", table=table)))
-    _, verdict, rest = body.split("\n\n", 2)
-    assert verdict == "```text\n**No regression**\n```"
-    opened, _, rest = rest.partition("\n\n")
-    assert opened == "<details><summary>All rows</summary>"
-    assert rest.startswith("````text\n| a |\n ``` @b <details>")
-    assert rest.endswith("\n````\n\n</details>\n")
-
-
-@BASH
-def test_what_gh_is_asked(comment, monkeypatch, tmp_path):
-    (tmp_path / "gh").write_text('#!/bin/sh\necho "$@"; cat\n')
-    (tmp_path / "gh").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    asked = comment.gh("--method", "POST", "repos/me/it", body={"body": "a"})
-    assert asked == b'api --method POST repos/me/it --input -\n{"body": "a"}'
-
-
-@pytest.mark.parametrize(
-    ("github", "said"),
-    [
-        (GitHub(archive(number="7", table="ok"), head="f" * 40), f"head of pull request 7 is {'f' * 40}, not {HEAD}"),
-        (GitHub(archive(number="1; rm -rf", table="ok")), "'1; rm -rf' is not the number of a pull request"),
-        (GitHub(archive(number="7/../8", table="ok")), "is not the number"),
-        (GitHub(archive(number="\u0667", table="ok")), "is not the number"),
-        (GitHub(archive(number="", table="ok")), "'' is not the number"),
-        (GitHub(archive(number="7" * 21, table="ok")), "pull-request has more than 20 bytes"),
-        (GitHub(archive(table="ok")), "the artifact has no pull-request"),
-        (GitHub(archive(number="7")), "the artifact has no gate.md"),
-        (GitHub(archive(number="7", table="a" * 60_001)), "gate.md has more than 60000 bytes"),
-        (GitHub(archive(number="7", table="a" * 50_000_000)), "gate.md has more than 60000 bytes"),
-        (GitHub(archive(number="7", table="\0" * 20_000)), "the comment would have 120"),
-        (GitHub(b"PK\3\4 no zip"), "the artifact cannot be read: "),
-        (GitHub(b"", size=1_000_001), "the artifact has 1000001 bytes, more than 1000000"),
-        (GitHub(b"", artifacts=0), "run 9 has 0 artifacts named gate, not one"),
-        (GitHub(b"", artifacts=2), "run 9 has 2 artifacts named gate, not one"),
-    ],
-    ids=lambda value: value[:40] if isinstance(value, str) else "",
-)
-def test_an_artifact_that_is_not_ours_is_refused(run, github, said):
-    code, sent, printed = run(github)
-    assert (code, sent, printed.out) == (2, [], "")
-    assert printed.err.startswith("No comment: ")
-    assert said in printed.err
-    assert printed.err.count("\n") == 1
-
-
-@pytest.mark.parametrize("arguments", [("9",), ("x", HEAD), ("9", "main"), ("9", HEAD, "more"), (f"9 {HEAD}",)])
-def test_wrong_arguments_are_answered_with_the_usage(run, arguments):
-    code, sent, printed = run(GitHub(b""), *arguments)
-    assert (code, sent) == (2, [])
-    assert printed.err.startswith("usage: .ci/comment RUN HEAD")
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("@everyone <img src=x onerror=y> ![p](https://a.b/c)", "@everyone <img src=x onerror=y> ![p](https://a.b/c)"),
-        ("```\n@everyone\n```", "```\n@everyone\n```"),
-        ("a\r~~~\r\n````` @b", "a\n~~~\n````` @b"),
-        ("right\u202eleft \x1b[31m", "right\\u202eleft \\u001b[31m"),
-    ],
-)
-def test_a_text_cannot_leave_its_block(comment, text, shown):
-    first, *lines, last = comment.quoted(text).split("\n")
-    assert first == last + "text"
-    assert set(last) == {"`"}
-    assert not any(last in line for line in lines)  # nothing in the block closes it
-    assert "\n".join(lines) == shown
+def test_every_script_and_workflow_is_linted():
+    scripts, found = hooks()["shellcheck"], set()
+    for path in (ROOT / ".ci").iterdir():
+        name = path.relative_to(ROOT).as_posix()
+        if re.search(scripts["files"], name) and not re.search(scripts["exclude"], name):
+            found.add(name)
+    with_bash = {f".ci/{path.name}" for path in (ROOT / ".ci").iterdir() if path.read_text().startswith("#!")}
+    assert found == with_bash | {".ci/environment"}
+    for path in PATHS:
+        for name in ("workflow-keys", "workflow-security"):
+            assert re.search(hooks()[name]["files"], path.relative_to(ROOT).as_posix())
 
 
 # ---- .ci/gate and .ci/keep, in a repository of two commits -----------------------------------------------------------
@@ -308,12 +182,11 @@ def test_gate_script(clone, tmp_path, code, table):
     out.mkdir()
     (out / "gate.md").write_text("of an earlier run")
     summary = tmp_path / "summary"
-    variables = {"PATH": f"{judge.parent}:{os.environ['PATH']}", "PULL_REQUEST": "7"}
+    variables = {"PATH": f"{judge.parent}:{os.environ['PATH']}"}
     found = script(clone, ".ci/gate", "main", "branch", str(out), GITHUB_STEP_SUMMARY=str(summary), **variables)
 
     assert found.returncode == code
     assert (tmp_path / "called").read_text() == f"gate {base} {head} --out {out}\n"
-    assert (out / "pull-request").read_text() == "7\n"
     expected = f"{table or f'The gate could not judge (exit code {code}); its log says why.'}\n"
     assert (out / "gate.md").read_text() == summary.read_text() == expected
 

@@ -1,4 +1,1 @@
-"""What is run once a release for the tables of docs/: no benchmarks, though asv imports them.
-
-asv does so beside old commits of the package too, so what they need of it is imported when it is used.
-"""
+"""What is run once a release, and printed into docs/: ``python -m benchmarks.studies.NAME``."""

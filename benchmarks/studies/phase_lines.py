@@ -3,6 +3,12 @@
 import math
 import sys
 
+from fastgrad import theory
+from fastgrad.machine import machine
+from fastgrad.report.survey import Comparison, comparison_markdown
+from fastgrad.report.tables import Table
+from fastgrad.sweeps import phases, plan, study
+
 BIASES = (0.01, 0.05, 0.25)  # sigma_b^2
 AROUND = (0.9, 0.95, 1.0, 1.05, 1.1)  # of theory's sigma_w^2
 COLUMNS = ("activation", "sigma_b^2", "measured sigma_w^2", "theory", "difference")
@@ -11,9 +17,6 @@ NOTE = "Width 256, depth 40, batch 128, normal data, 10 seeds."
 
 def crossings(activation):
     """(measured sigma_w^2, sigma_b^2, theory's sigma_w^2) where delta neither falls nor grows with depth."""
-    from fastgrad import theory
-    from fastgrad.sweeps import phases, plan, study
-
     results = []
     for bias in BIASES:
         gains = [math.sqrt(share * theory.critical_point(activation, bias)[0]) for share in AROUND]
@@ -26,11 +29,7 @@ def crossings(activation):
 
 def main():
     """Print the table in Markdown."""
-    from fastgrad.machine import machine
-    from fastgrad.report.survey import Comparison, comparison_markdown
-    from fastgrad.report.tables import Table
-
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (activation, f"{bias:.2f}", f"{weight:.4f}", f"{expected:.4f}", f"{100 * (weight / expected - 1):+.2f} %")
         for activation in ("tanh", "elu")
         for weight, bias, expected in crossings(activation)

@@ -6,6 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fastgrad.machine import machine
+from fastgrad.report.survey import Comparison, comparison_markdown
+from fastgrad.report.tables import Table
+
 PLAN = """\
 activation = ["tanh", "elu", "sigmoid", "relu"]
 init = "xavier_normal"
@@ -49,16 +53,12 @@ def _run(command, folder):
 
 def main():
     """Print the table in Markdown."""
-    from fastgrad.machine import machine
-    from fastgrad.report.survey import Comparison, comparison_markdown
-    from fastgrad.report.tables import Table
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "cost.toml").write_text(PLAN)
         found = {f"`{options}`: {what}": measured(options, folder) for options, what in WAYS.items()}
         found["`fastgrad.sweep(..., workers=2)`: threads"] = measured_in_threads(folder)
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             way, f"{facts['seconds']:.1f}", f"{facts['rate']:,.0f}", f"{facts['scheduling']:.1%}",
             f"{facts['memory']:.0f}", f"{facts['cpu']:.1f}",

@@ -1,8 +1,5 @@
 """``fastgrad publish``."""
 
-import shlex
-from pathlib import Path
-
 import click
 
 from fastgrad.cli.shared import BAD_INPUT, one_line, say, status
@@ -13,18 +10,18 @@ from fastgrad.cli.shared import BAD_INPUT, one_line, say, status
 @click.option("--out", "-o", help="Folder of the page (html_dir of the configuration).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else.")
 def publish(config, out, as_json):
-    """Publish what asv measured over the history, as a page that needs no network.
+    """Publish what asv measured over the history, as one page that needs no network and no server, and history.csv.
 
-    It is the page of `asv publish` with the libraries that it loads from elsewhere inside its folder.
+    The regressions are those that `asv publish` would list.
 
     \b
     Example:
       asv run NEW && fastgrad publish --out page
     """
-    from fastgrad.bench import asv_page
+    from fastgrad.bench import history_page
 
     with one_line(*BAD_INPUT), status("publishing"):
-        found = asv_page.publish(config, out)
+        found = history_page.publish(config, out)
     if found["left_out"]:
         say(f"{len(found['left_out'])} results are left out: their commits are on no branch of {config}")
     if as_json:
@@ -40,5 +37,3 @@ def _show(found):
         where = row["commit"][:8] if row["since"] is None else f"{row['since'][:8]}..{row['commit'][:8]}"
         click.echo(f"{where}  {row['factor']:.3g} times as much: {row['benchmark']}")
     click.echo(f"Regressions: {len(found['regressions'])}, benchmarks: {found['benchmarks']}. Page: {found['page']}")
-    folder = shlex.quote(str(Path(found["page"]).parent))
-    click.echo(f"To read it: python -m http.server --bind 127.0.0.1 --directory {folder}")

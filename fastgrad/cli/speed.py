@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from fastgrad import kernels
 from fastgrad._validation import known
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
@@ -110,33 +109,6 @@ def speed_network(typed, networks, operations, contestants, rounds, memory, quic
         shown = tables.network_tables(rows), tables.network_verdict(rows), tables.NETWORK_NOTE
         show_comparison([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
     return 0 if len(measured) == len(cases) else INTERRUPTED
-
-
-@speed.command("doors")
-@click.option("--size", type=click.IntRange(1, 10**8), default=65536, show_default=True, help="Elements.")
-@click.option("--rounds", type=click.IntRange(min=1), default=40, show_default=True, help="Samples of each.")
-@comparison_options
-@click.pass_obj
-def speed_doors(typed, size, rounds, form):
-    """The kernels through the doors to other projects (Cython, ctypes, Numba, PyTorch), and what stands beside them.
-
-    \b
-    Example:
-      fastgrad speed doors --size 100000
-    """
-    with one_line(*BAD_INPUT):
-        kernels.get("numba")
-        from fastgrad.bench import doors, peers
-
-    rows = []
-    with progress_bar() as show:
-        for row in doors.measure(size, rounds):
-            rows.append(row)
-            show(len(rows), None, f"{row.group} {row.activation}")
-    shown = doors.table(rows), [], doors.DOORS_NOTE
-    versions = peers.versions([name for name in ("torch",) if name in peers.installed()])
-    show_comparison([asdict(row) for row in rows], shown, versions, typed, form)
-    return 0
 
 
 def _part_options(command):

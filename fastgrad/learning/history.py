@@ -9,9 +9,6 @@ from fastgrad._validation import known, real_number
 from fastgrad.learning.monitor import Reading
 from fastgrad.learning.trends import Trend, attribute
 
-# Why a run ended.
-REASONS = ("epochs", "early stopping", "interrupted", "diverged")
-
 
 @dataclass(eq=False)
 class TrainingHistory:

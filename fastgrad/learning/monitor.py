@@ -18,7 +18,7 @@ import numpy as np
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.activations import activation as activation_record
 from fastgrad.diagnosis import Diagnosis, diagnose, judge
-from fastgrad.learning.detectors import vanishing_alarm
+from fastgrad.learning.alarm import vanishing_alarm
 from fastgrad.learning.models import as_array, parameters_of
 from fastgrad.losses import baseline
 from fastgrad.network import MLP
@@ -176,7 +176,7 @@ class GradientMonitor:
 
     @property
     def alarm(self) -> bool:
-        """Whether vanishing gradients keep the network from learning, by :func:`fastgrad.detectors.vanishing_alarm`.
+        """Whether vanishing gradients keep the network from learning, by :func:`fastgrad.alarm.vanishing_alarm`.
 
         A verdict is one reading's; this asks for five in a row on the window's rows, and ends when they end. False
         where readings were fed, which have no loss, and before the fifth.

@@ -85,24 +85,3 @@ def decades_below_last(reading: Reading) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         lost = hidden[-1] - hidden
     return np.where(np.isnan(lost), np.inf, lost)
-
-
-def reproduction_figure(found, theme: Theme = LIGHT) -> Figure:
-    """The curves of a :class:`fastgrad.reproduction.Reproduction`; those without a name belong to the one before."""
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(7.5, 4.2), layout="constrained", facecolor=theme.paper)
-        ax = figure.subplots()
-        index = -1
-        for curve in found.curves:
-            index += bool(curve.label)
-            ax.plot(
-                curve.x, curve.y, "--" if curve.dashed else "-", color=theme.lines[index % len(theme.lines)],
-                label=curve.label or None, linewidth=1.2 if curve.dashed else 2.0,
-                marker=None if curve.dashed else MARKERS[index % len(MARKERS)], markersize=4,
-                markevery=max(1, len(curve.x) // 12),
-            )  # fmt: skip
-        ax.set(xlabel=found.axes[0], ylabel=found.axes[1])
-        ax.set_title(found.title, loc="left", color=theme.ink, fontweight="bold")
-        ax.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
-        _colour_axes(ax, theme)
-    return figure

@@ -181,11 +181,6 @@ class Diagram:
         return self.networks[0].cell
 
     @cached_property
-    def weight_variances(self) -> list[float]:
-        """The values of sigma_w^2, ascending."""
-        return sorted({network.cell.weight_variance for network in self.networks})
-
-    @cached_property
     def bias_variances(self) -> list[float]:
         """The values of sigma_b^2, ascending."""
         return sorted({network.cell.bias_variance for network in self.networks})

@@ -59,10 +59,6 @@ class WatchedProfile(GradientProfile):
     fault: str = ""
 
     @property
-    def widths(self) -> tuple[int, ...]:
-        return self.units
-
-    @property
     def decades_lost(self) -> float:
         return super().decades_lost if len(self.layers) > 1 else math.nan
 

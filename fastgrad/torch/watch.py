@@ -27,7 +27,7 @@ from torch.utils.hooks import RemovableHandle
 from fastgrad._validation import positive_int, real_number
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Diagnosis
-from fastgrad.learning.detectors import PERSISTENCE, stuck
+from fastgrad.learning.alarm import PERSISTENCE, stuck
 from fastgrad.torch import recurrent
 from fastgrad.torch.functional import apply
 from fastgrad.torch.products import Products, name_of
@@ -84,8 +84,8 @@ class Watcher:
         """Whether training should stop here, and why: to be asked at every step, or at some, with its loss.
 
         There is an alarm if the loss is not finite, if the latest measured step was not, or if the last
-        ``fastgrad.detectors.PERSISTENCE`` measured steps all have the same bad verdict while the loss is
-        :func:`fastgrad.detectors.stuck`, beside the first that was told. One bad verdict is none: networks pass through
+        ``fastgrad.alarm.PERSISTENCE`` measured steps all have the same bad verdict while the loss is
+        :func:`fastgrad.alarm.stuck`, beside the first that was told. One bad verdict is none: networks pass through
         such states, and some learn in spite of them.
 
         Parameters

@@ -3,7 +3,7 @@
 # Design: - Data sets are what comes in wheels (digits, 5,000 MNIST images), so accuracies are compared as orders and
 #           differences, and only what does not depend on the data set is compared as it is.
 
-from fastgrad.reproduction.findings import Curve, Finding, Reproduction
-from fastgrad.reproduction.registry import EXPERIMENTS, reproduce
+from benchmarks.studies.reproduction.findings import Curve, Finding, Reproduction
+from benchmarks.studies.reproduction.registry import EXPERIMENTS, reproduce
 
 __all__ = ["EXPERIMENTS", "Curve", "Finding", "Reproduction", "reproduce"]

@@ -1,4 +1,4 @@
-"""How well each detector did on the runs of :mod:`fastgrad.bench.detection`: scores, intervals, tables."""
+"""How well each detector did on the runs of :mod:`benchmarks.studies.detectors_runs`: scores, intervals, tables."""
 
 # Design: - Runs of one architecture (data, activation, initialisation, depth) resemble each other, so that there is
 #           less in them than in as many independent ones. Intervals are Clopper and Pearson's for the effective number
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgrad.bench.detection import HELD_OUT, QUESTIONS, SHORT, STEPS, TUNING, Outcome
-from fastgrad.learning.detectors import DETECTORS
+from benchmarks.studies.detectors_rules import DETECTORS
+from benchmarks.studies.detectors_runs import HELD_OUT, QUESTIONS, SHORT, STEPS, TUNING, Outcome
 from fastgrad.report.tables import Table
 
 CONFIDENCE = 0.95

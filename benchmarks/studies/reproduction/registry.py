@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from benchmarks.studies.reproduction import at_start, learning
+from benchmarks.studies.reproduction.findings import KINDS, Finding, Reproduction
 from fastgrad._validation import known
 from fastgrad.report.tables import Table
-from fastgrad.reproduction import at_start, learning
-from fastgrad.reproduction.findings import KINDS, Finding, Reproduction
 
 EXPERIMENTS: dict[str, Callable[[], Reproduction]] = {
     "chi": at_start.chi_laws,

@@ -1,13 +1,15 @@
-"""``fastgrad reproduce``."""
+"""What others published on vanishing gradients, again: ``python -m benchmarks.studies.reproduce [NAME ...]``."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from benchmarks.studies.reproduction import EXPERIMENTS, registry
 from fastgrad.cli.shared import (
     BAD_INPUT,
     INTERRUPTED,
+    OneLineErrors,
     comparison_options,
     need_matplotlib,
     one_line,
@@ -18,7 +20,7 @@ from fastgrad.cli.shared import (
 )
 
 
-@click.command()
+@click.command("python -m benchmarks.studies.reproduce", cls=OneLineErrors)
 @click.argument("names", nargs=-1, metavar="[EXPERIMENT]...")
 @click.option("--out", help="A folder for a figure of each experiment and for reproduction.json.")
 @comparison_options
@@ -28,14 +30,8 @@ def reproduce(typed, names, out, form):
 
     Experiments are chi, jacobians, speeds, depth, activations, errors (all, about a minute). Exit code 1 if a finding
     does not hold, as two of errors do not.
-
-    \b
-    Example:
-      fastgrad reproduce chi speeds --out figures
     """
-    from fastgrad.reproduction import EXPERIMENTS, registry
-
-    names = names or tuple(EXPERIMENTS)
+    names = tuple(dict.fromkeys(names or EXPERIMENTS))
     with one_line(*BAD_INPUT):
         if out is not None:
             need_matplotlib()
@@ -44,7 +40,7 @@ def reproduce(typed, names, out, form):
     found = []
     try:
         with one_line(ImportError), progress_bar() as progress:
-            for name in dict.fromkeys(names):
+            for name in names:
                 progress(len(found), len(names), name)
                 found.append(next(experiments))
     except KeyboardInterrupt:
@@ -52,19 +48,34 @@ def reproduce(typed, names, out, form):
         if not found:
             return INTERRUPTED
     shown = [registry.table(each) for each in found], registry.verdict(found), registry.NOTE
-    rows = [asdict(each) | {"holds": each.holds} for each in found]
-    for row, each in zip(rows, found, strict=True):
-        row["curves"] = [asdict(curve) | {"x": list(curve.x), "y": list(curve.y)} for curve in each.curves]
-    text = show_comparison(rows, shown, {}, typed, form)
+    text = show_comparison(rows(found), shown, {}, typed, form)
     if out is not None:
-        from fastgrad.report import curves, plots
-
         with status("drawing"), one_line(OSError):
-            Path(out, "reproduction.json").write_text(text, encoding="utf-8")
-            for each in found:
-                figure = curves.reproduction_figure(each)
-                for format in ("png", "svg"):
-                    Path(out, f"{each.name}.{format}").write_bytes(plots.picture(figure, format))
-    if len(found) < len(dict.fromkeys(names)):
+            write(Path(out), found, text)
+    if len(found) < len(names):
         return INTERRUPTED
     return 0 if all(each.holds for each in found) else 1
+
+
+def rows(found):
+    """Plain data for JSON."""
+    plain = [asdict(each) | {"holds": each.holds} for each in found]
+    for row, each in zip(plain, found, strict=True):
+        row["curves"] = [asdict(curve) | {"x": list(curve.x), "y": list(curve.y)} for curve in each.curves]
+    return plain
+
+
+def write(folder, found, text):
+    """reproduction.json, and each experiment's picture as .png and .svg."""
+    from benchmarks.studies.reproduction.figure import figure  # needs matplotlib
+    from fastgrad.report import plots
+
+    (folder / "reproduction.json").write_text(text, encoding="utf-8")
+    for each in found:
+        drawn = figure(each)
+        for format in ("png", "svg"):
+            (folder / f"{each.name}.{format}").write_bytes(plots.picture(drawn, format))
+
+
+if __name__ == "__main__":
+    reproduce()

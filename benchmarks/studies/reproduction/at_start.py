@@ -4,12 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from benchmarks.studies.reproduction.findings import Curve, Reproduction, order, predicted, printed, within
 from fastgrad import theory
 from fastgrad.datasets import load
 from fastgrad.dense import dense_forward
 from fastgrad.measurement import measure
 from fastgrad.network import MLP
-from fastgrad.reproduction.findings import Curve, Reproduction, order, predicted, printed, within
 
 WIDTH, SEEDS, BATCH = 256, 20, 64
 BAND = f"95 % band, {SEEDS} networks"

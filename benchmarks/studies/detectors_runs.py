@@ -24,10 +24,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.studies.detectors_rules import DETECTORS, Record, first_alarm
 from fastgrad.datasets import load
 from fastgrad.dense import affine_forward
 from fastgrad.initializers import initializer
-from fastgrad.learning.detectors import DETECTORS, Record, first_alarm
 from fastgrad.learning.loop import Trainer
 from fastgrad.learning.optimizers import optimizer
 from fastgrad.losses import SCALED, baseline, correct

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.studies.reproduction.at_start import _glorot_network
+from benchmarks.studies.reproduction.findings import Curve, Reproduction, order, printed, within
 from fastgrad.datasets import load
 from fastgrad.learning.fit import fit
 from fastgrad.learning.history import TrainingHistory
 from fastgrad.network import MLP
-from fastgrad.reproduction.at_start import _glorot_network
-from fastgrad.reproduction.findings import Curve, Reproduction, order, printed, within
 
 TEST = 0.2
 # Shares of ten classes' rows, with what they mean: where papers say in words that a network learns or stalls.

@@ -1,6 +1,6 @@
 """How often the gate is right on this machine: it judges identical code, planted slowdowns, and a wrong derivative.
 
-    python -m fastgrad.bench.gate.trials --out trials
+    python -m benchmarks.studies.gate_trials --out trials
 
 builds wheels of the commit that is checked out, one of them twice and the others with a plant in their sources, runs
 ``fastgrad gate`` on them in random order, and prints a table. What was run is kept: the same command goes on, and a
@@ -20,6 +20,7 @@ import click
 from fastgrad.bench.gate.judgement import BAD
 from fastgrad.bench.gate.sides import extract, start_wheel
 from fastgrad.bench.journal import Journal
+from fastgrad.cli.shared import OneLineErrors
 
 LOOPS, FORMULAS = "fastgrad/include/fastgrad/set/loops.h", "fastgrad/formulas.py"
 SLOWED = "tanh value float32"
@@ -42,7 +43,7 @@ PLANTS = {
 }
 
 
-@click.command()
+@click.command("python -m benchmarks.studies.gate_trials", cls=OneLineErrors)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder for wheels and finished runs.")
 @click.option("--same", default=20, show_default=True, help="Runs on identical code.")
 @click.option("--slow", default=10, show_default=True, help="Runs on each slowdown.")

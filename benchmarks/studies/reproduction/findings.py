@@ -1,4 +1,4 @@
-"""What an experiment brings home."""
+"""A finding, with the interval where it must lie, and the experiment that found it."""
 
 # Design: - What others published and what this package's own theory predicts stand in rows of their own: that our
 #           measurement agrees with our theory says nothing about the papers.

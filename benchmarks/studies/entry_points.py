@@ -1,39 +1,42 @@
-"""``fastgrad speed doors``: the kernels through every door to other projects, and what stands beside them there."""
+"""What it costs to call the kernels through each entry point: ``python -m benchmarks.studies.entry_points``."""
 
 # Design: - The direct kernel is the table's function called from compiled code, many times per sample, so that neither
-#           Python nor the clock is in it; a door that is called from Python shows what Python costs.
-#         - Every door writes to an array that is there already, except where its users cannot do so either (PyTorch and
-#           Numba's array functions make their result).
+#           Python nor the clock is in it; an entry point that is called from Python shows what Python costs.
+#         - Every entry point writes to an array that is there already, except where its users cannot do so either
+#           (PyTorch and Numba's array functions make their result).
 
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 
+import click
 import numba
 import numpy as np
 
 import fastgrad
 from fastgrad import ffi
 from fastgrad.activations import ACTIVATIONS
+from fastgrad.bench import peers
 from fastgrad.bench.timing import interleaved
+from fastgrad.cli.shared import OneLineErrors, comparison_options, progress_bar, show_comparison
 from fastgrad.kernels.memory import aligned
 from fastgrad.report.tables import Table
 
 CALLS = 8  # of the direct kernel per sample
-DOORS_NOTE = (
-    "Over direct: what a door takes more than the table's function called from compiled code, in percent. "
+NOTE = (
+    "Over direct: what an entry point takes more than the table's function called from compiled code, in percent. "
     "Times theirs: their time over ours. One thread."
 )
 
 
 @dataclass(frozen=True)
-class DoorRow:
-    """One comparison: ``seconds`` through the door, and those of what it is compared with."""
+class Row:
+    """One comparison: ``seconds`` through the entry point, and those of what it is compared with."""
 
     group: str
-    door: str
+    entry_point: str
     activation: str
     seconds: float
     beside: str
@@ -52,7 +55,7 @@ def _repeated(function, number, n, z, y):
     return lambda: run(*at)
 
 
-def doors(name: str, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, Callable]]:
+def entry_points(name: str, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, Callable]]:
     """Numbers z, a place y for phi(z), and calls that put it there, "direct" ``CALLS`` times, or return it."""
     number = ffi.ACTIVATION_NUMBERS[name]
     z, y = aligned(size, np.float32), aligned(size, np.float32)
@@ -78,14 +81,14 @@ def doors(name: str, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, Calla
     return z, y, found
 
 
-def _through_doors(size, rounds):
+def _over_direct(size, rounds):
     for name in ACTIVATIONS:
-        _, _, calls = doors(name, size)
+        _, _, calls = entry_points(name, size)
         seconds = interleaved(calls, rounds)
         seconds["direct"] /= CALLS
-        for door, taken in seconds.items():
-            if door != "direct":
-                yield DoorRow("door", door, name, taken, "direct", seconds["direct"])
+        for way, taken in seconds.items():
+            if way != "direct":
+                yield Row("entry point", way, name, taken, "direct", seconds["direct"])
 
 
 TEXTBOOK = {  # what users write inside njit
@@ -112,7 +115,7 @@ def _inside_njit(size, rounds):
             calls = {"ours": _loop(getattr(fastgrad, name), z, y), "theirs": _loop(numba.njit(textbook), z, y)}
             seconds = interleaved(calls, rounds)
             beside = "math.tanh" if name == "tanh" else "math.exp"
-            yield DoorRow("njit loop", np.dtype(dtype).name, name, seconds["ours"], beside, seconds["theirs"])
+            yield Row("njit loop", np.dtype(dtype).name, name, seconds["ours"], beside, seconds["theirs"])
 
 
 def _in_torch(size, rounds):
@@ -133,7 +136,7 @@ def _in_torch(size, rounds):
     for name in ("Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU"):
         calls = {"ours": training(getattr(ft, name)()), "theirs": training(getattr(torch.nn, name)())}
         seconds = interleaved(calls, rounds)
-        yield DoorRow("torch", "forward and backward", name, seconds["ours"], f"nn.{name}", seconds["theirs"])
+        yield Row("torch", "forward and backward", name, seconds["ours"], f"nn.{name}", seconds["theirs"])
 
 
 def _watched_models():
@@ -164,8 +167,8 @@ def _watching(rounds):
             steps[which]()
         seconds = interleaved(steps, rounds)
         mean = seconds["resting"] + (seconds["measuring"] - seconds["resting"]) / 20
-        yield DoorRow("watch", "a step, one in 20 measured", name, mean, "not watched", seconds["plain"])
-        yield DoorRow("watch", "a measured step", name, seconds["measuring"], "not watched", seconds["plain"])
+        yield Row("watch", "a step, one in 20 measured", name, mean, "not watched", seconds["plain"])
+        yield Row("watch", "a measured step", name, seconds["measuring"], "not watched", seconds["plain"])
 
 
 def _training_step(model, x):
@@ -181,30 +184,53 @@ def _training_step(model, x):
     return run
 
 
-def measure(size: int, rounds: int) -> Iterator[DoorRow]:
+def measure(size: int, rounds: int) -> Iterator[Row]:
     """Every comparison that can be made here; those with PyTorch if it is installed."""
-    yield from _through_doors(size, rounds)
+    yield from _over_direct(size, rounds)
     yield from _inside_njit(size, rounds)
     if find_spec("torch"):
         yield from _in_torch(size, rounds)
         yield from _watching(rounds)
 
 
-def table(rows: list[DoorRow]) -> list[Table]:
-    """The rows as tables: doors against the direct kernel, ours beside theirs, and what watching costs."""
+def tables(rows: list[Row]) -> list[Table]:
+    """The rows as tables: entry points against the direct kernel, ours beside theirs, and what watching costs."""
     through, beside, watching = {}, [], []
     for row in rows:
         percent = f"{100 * (row.seconds / row.beside_seconds - 1):+.1f}"
-        if row.group == "door":
-            through.setdefault(row.door, {})[row.activation] = percent
+        if row.group == "entry point":
+            through.setdefault(row.entry_point, {})[row.activation] = percent
         elif row.group == "watch":
-            watching.append((row.activation, row.door, percent))
+            watching.append((row.activation, row.entry_point, percent))
         else:
             times = f"{row.beside_seconds / row.seconds:.2f}"
-            beside.append((f"{row.group} {row.door}", row.activation, f"{row.seconds * 1e6:.1f}", row.beside, times))
-    lines = [(door, *(cells[name] for name in ACTIVATIONS)) for door, cells in through.items()]
-    tables = [
-        Table("Over direct, %", ("door", *ACTIVATIONS), {"": lines}),
+            beside.append(
+                (f"{row.group} {row.entry_point}", row.activation, f"{row.seconds * 1e6:.1f}", row.beside, times)
+            )
+    lines = [(way, *(cells[name] for name in ACTIVATIONS)) for way, cells in through.items()]
+    found = [
+        Table("Over direct, %", ("entry point", *ACTIVATIONS), {"": lines}),
         Table("Beside others", ("where", "activation", "us", "theirs", "times theirs"), {"": beside}),  # type: ignore[dict-item]
     ]
-    return tables + ([Table("What watch adds", ("model", "to", "%"), {"": watching})] if watching else [])  # type: ignore[dict-item]
+    return found + ([Table("What watch adds", ("model", "to", "%"), {"": watching})] if watching else [])  # type: ignore[dict-item]
+
+
+@click.command("python -m benchmarks.studies.entry_points", cls=OneLineErrors)
+@click.option("--size", type=click.IntRange(1, 10**8), default=65536, show_default=True, help="Elements.")
+@click.option("--rounds", type=click.IntRange(min=1), default=40, show_default=True, help="Samples of each.")
+@comparison_options
+@click.pass_obj
+def main(typed, size, rounds, form):
+    """What it costs to call the kernels from Cython, ctypes, Numba and PyTorch, beside what these have of their own."""
+    rows = []
+    with progress_bar() as show:
+        for row in measure(size, rounds):
+            rows.append(row)
+            show(len(rows), None, f"{row.group} {row.activation}")
+    versions = peers.versions([name for name in ("torch",) if name in peers.installed()])
+    show_comparison([asdict(row) for row in rows], (tables(rows), [], NOTE), versions, typed, form)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

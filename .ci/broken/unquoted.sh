@@ -1,2 +1,0 @@
-# A fault for .ci/lint to find: a folder with a space in its name.
-rm -rf $1/build
