@@ -82,7 +82,7 @@ def interrupted(code, *arguments):
         (["reproduce", "activations"], "interrupted: 0 of 1 experiments were done"),
         (["reproduce", "errors", "--json"], "interrupted: 0 of 1 experiments were done"),
         (["detectors", "--workers", "1"], "interrupted: nothing was judged, since a label needs all runs of its kind"),
-        (["speed", "training", "--network", "3,64", "--peer", "scikit-learn"], "interrupted"),
+        (["speed", "training", "--network", "3,64", "--peer", "torch"], "interrupted: 0 of 1 cases were measured"),
         (["train", "--epochs", "50"], None),
         (["train", "--epochs", "50", "--json", "--repair"], None),
     ],

@@ -1,8 +1,9 @@
 """The same operations in other people's libraries: each library's one form of each activation, its best.
 
-A peer is a function ``(activation, operation, x, dy) -> callable or None``; the callable does the operation once.
+A peer is a function ``(activation, operation, x, dy, zeros) -> callable or None``; the callable does it once.
 Operations: ``value`` gives y, ``backward`` gives dx from dy and what forward kept, and ``training`` gives (y, dx):
-forward keeping what backward needs, then backward. Outputs are preallocated wherever the library allows it.
+forward keeping what backward needs, then backward. Outputs are preallocated wherever the library allows it, by
+``zeros(size, dtype)`` where they are NumPy's.
 """
 
 # Design: - The audit and the speed tables run these same functions, so no library is exact in one table and fast in
@@ -11,7 +12,8 @@ forward keeping what backward needs, then backward. Outputs are preallocated whe
 #           come from the output, as is usual. Tried and slower in NumPy 2.4: ``np.where`` and ``copyto(where=)`` on the
 #           sign of random numbers (5 to 20 times), scipy's expit (4), a scalar as the second argument of ``minimum``
 #           and ``maximum`` (2 to 3: only two arrays of one layout go through its vector loop).
-#         - The arrays of all contestants start on a cache line (``aligned``): PyTorch's and JAX's own do.
+#         - The arrays of all contestants start on a cache line (``aligned``) unless others are asked for: PyTorch's and
+#           JAX's own do.
 
 import importlib.util
 import os
@@ -48,18 +50,18 @@ def _operation(operation, forward, backward):
     return training
 
 
-def fastgrad(name, operation, x, dy):
+def fastgrad(name, operation, x, dy, zeros=aligned):
     """Ours: value and derivative in one pass, then one multiplication."""
     value, both = (compiled.UFUNCS[kind, name, "default"] for kind in ("value", "value_and_derivative"))
-    y, d, dx = (aligned(x.size, x.dtype) for _ in range(3))
+    y, d, dx = (zeros(x.size, x.dtype) for _ in range(3))
     if operation == "value":
         return lambda: value(x, out=y)
     return _operation(operation, lambda: both(x, out=(y, d))[0], lambda: np.multiply(dy, d, out=dx))
 
 
-def numpy(name, operation, x, dy):
+def numpy(name, operation, x, dy, zeros=aligned):
     """NumPy, every step into an array that is there already."""
-    y, kept, dx, zero = (aligned(x.size, x.dtype) for _ in range(4))
+    y, kept, dx, zero = (zeros(x.size, x.dtype) for _ in range(4))
     slope = x.dtype.type(SLOPE)
 
     def sigmoid():  # y = 1 / (1 + exp(-x))
@@ -117,7 +119,7 @@ def numpy(name, operation, x, dy):
     return _operation(operation, *forms[name])
 
 
-def numexpr(name, operation, x, dy):
+def numexpr(name, operation, x, dy, zeros=aligned):
     """numexpr on one thread, forward only."""
     import numexpr as ne
 
@@ -129,7 +131,7 @@ def numexpr(name, operation, x, dy):
         "leaky_relu": "where(x > 0, x, slope * x)",
         "elu": "where(x > 0, x, expm1(x))",
     }[name]
-    y = aligned(x.size, x.dtype)
+    y = zeros(x.size, x.dtype)
     names = {"x": x, "zero": x.dtype.type(0), "slope": x.dtype.type(SLOPE)}
     if x.dtype == np.float32:
         text = text.replace("1 /", "one /").replace("(1 +", "(one +")
@@ -137,7 +139,7 @@ def numexpr(name, operation, x, dy):
     return _operation(operation, lambda: ne.evaluate(text, local_dict=names, out=y), None)
 
 
-def torch(name, operation, x, dy):
+def torch(name, operation, x, dy, zeros=aligned):
     """PyTorch's own kernels on one thread, writing to preallocated tensors."""
     import torch as th
 
@@ -162,7 +164,7 @@ def torch(name, operation, x, dy):
     return _operation(operation, forward, backward)
 
 
-def torch_compile(name, operation, x, dy):
+def torch_compile(name, operation, x, dy, zeros=aligned):
     """torch.compile of the forward pass."""
     import torch as th
 
@@ -182,7 +184,7 @@ def torch_compile(name, operation, x, dy):
     return lambda: compiled_function(tensor)
 
 
-def jax(name, operation, x, dy):
+def jax(name, operation, x, dy, zeros=aligned):
     """JAX, jitted, on the CPU. Its backward pass is not to be had without its forward pass."""
     if operation == "backward":
         return None
@@ -239,7 +241,7 @@ def without_autograd(contestants: Iterable[str]) -> AbstractContextManager:
 
     Entered in the call, it would be timed: a microsecond or two.
     """
-    if not any(_PACKAGES.get(name, name) == "torch" for name in contestants):
+    if not any(_package(name) == "torch" for name in contestants):
         return nullcontext()
     import torch as th
 
@@ -247,12 +249,17 @@ def without_autograd(contestants: Iterable[str]) -> AbstractContextManager:
 
 
 PEERS = {"numpy": numpy, "numexpr": numexpr, "torch": torch, "torch.compile": torch_compile, "jax": jax}
-_PACKAGES = {"torch.compile": "torch", "jax.scan": "jax"}
+_MODULES = {"scikit-learn": "sklearn"}  # what is imported, where pip has another name for it
 
 
-def installed() -> list[str]:
-    """The peers that can run here."""
-    return [name for name in PEERS if missing(name) is None]
+def _package(name):
+    """What pip installs: torch for torch.compile."""
+    return name.split(".")[0]
+
+
+def installed(known_ones: Iterable[str] = PEERS) -> list[str]:
+    """Those of these peers that can run here."""
+    return [name for name in known_ones if missing(name) is None]
 
 
 def check(names: Iterable[str], known_ones: Iterable[str] = PEERS) -> list[str]:
@@ -267,8 +274,8 @@ def check(names: Iterable[str], known_ones: Iterable[str] = PEERS) -> list[str]:
 
 def missing(name: str) -> str | None:
     """What this peer lacks, or None."""
-    package = _PACKAGES.get(name, name)
-    if importlib.util.find_spec(package) is None:
+    package = _package(name)
+    if importlib.util.find_spec(_MODULES.get(package, package)) is None:
         return f"install it with `pip install {package}`"
     if name == "torch.compile" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
         return "it needs a C++ compiler"
@@ -277,5 +284,5 @@ def missing(name: str) -> str | None:
 
 def versions(names: Iterable[str]) -> dict[str, str]:
     """Package and version of those peers that :func:`fastgrad.machine.machine` leaves out."""
-    packages = dict.fromkeys(_PACKAGES.get(name, name) for name in names if name != "numpy")
+    packages = dict.fromkeys(_package(name) for name in names if name != "numpy")
     return {package: version(package) for package in packages}

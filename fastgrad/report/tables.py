@@ -21,3 +21,8 @@ def markdown(table: Table) -> str:
         for number, row in enumerate(rows):
             lines.append((*((group if number == 0 else "",) if named else ()), *row))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def three_digits(value: float) -> str:
+    """A positive figure to three significant digits, without an exponent where it is large."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
