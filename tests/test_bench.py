@@ -16,7 +16,7 @@ from fastgrad.bench.activations import ActivationCase, activation_cases, time_ac
 from fastgrad.bench.audit import contestants
 from fastgrad.bench.compare import Row
 from fastgrad.report import plots
-from fastgrad.report.tables import markdown, three_digits
+from fastgrad.report.tables import markdown
 
 ACTIVATIONS = activations.activation_comparison()
 HERE = [name for name in peers.installed() if name != "torch.compile"]
@@ -186,12 +186,6 @@ def test_tables_show_what_is_lost():
         "| --- | ---: | ---: | ---: | ---: |",
         "| tanh | 1,000 | 0.5 | 16 | 60 exp |",
     ]
-
-
-def test_a_figure_keeps_three_digits_and_no_exponent():
-    assert [three_digits(value) for value in (0.01234, 1.0, 999.4, 999.5, 123456.7)] == [
-        "0.0123", "1", "999", "1000", "123457",
-    ]  # fmt: skip
 
 
 def test_a_record_names_the_case_the_contestant_and_the_figures():
@@ -367,6 +361,27 @@ def test_every_round_of_training_is_a_seed_and_is_told(monkeypatch):
     (table,) = training.TRAINING.tables(rows)
     assert table.columns == ("network", "contestant", "seconds", "times ours", "test accuracy", "spread")
     assert [line[:2] for line in table.groups[""]] == [("1 x 4", row.contestant) for row in rows]
+
+
+def test_what_is_started_anew_takes_turns_and_only_the_call_is_timed(monkeypatch):
+    now, started, told = [0.0], [], []
+
+    def start(name, number):
+        def call():
+            now[0] += 1 + number
+            return f"{name} {number}"
+
+        now[0] += 100
+        started.append((number, name))
+        return call
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    starts = {name: lambda number, name=name: start(name, number) for name in "abc"}
+    found = timing.round_by_round(starts, 3, tell=told.append)
+    assert found == {name: [(1 + number, f"{name} {number}") for number in range(3)] for name in "abc"}
+    assert [number for number, _ in started] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert told == [f"{name}, {number + 1} of 3" for number, name in started]
+    assert len({tuple(name for number, name in started if number == turn) for turn in range(3)}) > 1
 
 
 def test_pytorch_trains_with_its_fused_optimiser(monkeypatch):

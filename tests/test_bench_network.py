@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from fastgrad.bench import network, network_peers
+from fastgrad.bench.compare import Row
 from fastgrad.cli import commands
 
 NETWORKS = network.network_comparison()
@@ -84,6 +85,17 @@ def test_a_wrong_delta_is_said_and_not_timed(monkeypatch):
     _, row = network.time_network(SMALL._replace(operation="profile"), ["wrong"], rounds=1)
     assert row.difference == pytest.approx(10**0.001 - 1, rel=1e-3)
     assert row.seconds is None
+
+
+def test_the_memory_of_each_contestant_has_a_table_of_its_own_if_it_was_measured():
+    def row(contestant, **more):
+        return Row(SMALL, contestant, None, 1e-6, 1.0, {"gflops": 1.0, "percent_of_peak": 5.0, **more})
+
+    rows = [row("fastgrad", megabytes=1.234), row("numpy", megabytes=20.0), Row(SMALL, "jax", 0.5)]
+    _, memory = NETWORKS.tables(rows)
+    assert memory.columns == ("depth", "width", "batch", "operation", "fastgrad", "numpy", "jax")
+    assert memory.groups[""] == [("2", "8", "4", "gradients", "1.23", "20", "")]
+    assert len(NETWORKS.tables([row("fastgrad")])) == 1
 
 
 def test_command():

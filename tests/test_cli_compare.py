@@ -203,6 +203,19 @@ def test_speed_says_where_its_arrays_lie(placement, says):
     assert says in " ".join(result.stdout.split())
 
 
+def test_speed_of_training_says_its_case_by_name(monkeypatch):
+    from fastgrad.bench import training
+
+    monkeypatch.setattr(training, "EPOCHS", 1)
+    options = ("speed", "training", "--network", "1,4", "--peer", "scikit-learn", "--rounds", "2")
+    rows = json.loads(call(*options, "--json").stdout)["rows"]
+    assert [row["contestant"] for row in rows] == ["fastgrad", "without monitor", "scikit-learn"]
+    assert {(row["depth"], row["width"], row["rounds"]) for row in rows} == {(1, 4, 2)}
+    result = call(*options, "--markdown")
+    assert "**Training**" in result.stdout
+    assert "| 1 x 4 | without monitor |" in result.stdout
+
+
 @pytest.mark.parametrize("at", [0, 2])
 def test_speed_interrupted_keeps_what_was_measured(timed, at, tmp_path, monkeypatch):
     real = activations.time_activation

@@ -22,7 +22,7 @@ from fastgrad.bench.compare import OURS, Comparison, Layout, Row, compare, each_
 from fastgrad.bench.timing import silent
 from fastgrad.kernels import compiled
 from fastgrad.kernels.memory import aligned
-from fastgrad.report.tables import three_digits
+from fastgrad.report.tables import significant
 
 FULL: dict[str, Any] = {
     "sizes": (100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000),
@@ -162,7 +162,7 @@ def _limits(case):
 def _our_cells(row):
     ns, rate, percent = (row.figures[name] for name in ("ns_per_element", "gb_per_s", "percent_of_limit"))
     limit = f"{percent:.0f} {row.figures['limit']}"
-    return {"ns": three_digits(ns), "GB/s": three_digits(rate), "% of limit": limit}
+    return {"ns": significant(ns), "GB/s": significant(rate), "% of limit": limit}
 
 
 LAYOUT = Layout(

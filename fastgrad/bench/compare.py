@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgrad.bench import peers
 from fastgrad.bench.timing import interleaved, silent
-from fastgrad.report.tables import Table, three_digits
+from fastgrad.report.tables import Table, significant
 
 OURS = "fastgrad"
 TINY = float(np.finfo(np.float32).tiny)  # a result below it is compared as if it were as large
@@ -233,7 +233,7 @@ def _times(row):
         return ""
     if row.difference is not None:
         return "differs"
-    return three_digits(row.ratio) + (" !" if row.ratio < 1 else "")
+    return significant(row.ratio) + (" !" if row.ratio < 1 else "")
 
 
 def _shape(case):
@@ -241,7 +241,7 @@ def _shape(case):
 
 
 def _us_and_ns_each(row):
-    return {"us": three_digits(row.seconds * 1e6), "ns each": three_digits(row.figures["ns_each"])}
+    return {"us": significant(row.seconds * 1e6), "ns each": significant(row.figures["ns_each"])}
 
 
 BY_SHAPE = Layout(  # for cases that are what to do and the shape to do it on; a row has the figure ``ns_each``

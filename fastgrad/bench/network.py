@@ -36,7 +36,7 @@ from fastgrad.kernels import compiled
 from fastgrad.kernels.memory import aligned_copy
 from fastgrad.machine import peak_megabytes
 from fastgrad.network import MLP
-from fastgrad.report.tables import three_digits
+from fastgrad.report.tables import significant
 
 OPERATIONS = ("gradients", "profile")
 # (depth, width, batch)
@@ -148,7 +148,7 @@ def _results(operation, found):
 
 def _our_cells(row):
     rate, percent = row.figures["gflops"], row.figures["percent_of_peak"]
-    return {"us": three_digits(row.seconds * 1e6), "GFLOP/s": three_digits(rate), "% of peak": f"{percent:.0f}"}
+    return {"us": significant(row.seconds * 1e6), "GFLOP/s": significant(rate), "% of peak": f"{percent:.0f}"}
 
 
 def _memory_tables(rows):
@@ -158,7 +158,7 @@ def _memory_tables(rows):
         if "megabytes" in row.figures:
             place = _place(row.case) | {"operation": row.case.operation}
             line = lines.setdefault(row.case, place | dict.fromkeys(names, ""))
-            line[row.contestant] = three_digits(row.figures["megabytes"])
+            line[row.contestant] = significant(row.figures["megabytes"])
     return [table_of("memory of a pass, MB", list(lines.values()))] if lines else []
 
 

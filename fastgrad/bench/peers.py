@@ -1,9 +1,9 @@
 """The same operations in other people's libraries: each library's one form of each activation, its best.
 
-A peer is a function ``(activation, operation, x, dy, zeros) -> callable or None``; the callable does it once.
+A peer is a function ``(activation, operation, x, dy) -> callable or None``; the callable does the operation once.
 Operations: ``value`` gives y, ``backward`` gives dx from dy and what forward kept, and ``training`` gives (y, dx):
-forward keeping what backward needs, then backward. Outputs are preallocated wherever the library allows it, by
-``zeros(size, dtype)`` where they are NumPy's.
+forward keeping what backward needs, then backward. Outputs are preallocated wherever the library allows it; arrays of
+NumPy's by a fifth argument, ``zeros(size, dtype)``.
 """
 
 # Design: - The audit and the speed tables run these same functions, so no library is exact in one table and fast in

@@ -20,7 +20,7 @@ from fastgrad.bench.timing import round_by_round, silent
 from fastgrad.datasets import load
 from fastgrad.learning.fit import evaluate, fit, split
 from fastgrad.network import MLP
-from fastgrad.report.tables import three_digits
+from fastgrad.report.tables import significant
 
 FULL = ((3, 64), (20, 64))  # (depth, width)
 EPOCHS, BATCH, RATE = 20, 32, 0.001
@@ -151,8 +151,8 @@ def _tables(rows):
         {
             "network": _network(row.case),
             "contestant": row.contestant,
-            "seconds": three_digits(row.seconds),
-            "times ours": three_digits(row.ratio),
+            "seconds": significant(row.seconds),
+            "times ours": significant(row.ratio),
             "test accuracy": f"{row.figures['accuracy']:.3f}",
             "spread": f"{row.figures['spread']:.3f}",
         }
