@@ -487,7 +487,7 @@ COMMANDS = {
     "train --validation 0.9": "validation and test must leave rows to train on, but hold out 1.1 of them",
     "train --repair --checkpoint run.npz": "--checkpoint keeps one run, but --repair trains several",
     "train --checkpoint /missing/run.npz": "--checkpoint: there is no folder /missing",
-    "speed training --network 3": "--network must be DEPTH,WIDTH, such as 3,64, got '3'",
+    "speed training --network 3": "--network must be 2 whole numbers as in 3,64, got '3'",
     "speed training --peer keras": "unknown peer 'keras'",
     "config": "give one of --cflags, --libs, --include-dir",
     "config --cflgas": "unrecognized arguments: --cflgas",

@@ -11,12 +11,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastgrad.bench import activations, network, parts, peers, tables, timing, training
-from fastgrad.bench.activations import Case, SpeedRow, cases, measure
+from fastgrad.bench import activations, compare, network, network_peers, parts, peers, timing, training
+from fastgrad.bench.activations import ActivationCase, activation_cases, time_activation
 from fastgrad.bench.audit import contestants
+from fastgrad.bench.compare import Row
 from fastgrad.report import plots
 from fastgrad.report.tables import markdown
 
+ACTIVATIONS = activations.activation_comparison()
 HERE = [name for name in peers.installed() if name != "torch.compile"]
 
 
@@ -28,13 +30,13 @@ def seconds(monkeypatch):
     def fake(functions, rounds, seed=0):
         return {name: times.get(name, 1e-6) for name in functions}
 
-    monkeypatch.setattr(activations, "interleaved", fake)
+    monkeypatch.setattr(compare, "interleaved", fake)
     return times
 
 
-@pytest.mark.parametrize("case", cases(sizes=[100]), ids=lambda case: "-".join(map(str, case)))
+@pytest.mark.parametrize("case", activation_cases(sizes=[100]), ids=lambda case: "-".join(map(str, case)))
 def test_every_peer_here_gives_our_results(case, seconds):
-    rows = measure(case, HERE, 1)
+    rows = time_activation(case, HERE, 1)
     assert rows[0].contestant == "fastgrad"
     assert rows[0].ratio == 1
     assert [row for row in rows if row.difference is not None] == []
@@ -44,17 +46,18 @@ def test_every_peer_here_gives_our_results(case, seconds):
 
 
 def test_figures_follow_from_the_times(seconds):
-    ours, numpy = measure(Case("tanh", "training", "float32", 1000), ["numpy"], 1)
-    assert (ours.ns_per_element, numpy.ns_per_element) == pytest.approx((2.0, 6.0), rel=1e-12)
+    ours, numpy = time_activation(ActivationCase("tanh", "training", "float32", 1000), ["numpy"], 1)
+    assert (ours.figures["ns_per_element"], numpy.figures["ns_per_element"]) == pytest.approx((2.0, 6.0), rel=1e-12)
+    assert (ours.seconds, numpy.seconds) == (2e-6, 6e-6)
     assert numpy.ratio == pytest.approx(3.0, rel=1e-12)
-    assert ours.gb_per_s == pytest.approx(6 * 4 / 2.0, rel=1e-12)
+    assert ours.figures["gb_per_s"] == pytest.approx(6 * 4 / 2.0, rel=1e-12)
     # a copy of 6 arrays takes 3 ns, an exp 1
-    assert (ours.limit, ours.limit_ns_per_element) == ("copy", pytest.approx(3.0, rel=1e-12))
-    assert ours.percent_of_limit == pytest.approx(150.0, rel=1e-12)
+    assert (ours.figures["limit"], ours.figures["limit_ns_per_element"]) == ("copy", pytest.approx(3.0, rel=1e-12))
+    assert ours.figures["percent_of_limit"] == pytest.approx(150.0, rel=1e-12)
     seconds["exp"] *= 4
-    assert measure(Case("tanh", "training", "float32", 1000), [], 1)[0].limit == "exp"
-    assert measure(Case("relu", "training", "float32", 1000), [], 1)[0].limit == "copy"
-    assert measure(Case("tanh", "backward", "float32", 1000), [], 1)[0].limit == "copy"
+    assert time_activation(ActivationCase("tanh", "training", "float32", 1000), [], 1)[0].figures["limit"] == "exp"
+    assert time_activation(ActivationCase("relu", "training", "float32", 1000), [], 1)[0].figures["limit"] == "copy"
+    assert time_activation(ActivationCase("tanh", "backward", "float32", 1000), [], 1)[0].figures["limit"] == "copy"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_figures_follow_from_the_times(seconds):
 def test_a_peer_that_differs_is_told_and_not_timed(wrong, says, monkeypatch):
     calls = []
 
-    def peer(name, operation, x, dy):
+    def peer(name, operation, x, dy, zeros):
         def call():
             calls.append(1)
             return np.tanh(x) * np.where(np.arange(x.size) == 3, wrong, 1.0)
@@ -71,18 +74,18 @@ def test_a_peer_that_differs_is_told_and_not_timed(wrong, says, monkeypatch):
         return call
 
     monkeypatch.setitem(peers.PEERS, "numpy", peer)
-    rows = measure(Case("tanh", "value", "float32", 100), ["numpy"], 1)
+    rows = time_activation(ActivationCase("tanh", "value", "float32", 100), ["numpy"], 1)
     assert len(calls) == 1
-    assert rows[1].ns_per_element is None
-    assert rows[0].ns_per_element > 0
-    (table,) = tables.speed_tables(rows)
+    assert (rows[1].seconds, rows[1].ratio, rows[1].figures) == (None, None, {})
+    assert rows[0].seconds > 0
+    (table,) = ACTIVATIONS.tables(rows)
     assert table.groups[""][0][-1] == "differs"
-    assert says in tables.speed_verdict(rows)[-1]
-    assert len(plots.speed_figure(rows).axes[0].lines) == 2
+    assert says in ACTIVATIONS.verdict(rows)[-1]
+    assert len(plots.speed_figure([row.record() for row in rows]).axes[0].lines) == 2
 
 
 def test_cases_are_every_combination_once():
-    found = cases(["tanh", "relu", "tanh"], ["value", "backward"], ["float32"], [10, 5, 10])
+    found = activation_cases(["tanh", "relu", "tanh"], ["value", "backward"], ["float32"], [10, 5, 10])
     assert [tuple(case) for case in found] == [
         (name, operation, "float32", size)
         for size in (10, 5) for name in ("tanh", "relu") for operation in ("value", "backward")
@@ -96,13 +99,11 @@ def test_cases_are_every_combination_once():
         ({"operations": ["trainig"]}, ValueError, "unknown operation 'trainig'; did you mean 'training'"),
         ({"dtypes": ["float16"]}, TypeError, "dtype must be float32 or float64"),
         ({"sizes": [0]}, ValueError, "size must be at least 1"),
-        ({"contestants": ["numpi"]}, ValueError, "unknown peer 'numpi'; did you mean 'numpy'"),
-        ({"rounds": 0, "sizes": [1]}, ValueError, "rounds must be at least 1"),
     ],
 )
 def test_bad_input(options, error, message):
     with pytest.raises(error, match=message):
-        activations.speed_activations(**options)
+        activation_cases(**options)
 
 
 def test_peers_that_cannot_run(monkeypatch):
@@ -118,14 +119,12 @@ def test_peers_that_cannot_run(monkeypatch):
         peers.check(["torch.compile"])
 
 
-def test_progress_and_rows_of_a_whole_run(seconds):
-    seen = []
-    rows = activations.speed_activations(
-        ["relu"], sizes=[10, 20], dtypes=["float64"], contestants=["numpy"], rounds=1,
-        progress=lambda done, total: seen.append((done, total)),
-    )  # fmt: skip
-    assert seen == [(i, 6) for i in range(1, 7)]
-    assert len(rows) == 12
+def test_each_contestant_is_told_before_its_first_call(monkeypatch):
+    """Compiling takes minutes for some."""
+    told = []
+    monkeypatch.setitem(peers.PEERS, "numpy", lambda *_: lambda: told.append("numpy works") or np.zeros(100))
+    time_activation(ActivationCase("tanh", "value", "float32", 100), ["numpy"], 1, told.append)
+    assert told == ["fastgrad", "numpy", "numpy works"]
 
 
 def test_quick_speed_is_what_reports_show():
@@ -155,20 +154,25 @@ def test_interleaved_takes_the_least_and_gives_all_the_same_number_of_samples(mo
     assert calls["slow"] == 16 + 4 + timing.FEWEST + 4 + 2
 
 
-ROW = SpeedRow("tanh", "value", "float32", 1000, "fastgrad", None, 0.5, 16.0, 1.0, "exp", 0.3, 60.0)
+CASE = ActivationCase("tanh", "value", "float32", 1000)
+FIGURES = {
+    "ns_per_element": 0.5, "gb_per_s": 16.0, "limit": "exp", "limit_ns_per_element": 0.3, "percent_of_limit": 60.0,
+}  # fmt: skip
+ROW = Row(CASE, "fastgrad", None, 5e-7, 1.0, FIGURES)
+RELU = replace(ROW, case=CASE._replace(activation="relu"), figures=FIGURES | {"limit": "copy"})
 ROWS = [
     ROW,
-    replace(ROW, contestant="numpy", ns_per_element=2.0, ratio=4.0),
-    replace(ROW, contestant="jax", ns_per_element=0.4, ratio=0.8),
-    replace(ROW, size=100),
-    replace(ROW, activation="relu", limit="copy"),
-    replace(ROW, activation="relu", contestant="numpy", ratio=1234.5),
-    replace(ROW, operation="backward"),
+    replace(ROW, contestant="numpy", figures=FIGURES | {"ns_per_element": 2.0}, ratio=4.0),
+    replace(ROW, contestant="jax", figures=FIGURES | {"ns_per_element": 0.4}, ratio=0.8),
+    replace(ROW, case=CASE._replace(size=100)),
+    RELU,
+    replace(RELU, contestant="numpy", ratio=1234.5),
+    replace(ROW, case=CASE._replace(operation="backward")),
 ]
 
 
 def test_tables_show_what_is_lost():
-    value, backward = tables.speed_tables(ROWS)
+    value, backward = ACTIVATIONS.tables(ROWS)
     assert value.columns[-2:] == ("numpy", "jax")
     assert value.groups[""] == [
         ("tanh", "100", "0.5", "16", "60 exp", "", ""),
@@ -176,7 +180,7 @@ def test_tables_show_what_is_lost():
         ("relu", "1,000", "0.5", "16", "60 copy", "1234", ""),
     ]
     assert backward.title == "backward, float32"
-    assert tables.speed_verdict(ROWS) == ["Ours is slower in 1 of 3 comparisons."]
+    assert ACTIVATIONS.verdict(ROWS) == ["Ours is slower in 1 of 3 comparisons."]
     assert markdown(backward).splitlines() == [
         "| activation | size | ns | GB/s | % of limit |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -184,8 +188,18 @@ def test_tables_show_what_is_lost():
     ]
 
 
+def test_a_record_names_the_case_the_contestant_and_the_figures():
+    assert ROW.record() == {
+        "activation": "tanh", "operation": "value", "dtype": "float32", "size": 1000,
+        "contestant": "fastgrad", "difference": None, "seconds": 5e-7, "ratio": 1.0, **FIGURES,
+    }  # fmt: skip
+    differs = Row(CASE, "numpy", 0.1).record()
+    assert (differs["difference"], differs["seconds"], differs["ratio"]) == (0.1, None, None)
+
+
 def test_the_chart_draws_every_contestant_and_the_limit():
-    figure = plots.speed_figure(ROWS[:-1])
+    rows = [row.record() for row in ROWS[:-1]]
+    figure = plots.speed_figure(rows)
     assert [ax.get_title(loc="left") for ax in figure.axes if ax.axison] == ["tanh", "relu"]
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert set(lines) == {"fastgrad", "numpy", "jax", "machine's limit"}
@@ -199,7 +213,7 @@ def test_the_chart_draws_every_contestant_and_the_limit():
         "jax",
         "machine's limit",
     ]
-    assert plots.picture(figure, "svg") == plots.picture(plots.speed_figure(ROWS[:-1]), "svg")
+    assert plots.picture(figure, "svg") == plots.picture(plots.speed_figure(rows), "svg")
 
 
 def test_jax_gets_one_thread_and_the_environment_stays(monkeypatch):
@@ -250,18 +264,18 @@ def test_another_form_of_a_peer_is_another_contestant(monkeypatch):
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_training_that_gives_a_wrong_y_or_dx_is_told_and_not_timed(which, monkeypatch):
-    def peer(name, operation, x, dy):
+    def peer(name, operation, x, dy, zeros):
         def call():
-            y, dx = peers.fastgrad(name, operation, x, dy)()
+            y, dx = peers.fastgrad(name, operation, x, dy, zeros)()
             return (y * 1.001, dx) if which == 0 else (y, dx * 1.001)
 
         return call
 
     monkeypatch.setitem(peers.PEERS, "numpy", peer)
-    ours, theirs = measure(Case("tanh", "training", "float32", 100), ["numpy"], 1)
+    ours, theirs = time_activation(ActivationCase("tanh", "training", "float32", 100), ["numpy"], 1)
     assert ours.difference is None
     assert theirs.difference == pytest.approx(1e-3, rel=0.01)
-    assert theirs.ns_per_element is None
+    assert theirs.seconds is None
 
 
 def starts_of(arrays):
@@ -281,16 +295,16 @@ def test_ours_has_no_better_place_in_memory_than_the_others(monkeypatch, seconds
         return peer
 
     monkeypatch.setitem(peers.PEERS, "numpy", noting("activations", peers.numpy))
-    monkeypatch.setitem(parts.PEERS["dense"], "numpy", noting("dense", parts.dense_numpy))
-    monkeypatch.setitem(network.PEERS, "numpy", noting("network", network.numpy))
-    measure(Case("tanh", "training", "float32", 1001), ["numpy"], 1)
-    parts.measure(parts.Case("dense", "forward", (5, 7, 9)), ["numpy"], 1)
-    network.measure(network.Case(2, 7, 5, "gradients"), ["numpy"], 1)
+    monkeypatch.setitem(parts.DENSE_PEERS, "numpy", noting("dense", parts.dense_numpy))
+    monkeypatch.setitem(network.PEERS, "numpy", noting("network", network_peers.numpy))
+    time_activation(ActivationCase("tanh", "training", "float32", 1001), ["numpy"], 1)
+    parts.time_dense(parts.DenseCase("forward", 5, 7, 9), ["numpy"], 1)
+    network.time_network(network.NetworkCase(2, 7, 5, "gradients"), ["numpy"], 1)
     assert at == {"activations": [0, 0], "dense": [0] * 4, "network": [0, at["network"][1]]}  # the last are the labels
 
     x = np.ones(1001, np.float32)
     assert starts_of(peers.numpy("elu", "training", x, x)()) == [0, 0]
-    _, gradients = network._call(network.Case(2, 7, 5, "gradients"), "numpy")()
+    _, gradients = network._call(network.NetworkCase(2, 7, 5, "gradients"), "numpy")()
     assert starts_of(array for pair in gradients for array in pair) == [0] * 6
     x, weight, bias, dy = (np.ones(shape, np.float32) for shape in ((5, 7), (7, 9), 9, (5, 9)))
     layer = parts.dense_numpy(x, weight, bias, dy)
@@ -298,12 +312,84 @@ def test_ours_has_no_better_place_in_memory_than_the_others(monkeypatch, seconds
     assert starts_of([parts.weights_numpy("he_normal", (7, 9))()]) == [0]
 
 
+def test_arrays_lie_where_numpy_puts_them_if_that_is_asked_for(monkeypatch, seconds):
+    """Ours too: all get the same makers of arrays."""
+    made, real = [], np.zeros
+    monkeypatch.setitem(
+        activations.PLACEMENTS, "numpy", (lambda *a: made.append(a) or real(*a), activations.PLACEMENTS["numpy"][1])
+    )
+    case = ActivationCase("tanh", "training", "float32", 1001)
+    time_activation(case, ["numpy"], 1)
+    assert made == []
+    (_, row) = time_activation(case, ["numpy"], 1, placement="numpy")
+    assert made == [(1001, "float32")] * 9  # x, dy, 3 of ours, 4 of NumPy's
+    assert row.difference is None
+    with pytest.raises(ValueError, match="unknown placement 'nmpy'; did you mean 'numpy'"):
+        time_activation(case, ["numpy"], 1, placement="nmpy")
+
+
+def trained(contestant, accuracy, rounds=5):
+    figures = {"accuracy": accuracy, "spread": 0.01, "rounds": rounds}
+    return Row(training.TrainingCase(3, 64), contestant, None, 2.0, 1.0, figures)
+
+
+@pytest.mark.parametrize(("rounds", "told"), [(5, False), (6, True), (10, True), (1, None)])
+def test_accuracies_are_judged_by_the_rounds_there_were(rounds, told):
+    """Two standard errors of a difference: 2 sqrt(2) 0.01 / sqrt(rounds - 1), 0.0141 for 5 rounds and 0.0126 for 6."""
+    (line,) = training.TRAINING.verdict([trained("fastgrad", 0.9, rounds), trained("torch", 0.9132, rounds)])
+    if told is None:
+        assert line.startswith("One seed has no spread")
+    else:
+        assert line == ("torch, 3 x 64: +1.3 points of accuracy." if told else line)
+        assert line.startswith("All accuracies are equal") != told
+
+
+def test_every_round_of_training_is_a_seed_and_is_told(monkeypatch):
+    seeds, told = [], []
+
+    def peer(net, train, seed):
+        seeds.append((seed, net.seed))
+        return lambda: net
+
+    monkeypatch.setitem(training.PEERS, "torch", peer)
+    monkeypatch.setattr(training, "EPOCHS", 1)
+    case = training.TrainingCase(1, 4)
+    rows = training.time_training(case, ["torch"], 2, told.append)
+    assert [row.contestant for row in rows] == ["fastgrad", "without monitor", "torch"]
+    assert seeds == [(0, 0), (1, 1)]
+    assert sorted(told) == sorted(f"{row.contestant}, {i} of 2" for row in rows for i in (1, 2))
+    (table,) = training.TRAINING.tables(rows)
+    assert table.columns == ("network", "contestant", "seconds", "times ours", "test accuracy", "spread")
+    assert [line[:2] for line in table.groups[""]] == [("1 x 4", row.contestant) for row in rows]
+
+
+def test_what_is_started_anew_takes_turns_and_only_the_call_is_timed(monkeypatch):
+    now, started, told = [0.0], [], []
+
+    def start(name, number):
+        def call():
+            now[0] += 1 + number
+            return f"{name} {number}"
+
+        now[0] += 100
+        started.append((number, name))
+        return call
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    starts = {name: lambda number, name=name: start(name, number) for name in "abc"}
+    found = timing.round_by_round(starts, 3, tell=told.append)
+    assert found == {name: [(1 + number, f"{name} {number}") for number in range(3)] for name in "abc"}
+    assert [number for number, _ in started] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert told == [f"{name}, {number + 1} of 3" for number, name in started]
+    assert len({tuple(name for number, name in started if number == turn) for turn in range(3)}) > 1
+
+
 def test_pytorch_trains_with_its_fused_optimiser(monkeypatch):
     torch = pytest.importorskip("torch")
     asked, real = [], torch.optim.Adam
     monkeypatch.setattr(torch.optim, "Adam", lambda *a, **options: asked.append(options) or real(*a, **options))
     monkeypatch.setattr(training, "EPOCHS", 1)
-    training.measure(1, 4, ["torch"], 1)
+    training.time_training(training.TrainingCase(1, 4), ["torch"], 1)
     assert asked == [{"fused": True}]
 
 
@@ -333,11 +419,10 @@ def test_pytorch_is_timed_without_autograd_and_enters_nothing_in_the_call(monkey
                 call()
         return dict.fromkeys(calls, 1.0)
 
-    monkeypatch.setattr(activations, "interleaved", timed)
-    monkeypatch.setattr(parts, "interleaved", timed)
-    measure(Case("tanh", "training", "float32", 100), ["torch"], 1)
-    for operation in parts.OPERATIONS["dense"]:
-        parts.measure(parts.Case("dense", operation, (4, 5, 6)), ["torch"], 1)
+    monkeypatch.setattr(compare, "interleaved", timed)
+    time_activation(ActivationCase("tanh", "training", "float32", 100), ["torch"], 1)
+    for operation in parts.OPERATIONS:
+        parts.time_dense(parts.DenseCase(operation, 4, 5, 6), ["torch"], 1)
     assert modes == [True] * 3
     assert entered == []
     assert not torch.is_inference_mode_enabled()

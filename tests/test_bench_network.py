@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fastgrad.bench import network, tables
+from fastgrad.bench import network, network_peers
+from fastgrad.bench.compare import Row
 from fastgrad.cli import commands
 
-SMALL = network.Case(2, 8, 4, "gradients")
+NETWORKS = network.network_comparison()
+SMALL = network.NetworkCase(2, 8, 4, "gradients")
 
 
 def run(*arguments):
@@ -18,18 +20,18 @@ def run(*arguments):
 
 @pytest.mark.parametrize("operation", network.OPERATIONS)
 def test_every_installed_peer_agrees_and_is_timed(operation):
-    contestants = network.installed()
-    rows = network.measure(SMALL._replace(operation=operation), contestants, rounds=1)
+    contestants = NETWORKS.contestants()
+    rows = network.time_network(SMALL._replace(operation=operation), contestants, rounds=1)
     assert [row.contestant for row in rows] == ["fastgrad", *contestants]
     assert [row.difference for row in rows] == [None] * len(rows)
     assert rows[0].ratio == 1
-    assert all(row.seconds > 0 and 0 < row.percent_of_peak < 100 for row in rows)
+    assert all(row.seconds > 0 and 0 < row.figures["percent_of_peak"] < 100 for row in rows)
 
 
 @pytest.mark.parametrize("contestant", ["numpy", "torch", "jax"])
 def test_a_peer_gives_all_that_ours_gives(contestant):
     """The loss, and dL/dW and dL/db of every layer in the shapes of ours."""
-    if contestant not in network.installed():
+    if contestant not in NETWORKS.contestants():
         pytest.skip(f"{contestant} is not installed")
     (loss, ours), (theirs_loss, theirs) = (network._call(SMALL, name)() for name in ("fastgrad", contestant))
     assert float(theirs_loss) == pytest.approx(loss, rel=1e-5)
@@ -58,31 +60,42 @@ SABOTEURS = {
 @pytest.mark.parametrize("saboteur", SABOTEURS)
 def test_wrong_gradients_are_said_and_not_timed(saboteur, monkeypatch):
     def wrong(net, X, y, operation):
-        honest = network.fastgrad(net, X, y, operation)
+        honest = network_peers.fastgrad(net, X, y, operation)
         return lambda: SABOTEURS[saboteur](*honest())
 
     monkeypatch.setitem(network.PEERS, "wrong", wrong)
-    _, row = network.measure(SMALL, ["wrong"], rounds=1)
+    _, row = network.time_network(SMALL, ["wrong"], rounds=1)
     assert row.seconds is None
     assert not row.difference < 0.99e-3
-    assert "wrong differs" in tables.network_verdict([row])[0]
+    assert "wrong differs" in NETWORKS.verdict([row])[0]
 
 
 def test_what_a_peer_does_not_offer_has_no_row(monkeypatch):
     monkeypatch.setitem(network.PEERS, "gradients only", lambda *_: None)
-    (row,) = network.measure(SMALL._replace(operation="profile"), ["gradients only"], rounds=1)
+    (row,) = network.time_network(SMALL._replace(operation="profile"), ["gradients only"], rounds=1)
     assert row.contestant == "fastgrad"
 
 
 def test_a_wrong_delta_is_said_and_not_timed(monkeypatch):
     def wrong(net, X, y, operation):
-        honest = network.fastgrad(net, X, y, operation)
+        honest = network_peers.fastgrad(net, X, y, operation)
         return lambda: [honest()[0] + 0.001, honest()[1]]
 
     monkeypatch.setitem(network.PEERS, "wrong", wrong)
-    _, row = network.measure(SMALL._replace(operation="profile"), ["wrong"], rounds=1)
+    _, row = network.time_network(SMALL._replace(operation="profile"), ["wrong"], rounds=1)
     assert row.difference == pytest.approx(10**0.001 - 1, rel=1e-3)
     assert row.seconds is None
+
+
+def test_the_memory_of_each_contestant_has_a_table_of_its_own_if_it_was_measured():
+    def row(contestant, **more):
+        return Row(SMALL, contestant, None, 1e-6, 1.0, {"gflops": 1.0, "percent_of_peak": 5.0, **more})
+
+    rows = [row("fastgrad", megabytes=1.234), row("numpy", megabytes=20.0), Row(SMALL, "jax", 0.5)]
+    _, memory = NETWORKS.tables(rows)
+    assert memory.columns == ("depth", "width", "batch", "operation", "fastgrad", "numpy", "jax")
+    assert memory.groups[""] == [("2", "8", "4", "gradients", "1.23", "20", "")]
+    assert len(NETWORKS.tables([row("fastgrad")])) == 1
 
 
 def test_command():

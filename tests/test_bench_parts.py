@@ -6,25 +6,26 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fastgrad.bench import decay, network, parts, peers, tables
+from fastgrad.bench import compare, decay, network, parts
 from fastgrad.cli import commands
 
-SMALL = {"dense": (5, 8, 6), "initializers": (200, 300)}
+SMALL = [*parts.dense_cases([(5, 8, 6)]), *parts.weights_cases([(200, 300)])]
 
 
 def run(*arguments):
     return CliRunner().invoke(commands, ["speed", *arguments])
 
 
-@pytest.mark.parametrize(
-    ("part", "operation"), [(p, o) for p, operations in parts.OPERATIONS.items() for o in operations]
-)
-def test_every_installed_peer_agrees_and_is_timed(part, operation):
-    contestants = [name for name in parts.PEERS[part] if not peers.missing(name)]
-    rows = parts.measure(parts.Case(part, operation, SMALL[part]), contestants, rounds=1)
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case[0])
+def test_every_installed_peer_agrees_and_is_timed(case):
+    comparison = parts.DENSE if isinstance(case, parts.DenseCase) else parts.WEIGHTS
+    contestants = comparison.contestants()
+    rows = comparison.measure(case, contestants, rounds=1)
     assert [row.contestant for row in rows] == ["fastgrad", *contestants]
     assert [row.difference for row in rows] == [None] * len(rows)
     assert rows[0].ratio == 1
+    count = 5 * 6 if comparison is parts.DENSE else 200 * 300
+    assert rows[0].figures["ns_each"] == pytest.approx(rows[0].seconds / count * 1e9)
 
 
 def test_a_wrong_layer_is_said_and_not_timed(monkeypatch):
@@ -32,11 +33,11 @@ def test_a_wrong_layer_is_said_and_not_timed(monkeypatch):
         honest = parts.dense_numpy(x, weight, bias, dy)["backward"]
         return {"backward": lambda: [a * 1.001 for a in honest()]}
 
-    monkeypatch.setitem(parts.PEERS["dense"], "wrong", wrong)
-    _, row = parts.measure(parts.Case("dense", "backward", SMALL["dense"]), ["wrong"], rounds=1)
+    monkeypatch.setitem(parts.DENSE_PEERS, "wrong", wrong)
+    _, row = parts.time_dense(parts.DenseCase("backward", 5, 8, 6), ["wrong"], rounds=1)
     assert row.difference == pytest.approx(1e-3, rel=0.01)
     assert row.seconds is None
-    assert tables.part_verdict([row]) == [
+    assert parts.DENSE.verdict([row]) == [
         "wrong differs: its backward of 5 x 8 x 6 is off by 1.0e-03 of ours; not timed."
     ]
 
@@ -58,7 +59,7 @@ def test_command(part, shape):
         (["dense", "--shape", "1,2"], "--shape must be 3 whole numbers as in 1,64,64, got '1,2'"),
         (["dense", "--shape", "0,2,3"], "batch must be at least 1, got 0"),
         (["dense", "--operation", "sideways"], "unknown operation 'sideways'"),
-        (["initializers", "--rule", "he_norml"], "unknown operation 'he_norml'; did you mean 'he_normal'?"),
+        (["initializers", "--rule", "he_norml"], "unknown rule 'he_norml'; did you mean 'he_normal'?"),
         (["decay", "-a", "rleu"], "unknown activation 'rleu'; did you mean 'relu'?"),
         (["initializers", "--peer", "tourch"], "unknown peer 'tourch'; did you mean 'torch'?"),
     ],
@@ -70,17 +71,18 @@ def test_wrong_calls(arguments, message):
 
 
 def test_memory_of_a_pass():
-    kept = network.pass_megabytes(network.Case(40, 256, 256, "profile"), "fastgrad")
+    kept = network.pass_megabytes(network.NetworkCase(40, 256, 256, "profile"), "fastgrad")
     activations = 2 * 40 * 256 * 256 * 4 / 1e6
     assert activations * 0.9 <= kept <= activations * 1.3
 
 
 def test_decay_in_torch_finds_our_slopes():
     pytest.importorskip("torch")
-    for some in decay.cells(["tanh", "leaky_relu"], quick=True):
-        ours, theirs = decay.measure(some, ["torch"], rounds=1)
+    for case in decay.decay_cases(["tanh", "leaky_relu"], quick=True):
+        ours, theirs = decay.time_decay(case, ["torch"], rounds=1)
         assert theirs.difference is None
-        assert (ours.ratio, ours.count) == (1, 6)
+        assert ours.ratio == 1
+        assert ours.figures["ns_each"] == pytest.approx(ours.seconds / 6 * 1e9)
 
 
 def test_decay_draws_no_network_while_it_is_timed(monkeypatch):
@@ -97,9 +99,9 @@ def test_decay_draws_no_network_while_it_is_timed(monkeypatch):
             assert all(np.array_equal(a[0], b[0]) for a, b in zip(first, second, strict=True))
         return dict.fromkeys(calls, 1.0)
 
-    monkeypatch.setattr(decay, "interleaved", timed)
-    (some,) = decay.cells(["tanh"], quick=True)
-    rows = decay.measure(some, ["torch"], rounds=1)
+    monkeypatch.setattr(compare, "interleaved", timed)
+    (case,) = decay.decay_cases(["tanh"], quick=True)
+    rows = decay.time_decay(case, ["torch"], rounds=1)
     assert [row.contestant for row in rows] == ["fastgrad", "torch"]
     assert at_start == [6]
     assert len(drawn) == 6
@@ -111,8 +113,8 @@ def test_a_wrong_measurement_of_decay_is_said_and_not_timed(monkeypatch):
         return lambda: [((delta, dweight + 0.01, signal), slope) for (delta, dweight, signal), slope in honest()]
 
     monkeypatch.setitem(decay.PEERS, "wrong", wrong)
-    (some,) = decay.cells(["relu"], quick=True)
-    _, row = decay.measure(some, ["wrong"], rounds=1)
+    (case,) = decay.decay_cases(["relu"], quick=True)
+    _, row = decay.time_decay(case, ["wrong"], rounds=1)
     assert row.difference == pytest.approx(10**0.01 - 1, rel=1e-3)
     assert row.seconds is None
 
@@ -120,4 +122,12 @@ def test_a_wrong_measurement_of_decay_is_said_and_not_timed(monkeypatch):
 def test_decay_command():
     done = run("decay", "--quick", "-a", "relu", "--rounds", "1", "--json")
     assert done.exit_code == 0
-    assert json.loads(done.stdout)["rows"][0]["operation"] == "relu"
+    row = json.loads(done.stdout)["rows"][0]
+    assert [row[name] for name in ("activation", "inits", "depth", "width", "batch", "seeds")] == [
+        "relu",
+        3,
+        10,
+        32,
+        32,
+        2,
+    ]

@@ -9,10 +9,10 @@ import pytest
 from test_cli import call, refused
 
 from fastgrad.bench import activations
-from fastgrad.bench.activations import SpeedRow
 from fastgrad.bench.audit import audit
 from fastgrad.bench.audit.contestants import Contestant
 from fastgrad.bench.audit.truth import true
+from fastgrad.bench.compare import Row
 
 AUDIT = ("audit", "--quick", "-a", "relu")
 SPEED = ("speed", "activations", "-a", "tanh", "--operation", "value", "--dtype", "float32")
@@ -118,19 +118,24 @@ def test_audit_without_numba(monkeypatch):
     refused(call(*AUDIT), "pip install 'fastgrad[numba]'")
 
 
+FIGURES = {
+    "ns_per_element": 1.0, "gb_per_s": 8.0, "limit": "copy", "limit_ns_per_element": 0.5, "percent_of_limit": 50.0,
+}  # fmt: skip
+
+
 @pytest.fixture
 def timed(monkeypatch):
     """Cases that are not timed; the list of (case, peers, rounds) that were asked for."""
     asked = []
 
-    def fake(case, contestants, rounds):
+    def fake(case, contestants, rounds, tell, placement):
         asked.append((case, tuple(contestants), rounds))
         return [
-            SpeedRow(*case, name, None, 1.0, 8.0, 1.0 if name == "fastgrad" else 0.5, "copy", 0.5, 50.0)
+            Row(case, name, None, 1e-6, 1.0 if name == "fastgrad" else 0.5, FIGURES)
             for name in ("fastgrad", *contestants)
         ]
 
-    monkeypatch.setattr(activations, "measure", fake)
+    monkeypatch.setattr(activations, "time_activation", fake)
     return asked
 
 
@@ -146,7 +151,7 @@ def test_speed_prints_tables_and_returns_0():
 def test_speed_of_everything_fits_the_terminal(timed, monkeypatch):
     from fastgrad.bench import peers
 
-    monkeypatch.setattr(peers, "installed", lambda: list(peers.PEERS))
+    monkeypatch.setattr(peers, "installed", list)
     monkeypatch.setattr(peers, "versions", lambda names: {})
     result = call("speed", "activations")
     assert result.exit_code == 0, result.output
@@ -174,11 +179,10 @@ def test_speed_writes_json_and_charts(timed, tmp_path):
 
 
 def test_a_difference_that_is_not_finite_is_strict_json(monkeypatch):
-    def differing(case, *_):
-        ours = SpeedRow(*case, "fastgrad", None, 1.0, 8.0, 1.0, "copy", 0.5, 50.0)
-        return [ours, SpeedRow(*case, "numpy", float("nan"))]
+    def differing(case, *_, placement):
+        return [Row(case, "fastgrad", None, 1e-6, 1.0, FIGURES), Row(case, "numpy", float("nan"))]
 
-    monkeypatch.setattr(activations, "measure", differing)
+    monkeypatch.setattr(activations, "time_activation", differing)
     result = call(*SPEED, "--size", "10", "--json")
     assert json.loads(result.stdout, parse_constant=pytest.fail)["rows"][1]["difference"] == "nan"
 
@@ -190,16 +194,38 @@ def test_speed_in_markdown(timed):
     assert "Ours is slower in 1 of 1 comparisons." in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("placement", "says"), [("aligned", "Every array starts on a cache line."), ("numpy", "lie where NumPy puts them")]
+)
+def test_speed_says_where_its_arrays_lie(placement, says):
+    result = call(*SPEED, "--size", "100", "--peer", "numpy", "--rounds", "1", "--placement", placement)
+    assert result.exit_code == 0, result.output
+    assert says in " ".join(result.stdout.split())
+
+
+def test_speed_of_training_says_its_case_by_name(monkeypatch):
+    from fastgrad.bench import training
+
+    monkeypatch.setattr(training, "EPOCHS", 1)
+    options = ("speed", "training", "--network", "1,4", "--peer", "scikit-learn", "--rounds", "2")
+    rows = json.loads(call(*options, "--json").stdout)["rows"]
+    assert [row["contestant"] for row in rows] == ["fastgrad", "without monitor", "scikit-learn"]
+    assert {(row["depth"], row["width"], row["rounds"]) for row in rows} == {(1, 4, 2)}
+    result = call(*options, "--markdown")
+    assert "**Training**" in result.stdout
+    assert "| 1 x 4 | without monitor |" in result.stdout
+
+
 @pytest.mark.parametrize("at", [0, 2])
 def test_speed_interrupted_keeps_what_was_measured(timed, at, tmp_path, monkeypatch):
-    real = activations.measure
+    real = activations.time_activation
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         if len(timed) == at:
             raise KeyboardInterrupt
-        return real(*arguments)
+        return real(*arguments, **options)
 
-    monkeypatch.setattr(activations, "measure", interrupted)
+    monkeypatch.setattr(activations, "time_activation", interrupted)
     sizes = [option for size in (1, 2, 3) for option in ("--size", str(size))]
     result = call(*SPEED, *sizes, "--peer", "numpy", "--out", str(tmp_path))
     assert result.exit_code == 130
@@ -216,6 +242,7 @@ BAD_SPEEDS = [
     (("--size", "0"), "'--size': 0"),
     (("--size", "1e3"), "'--size': '1e3'"),
     (("--rounds", "0"), "'--rounds': 0"),
+    (("--placement", "page"), "'page' is not one of"),
     (("--peer", "numpi"), "unknown peer 'numpi'; did you mean 'numpy'"),
     (("--out", __file__), "--out: cannot write"),
 ]
@@ -223,7 +250,7 @@ BAD_SPEEDS = [
 
 @pytest.mark.parametrize(("arguments", "message"), BAD_SPEEDS)
 def test_bad_speeds(arguments, message, monkeypatch):
-    monkeypatch.setattr(activations, "measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(activations, "time_activation", lambda *_, **__: pytest.fail("measured"))
     refused(call("speed", "activations", *arguments), message)
 
 

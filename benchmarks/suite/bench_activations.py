@@ -66,12 +66,12 @@ class Limit:
     param_names = ("activation", "operation")
 
     def track_time_over_limit(self, activation, operation):
-        from fastgrad.bench.activations import cases, measure
+        from fastgrad.bench.activations import activation_cases, time_activation
 
-        (case,) = cases([activation], [operation], ["float32"], [16_384])
+        (case,) = activation_cases([activation], [operation], ["float32"], [16_384])
         rng = np.random.default_rng(0)
         ratios, held = [], []
         for _ in range(20):
-            ratios.append(100 / measure(case, [], 20)[0].percent_of_limit)
+            ratios.append(100 / time_activation(case, [], 20)[0].figures["percent_of_limit"])
             held += [np.empty(size, np.uint8) for size in rng.integers(64, 20_000, 4)]  # the next arrays lie elsewhere
         return float(np.median(ratios))

@@ -7,19 +7,21 @@
 #         - Before anything is timed it has to find our sizes, layer by layer.
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad.bench.parts import PartRow
-from fastgrad.bench.timing import interleaved
+from fastgrad._validation import known
+from fastgrad.activations import ACTIVATIONS
+from fastgrad.bench.compare import BY_SHAPE, OURS, Comparison, Row, compare, each_number
+from fastgrad.bench.timing import silent
 from fastgrad.datasets import load
 from fastgrad.initializers import SURVEYED
 from fastgrad.network import MLP
 from fastgrad.sweeps import study
 
-FULL = {"depth": 20, "width": 128, "batch": 128, "seeds": 10}
-QUICK = {"depth": 10, "width": 32, "batch": 32, "seeds": 2}
+FULL = (20, 128, 128, 10)  # depth, width, batch, seeds
+QUICK = (10, 32, 32, 2)
 NOTE = (
     "us: ours, for all networks. torch: its time over ours; ! marks where ours is slower. Timed: forward, backward, "
     "the sizes of delta, dL/dW and the signal in every layer, and the slope; the networks are drawn before, and both "
@@ -28,11 +30,27 @@ NOTE = (
 AGREE = 1e-3  # relative difference of a size from ours, float32
 
 
-def cells(activations: Iterable[str], quick: bool = False) -> list[list[study.Cell]]:
-    """The cells of each activation."""
-    size = QUICK if quick else FULL
-    options = {"width": size["width"], "batch": size["batch"], "seeds": tuple(range(size["seeds"]))}
-    return [study.grid([name], SURVEYED, [size["depth"]], **options) for name in dict.fromkeys(activations)]
+class DecayCase(NamedTuple):
+    """The networks of one activation: with every initialiser that is surveyed, and every seed."""
+
+    activation: str
+    inits: int
+    depth: int
+    width: int
+    batch: int
+    seeds: int
+
+
+def decay_cases(activations: Iterable[str] = ACTIVATIONS, quick: bool = False) -> list[DecayCase]:
+    """One for each activation; ValueError for one that does not exist."""
+    names = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
+    return [DecayCase(name, len(SURVEYED), *(QUICK if quick else FULL)) for name in names]
+
+
+def cells_of(case: DecayCase) -> list[study.Cell]:
+    """The kinds of networks."""
+    options = {"width": case.width, "batch": case.batch, "seeds": tuple(range(case.seeds))}
+    return study.grid([case.activation], SURVEYED, [case.depth], **options)
 
 
 def networks_of(cell: study.Cell, features: int) -> list[MLP]:
@@ -86,37 +104,29 @@ def in_torch(networks: Sequence[MLP], X, y) -> Callable[[], list[tuple[np.ndarra
     return lambda: [measured(layers) for layers in parameters]
 
 
-def measure(some: list[study.Cell], contestants: Iterable[str], rounds: int) -> list[PartRow]:
-    """Time the networks of the cells of one activation, in ours and where it is wanted in PyTorch; ours first."""
-    first = some[0]
-    X, y = load(first.data)
-    X, y = X[: first.batch].astype(np.float32), y[: first.batch]
-    networks = [network for cell in some for network in networks_of(cell, X.shape[1])]
-    row = PartRow(
-        "decay",
-        first.activation,
-        (len(some), first.depth, first.width, first.batch, len(first.seeds)),
-        "fastgrad",
-        len(networks),
-    )
-    makers = {"fastgrad": in_fastgrad} | {name: PEERS[name] for name in contestants}
-    calls = {name: make(networks, X, y) for name, make in makers.items()}
-    found = {name: call() for name, call in calls.items()}
-    differences = {name: _difference(found["fastgrad"], theirs) for name, theirs in found.items()}
-    equal = {name: call for name, call in calls.items() if differences[name] <= AGREE}
-    seconds = interleaved(equal, rounds)
-    return [
-        replace(row, contestant=name, seconds=seconds[name], ratio=seconds[name] / seconds["fastgrad"])
-        if name in equal
-        else replace(row, contestant=name, difference=differences[name])
-        for name in calls
-    ]
-
-
-def _difference(ours, theirs):
-    """The largest relative difference of a size, over the layers of all networks."""
-    a, b = (np.array([sizes for sizes, _ in found], np.float64) for found in (ours, theirs))
-    return float(np.max(np.abs(10.0 ** (b - a) - 1)))
-
-
 PEERS = {"torch": in_torch}
+
+
+def time_decay(
+    case: DecayCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
+) -> list[Row]:
+    """Time the networks in ours and in every one of these peers; ours first. The figure is ``ns_each``, per network."""
+    cells = cells_of(case)
+    X, y = load(cells[0].data)
+    X, y = X[: case.batch].astype(np.float32), y[: case.batch]
+    networks = [network for cell in cells for network in networks_of(cell, X.shape[1])]
+    makers = {OURS: in_fastgrad} | {name: PEERS[name] for name in contestants}
+    calls = {name: make(networks, X, y) for name, make in makers.items()}
+
+    def figures(contestant, seconds):
+        return {"ns_each": seconds[contestant] / len(networks) * 1e9}
+
+    return compare(case, calls, rounds, vectors=_sizes, agree=AGREE, figures=figures, tell=tell)
+
+
+def _sizes(found):
+    """The size of every layer of all networks."""
+    return each_number([10.0 ** np.array([log10_sizes for log10_sizes, _ in found], np.float64)])
+
+
+DECAY = Comparison(PEERS, time_decay, BY_SHAPE.tables, BY_SHAPE.verdict, NOTE)

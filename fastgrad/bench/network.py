@@ -1,21 +1,17 @@
-"""``fastgrad speed network``: a whole network forward and backward, in our backends and in other libraries."""
+"""``fastgrad speed network``: a whole network forward and backward, in ours and in other libraries."""
 
 # Design: - The same weights and data for all; before anything is timed, the loss and every entry of every dL/dW and
 #           dL/db are compared with ours, layer by layer.
-#         - Peers' arrays start on a cache line: PyTorch and JAX copy them there, for NumPy it is done here. Ours takes
-#           its weights where NumPy puts them.
+#         - The data of all, and peers' arrays, start on a cache line. Ours takes its weights where NumPy puts them.
 #         - ``gradients`` are what training needs: the loss and every dL/dW and dL/db. ``profile`` is what a measurement
 #           needs: the root mean square of delta and of dL/dW of every layer, as its users would get it from autograd.
-#         - NumPy's is what its skilled users write: float32, every product and function into an array made once. Our
-#           own backend of that name is no contestant: it computes in float64, to judge the others.
 #         - Everything runs on one thread: a study runs many networks side by side.
 #         - torch.compile takes minutes to compile a hundred layers, so it runs only where it is asked for.
-#         - scikit-learn has no public gradient of a network to time.
 
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from itertools import chain, pairwise, product
 from multiprocessing import get_context
 from typing import NamedTuple
@@ -23,13 +19,24 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad._validation import known, positive_int
-from fastgrad.bench import peers
-from fastgrad.bench.peers import jax_on_one_thread
-from fastgrad.bench.timing import interleaved
+from fastgrad.bench.compare import (
+    OURS,
+    Comparison,
+    Layout,
+    Row,
+    compare,
+    contestants_of,
+    each_array,
+    each_number,
+    table_of,
+)
+from fastgrad.bench.network_peers import PEERS, fastgrad
+from fastgrad.bench.timing import silent
 from fastgrad.kernels import compiled
-from fastgrad.kernels.memory import aligned, aligned_copy
+from fastgrad.kernels.memory import aligned_copy
 from fastgrad.machine import peak_megabytes
 from fastgrad.network import MLP
+from fastgrad.report.tables import significant
 
 OPERATIONS = ("gradients", "profile")
 # (depth, width, batch)
@@ -38,9 +45,16 @@ QUICK = FULL[:2]
 CLASSES = 10
 ROUNDS = 20_000  # of multiply-adds, half a millisecond
 AGREE = 1e-4  # norm of a gradient's difference over the norm of ours; 100 layers in float32 add up to 1e-5
+NOTE = (
+    "us: ours, per pass. Peers: their time over ours; ! marks where ours is slower. GFLOP/s: of the three matrix "
+    "products per layer; peak: multiply-adds that wait for nothing. tanh, Xavier weights, float32, one thread each. "
+    "NumPy writes into arrays that are there already, JAX runs in the thread that calls it. The data of all and the "
+    "peers' arrays start on a cache line, our weights lie where NumPy puts them. The loss and every gradient agree "
+    "with ours to 1e-4, or nothing is timed. All took turns; the least sample counts."
+)
 
 
-class Case(NamedTuple):
+class NetworkCase(NamedTuple):
     """Hidden layers, units in each, samples, and what is to be found."""
 
     depth: int
@@ -49,282 +63,47 @@ class Case(NamedTuple):
     operation: str
 
 
-@dataclass(frozen=True)
-class NetworkRow:
-    """One contestant in one case.
-
-    Attributes
-    ----------
-    difference : float or None
-        The norm of a result's difference from ours over the norm of ours, the largest over the results (loss and
-        gradients of weights and biases of every layer, or their sizes), if too large: then nothing was timed.
-    seconds : float
-        Of one pass.
-    gflops : float
-        10^9 floating-point operations of the three matrix products per layer, per second.
-    percent_of_peak : float
-        Of the multiply-adds that this processor does where they wait for nothing, measured in the same run.
-    megabytes : float or None
-        Memory that the first pass takes beyond weights and data, if it was measured.
-    ratio : float
-        Its time over ours: above 1, ours is faster.
-    """
-
-    depth: int
-    width: int
-    batch: int
-    operation: str
-    contestant: str
-    difference: float | None = None
-    seconds: float | None = None
-    gflops: float | None = None
-    percent_of_peak: float | None = None
-    megabytes: float | None = None
-    ratio: float | None = None
-
-
-def cases(networks: Iterable[tuple[int, int, int]] = FULL, operations: Iterable[str] = OPERATIONS) -> list[Case]:
+def network_cases(
+    networks: Iterable[tuple[int, int, int]] = FULL, operations: Iterable[str] = OPERATIONS
+) -> list[NetworkCase]:
     """Every network with every operation; ValueError or TypeError for one that does not exist."""
     operations = [known("operation", name, OPERATIONS) for name in dict.fromkeys(operations)]
     names = ("depth", "width", "batch")
     networks = [tuple(map(positive_int, names, network)) for network in dict.fromkeys(networks)]  # type: ignore[misc]
-    return [Case(*network, operation) for network, operation in product(networks, operations)]
+    return [NetworkCase(*network, operation) for network, operation in product(networks, operations)]
 
 
-# A contestant is a function (net, X, y, operation) -> call. With "gradients" the call returns the loss and [(dL/dW,
-# dL/db), ...], with "profile" log10 of the root mean square of delta in every layer and then of dL/dW in every layer.
-# None is in place of a call that is not offered.
+def time_network(
+    case: NetworkCase,
+    contestants: Iterable[str],
+    rounds: int,
+    tell: Callable[[str], None] = silent,
+    memory: bool = False,
+) -> list[Row]:
+    """Time one network in ours and in every one of these peers; ours first.
 
-
-def fastgrad(net, X, y, operation):
-    """Ours: one compiled call."""
-    if operation == "gradients":
-        return lambda: net.loss_and_gradients(X, y)
-
-    def profile():
-        found = net.gradient_profile(X, y)
-        return [found.log10_delta, found.log10_weight_gradient]
-
-    return profile
-
-
-def numpy(net, X, y, operation):
-    """NumPy, layer by layer, every step into an array that is there already."""
-    rows, batch = np.arange(len(y)), np.float32(len(y))
-    shapes = [weight.shape for weight in net.weights]
-    dweights, dbiases = _arrays(shapes), _arrays([n for _, n in shapes])
-    deltas = _arrays([(len(X), n) for _, n in shapes])
-    hs = [X, *_arrays([delta.shape for delta in deltas])]  # the output of every layer; the last one's is z
-    weights, biases = [aligned_copy(weight) for weight in net.weights], [aligned_copy(bias) for bias in net.biases]
-    layers = range(len(weights))
-
-    def forward():
-        for layer in layers:
-            h = hs[layer + 1]
-            np.matmul(hs[layer], weights[layer], out=h)
-            np.add(h, biases[layer], out=h)
-            if layer != layers[-1]:
-                np.tanh(h, out=h)
-
-    def loss_and_delta():  # delta = (softmax(z) - [label]) / batch
-        z, delta = hs[-1], deltas[-1]
-        np.subtract(z, z.max(axis=1, keepdims=True), out=z)
-        np.exp(z, out=delta)
-        total = delta.sum(axis=1, keepdims=True)
-        loss = np.mean(np.log(total[:, 0]) - z[rows, y])
-        np.divide(delta, total * batch, out=delta)
-        delta[rows, y] -= 1 / batch
-        return loss
-
-    def backward():
-        for layer in reversed(layers):
-            h, delta = hs[layer], deltas[layer]
-            np.matmul(h.T, delta, out=dweights[layer])
-            if operation == "gradients":
-                np.add.reduce(delta, axis=0, out=dbiases[layer])
-            if layer:  # delta below = (delta W^T) (1 - h^2)
-                np.matmul(delta, weights[layer].T, out=deltas[layer - 1])
-                np.multiply(h, h, out=h)
-                np.subtract(1, h, out=h)
-                np.multiply(deltas[layer - 1], h, out=deltas[layer - 1])
-
-    def gradients():
-        forward()
-        loss = loss_and_delta()
-        backward()
-        return loss, list(zip(dweights, dbiases, strict=True))
-
-    def profile():
-        gradients()
-        return [np.log10([np.vdot(a, a) / a.size for a in arrays]) / 2 for arrays in (deltas, dweights)]
-
-    return {"gradients": gradients, "profile": profile}[operation]
-
-
-def _arrays(shapes):
-    return [aligned(shape, np.float32) for shape in shapes]
-
-
-def torch(net, X, y, operation, transform=lambda function: function):
-    """PyTorch eager and its autograd."""
-    import torch as th
-
-    th.set_num_threads(1)
-    weights = [th.tensor(weight, requires_grad=True) for weight in net.weights]
-    biases = [th.tensor(bias, requires_grad=True) for bias in net.biases]
-    parameters = [tensor for pair in zip(weights, biases, strict=True) for tensor in pair]
-    X, y = th.tensor(X), th.tensor(y)
-
-    @transform
-    def forward():
-        h, zs = X, []
-        for weight, bias in zip(weights, biases, strict=True):
-            zs.append(th.addmm(bias, h, weight))
-            h = th.tanh(zs[-1]) if len(zs) < len(weights) else None
-        return zs, th.nn.functional.cross_entropy(zs[-1], y)
-
-    def gradients():
-        loss = forward()[1]
-        found = th.autograd.grad(loss, parameters)
-        return loss.detach(), list(zip(found[::2], found[1::2], strict=True))
-
-    def profile():
-        zs, loss = forward()
-        found = th.autograd.grad(loss, [*zs, *weights])
-        return th.stack([th.linalg.vector_norm(a) / a.numel() ** 0.5 for a in found]).log10().numpy()
-
-    return {"gradients": gradients, "profile": profile}[operation]
-
-
-def torch_compile(net, X, y, operation):
-    """torch.compile of the forward pass, and the backward pass that comes of it; autograd does not reach its z."""
-    import torch as th
-
-    if operation == "profile":
-        return None
-    th._dynamo.reset()
-    return torch(net, X, y, operation, th.compile)
-
-
-@dataclass(frozen=True)
-class _TakenApart:
-    """A call whose results are taken apart, which is no part of the pass: ``timed`` alone is."""
-
-    timed: Callable
-    pairs: Callable
-
-    def __call__(self):
-        return self.pairs(self.timed())
-
-
-def jax(net, X, y, operation):
-    """JAX, jitted, the layers unrolled."""
-    jx = jax_on_one_thread()
-    tanh, zeros = jx.numpy.tanh, jx.numpy.zeros
-    weights, biases = ([jx.numpy.asarray(a) for a in arrays] for arrays in (net.weights, net.biases))
-    probes = [zeros((len(X), len(bias))) for bias in biases]  # added to z: their gradients are the deltas
-
-    def outputs(weights, biases, probes):
-        h = X
-        for weight, bias, probe in zip(weights, biases, probes, strict=True):
-            z = h @ weight + bias + probe
-            h = tanh(z)
-        return z
-
-    call = _jax_gradients(jx, outputs, (weights, biases, probes), y, operation)
-    if operation == "profile":
-        return call
-
-    def pairs(found):
-        loss, (dweights, dbiases) = found
-        return loss, zip(dweights, dbiases, strict=True)
-
-    return _TakenApart(call, pairs)
-
-
-def jax_scan(net, X, y, operation):
-    """JAX, jitted, one loop over the hidden layers, whose arrays are stacked; those between have to be square."""
-    jx = jax_on_one_thread()
-    tanh, zeros, stack = jx.numpy.tanh, jx.numpy.zeros, jx.numpy.stack
-    width, last = net.sizes[1], net.sizes[-1]
-
-    def stacked(arrays):
-        return jx.numpy.asarray(arrays[0]), stack(arrays[1:-1]), jx.numpy.asarray(arrays[-1])
-
-    probes = (zeros((len(X), width)), zeros((net.depth - 1, len(X), width)), zeros((len(X), last)))
-
-    def outputs(weights, biases, probes):
-        h = tanh(X @ weights[0] + biases[0] + probes[0])
-        layer = (lambda h, wbp: (tanh(h @ wbp[0] + wbp[1] + wbp[2]), None), h, (weights[1], biases[1], probes[1]))
-        return jx.lax.scan(*layer)[0] @ weights[2] + biases[2] + probes[2]
-
-    call = _jax_gradients(jx, outputs, (stacked(net.weights), stacked(net.biases), probes), y, operation)
-    if operation == "profile":
-        return call
-
-    def pairs(found):
-        loss, ((first, middle, last), (first_bias, middle_bias, last_bias)) = found
-        return loss, [(first, first_bias), *zip(middle, middle_bias, strict=True), (last, last_bias)]
-
-    return _TakenApart(call, pairs)
-
-
-def _jax_gradients(jx, outputs, arguments, y, operation):
-    """The jitted loss and its gradients with respect to weights and biases, or the sizes of those of z and weights."""
-
-    def loss(*arguments):
-        return -jx.nn.log_softmax(outputs(*arguments))[jx.numpy.arange(len(y)), y].mean()
-
-    if operation == "gradients":
-        weights, biases, probes = arguments
-        # NumPy's zeros are constants of the program and vanish from it
-        still = [np.zeros(probe.shape, np.float32) for probe in probes]
-        call = jx.jit(jx.value_and_grad(lambda weights, biases: loss(weights, biases, still), argnums=(0, 1)))
-        return lambda: jx.block_until_ready(call(weights, biases))
-
-    def profile(*arguments):
-        dweights, deltas = jx.grad(loss, argnums=(0, 2))(*arguments)
-        sizes = [(a**2).mean(axis=(-2, -1)) for a in (*deltas, *dweights)]
-        flat = jx.numpy.concatenate([jx.numpy.atleast_1d(size) for size in sizes])
-        return jx.numpy.log10(flat) / 2
-
-    call = jx.jit(profile)
-    return lambda: call(*arguments).block_until_ready()
-
-
-PEERS = {"numpy": numpy, "torch": torch, "torch.compile": torch_compile, "jax": jax, "jax.scan": jax_scan}
-ONLY_IF_ASKED = ("torch.compile",)
-
-
-def installed() -> list[str]:
-    """The peers that can run here and do so unless others are asked for."""
-    return [name for name in PEERS if name not in ONLY_IF_ASKED and not peers.missing(name)]
-
-
-def measure(case: Case, contestants: Iterable[str], rounds: int, memory: bool = False) -> list[NetworkRow]:
-    """Time one case in ours and in every one of these peers; ours first."""
-    calls = {"fastgrad": _call(case, "fastgrad")} | {peer: _call(case, peer) for peer in contestants}
-    calls = {contestant: call for contestant, call in calls.items() if call is not None}
-    differences = _differences(case.operation, calls)
-    equal = {name: getattr(call, "timed", call) for name, call in calls.items() if differences[name] <= AGREE}
-    seconds = interleaved(equal | {"peak": lambda: compiled.multiply_adds(ROUNDS)}, rounds)
-    peak = compiled.multiply_adds(ROUNDS) / seconds["peak"]
+    Figures are ``gflops``, 10^9 floating-point operations of the three matrix products per layer, per second;
+    ``percent_of_peak``, of the multiply-adds that this processor does where they wait for nothing, measured in the same
+    run; and with ``memory`` ``megabytes``, what the first pass takes beyond weights and data.
+    """
     sizes = [case.width] * (case.depth + 1) + [CLASSES]
     flops = 3 * 2 * case.batch * sum(m * n for m, n in pairwise(sizes))
-    return [
-        NetworkRow(
-            *case,
-            contestant,
-            seconds=seconds[contestant],
-            gflops=flops / seconds[contestant] / 1e9,
-            percent_of_peak=100 * flops / seconds[contestant] / peak,
-            megabytes=pass_megabytes(case, contestant) if memory else None,
-            ratio=seconds[contestant] / seconds["fastgrad"],
-        )
-        if contestant in equal
-        else NetworkRow(*case, contestant, difference=differences[contestant])
-        for contestant in calls
-    ]
+
+    def figures(contestant, seconds):
+        rate, peak = flops / seconds[contestant], compiled.multiply_adds(ROUNDS) / seconds["peak"]
+        found = {"gflops": rate / 1e9, "percent_of_peak": 100 * rate / peak}
+        return found | ({"megabytes": pass_megabytes(case, contestant)} if memory else {})
+
+    return compare(
+        case,
+        {contestant: _call(case, contestant) for contestant in (OURS, *contestants)},
+        rounds,
+        vectors=partial(_results, case.operation),
+        agree=AGREE,
+        figures=figures,
+        limits={"peak": lambda: compiled.multiply_adds(ROUNDS)},
+        tell=tell,
+    )
 
 
 def _call(case, contestant):
@@ -334,10 +113,10 @@ def _call(case, contestant):
     rng = np.random.default_rng(0)
     X = aligned_copy(rng.standard_normal((case.batch, case.width)))
     y = rng.integers(0, CLASSES, case.batch)
-    return {"fastgrad": fastgrad, **PEERS}[contestant](net, X, y, case.operation)
+    return {OURS: fastgrad, **PEERS}[contestant](net, X, y, case.operation)
 
 
-def pass_megabytes(case: Case, contestant: str) -> float:
+def pass_megabytes(case: NetworkCase, contestant: str) -> float:
     """By how many MB the first pass of this contestant raises the most memory that a fresh process has held."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_memory_of, case, contestant).result()
@@ -359,21 +138,49 @@ def _resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _differences(operation: str, calls: dict[str, Callable]) -> dict[str, float]:
-    """Each contestant's largest difference from ours over the results, relative."""
-    found = {contestant: _results(operation, call()) for contestant, call in calls.items()}
-    ours = found["fastgrad"]
-    return {contestant: _difference(ours, theirs) for contestant, theirs in found.items()}
-
-
 def _results(operation, found):
-    """What was found as float64 arrays that are compared one by one: of a profile, the size of every layer."""
+    """The loss and every gradient as one vector each; of a profile, the size of every layer."""
     if operation == "profile":
-        return list(10.0 ** np.concatenate([np.ravel(np.asarray(part, np.float64)) for part in found]))
+        return each_number([10.0 ** np.concatenate([np.ravel(np.asarray(part, np.float64)) for part in found])])
     loss, gradients = found
-    return [np.asarray(part, np.float64) for part in (loss, *chain.from_iterable(gradients))]
+    return each_array([loss, *chain.from_iterable(gradients)])
 
 
-def _difference(ours, theirs):
-    """NaN or inf if theirs is not even finite."""
-    return float(np.max([np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(ours, theirs, strict=True)]))
+def _our_cells(row):
+    rate, percent = row.figures["gflops"], row.figures["percent_of_peak"]
+    return {"us": significant(row.seconds * 1e6), "GFLOP/s": significant(rate), "% of peak": f"{percent:.0f}"}
+
+
+def _memory_tables(rows):
+    """MB of each contestant, where they were measured."""
+    names, lines = contestants_of(rows), {}
+    for row in rows:
+        if "megabytes" in row.figures:
+            place = _place(row.case) | {"operation": row.case.operation}
+            line = lines.setdefault(row.case, place | dict.fromkeys(names, ""))
+            line[row.contestant] = significant(row.figures["megabytes"])
+    return [table_of("memory of a pass, MB", list(lines.values()))] if lines else []
+
+
+def _place(case):
+    return {name: str(getattr(case, name)) for name in ("depth", "width", "batch")}
+
+
+LAYOUT = Layout(
+    title=lambda case: case.operation,
+    place=_place,
+    ours=_our_cells,
+    describe=lambda case: f"{case.operation} at depth {case.depth}, width {case.width}",
+)
+
+
+def network_comparison(memory: bool = False) -> Comparison:
+    """``fastgrad speed network``, with the memory that a pass takes or without."""
+    return Comparison(
+        peers=PEERS,
+        measure=partial(time_network, memory=memory),
+        tables=lambda rows: [*LAYOUT.tables(rows), *_memory_tables(rows)],
+        verdict=LAYOUT.verdict,
+        note=NOTE,
+        only_if_asked=("torch.compile",),
+    )

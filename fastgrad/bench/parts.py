@@ -6,52 +6,66 @@
 #         - Random numbers differ, so weights are judged by their standard deviation.
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 import fastgrad
 from fastgrad._validation import known, positive_int
+from fastgrad.bench.compare import BY_SHAPE, OURS, Comparison, Row, compare, each_array, each_number
 from fastgrad.bench.peers import jax_on_one_thread, without_autograd
-from fastgrad.bench.timing import interleaved
+from fastgrad.bench.timing import silent
 from fastgrad.kernels.memory import aligned, aligned_copy
 
-DENSE = ((1, 64, 64), (32, 64, 64), (128, 256, 256), (512, 1024, 1024))  # batch, fan_in, fan_out
-WEIGHTS = ((64, 64), (512, 512), (2048, 2048))  # fan_in, fan_out
+DENSE_SHAPES = ((1, 64, 64), (32, 64, 64), (128, 256, 256), (512, 1024, 1024))  # batch, fan_in, fan_out
+WEIGHT_SHAPES = ((64, 64), (512, 512), (2048, 2048))  # fan_in, fan_out
+OPERATIONS = ("forward", "backward")
 RULES = ("he_normal", "xavier_uniform")
-AGREE = {"dense": 1e-5, "initializers": 0.1}  # relative difference from ours; 64 x 64 numbers know theirs to 1 %
+AGREE_DENSE = 1e-5  # relative difference of an output's norm from ours
+AGREE_WEIGHTS = 0.1  # and of the standard deviation: 64 x 64 numbers know theirs to 1 %
+NOTE = (
+    "us: ours, per call. Peers: their time over ours; ! marks where ours is slower. float32, one thread each. NumPy "
+    "and PyTorch write into arrays that are there already, ours makes its outputs. Inputs, and what peers write to, "
+    "start on a cache line. All took turns; the least sample counts."
+)
 
 
-class Case(NamedTuple):
-    """What is computed, on what shape; ``part`` is "dense" or "initializers"."""
+class DenseCase(NamedTuple):
+    """A pass through a dense layer, and its shape."""
 
-    part: str
     operation: str
-    shape: tuple[int, ...]
+    batch: int
+    fan_in: int
+    fan_out: int
 
 
-@dataclass(frozen=True)
-class PartRow:
-    """One contestant in one case; ``difference`` and ``ratio`` as in ``NetworkRow``, ``count`` numbers of output."""
+class WeightsCase(NamedTuple):
+    """A rule of initial weights, and their shape."""
 
-    part: str
-    operation: str
-    shape: tuple[int, ...]
-    contestant: str
-    count: int
-    difference: float | None = None
-    seconds: float | None = None
-    ratio: float | None = None
+    rule: str
+    fan_in: int
+    fan_out: int
 
 
-def cases(part: str, shapes: Iterable[tuple[int, ...]], operations: Iterable[str]) -> list[Case]:
-    """Every shape with every operation; ValueError or TypeError for one that does not exist."""
-    names = {"dense": ("batch", "fan_in", "fan_out"), "initializers": ("fan_in", "fan_out")}[part]
-    operations = [known("operation", name, OPERATIONS[part]) for name in dict.fromkeys(operations)]
+def dense_cases(
+    shapes: Iterable[tuple[int, ...]] = DENSE_SHAPES, operations: Iterable[str] = OPERATIONS
+) -> list[DenseCase]:
+    """Every (batch, fan_in, fan_out) with every operation; ValueError or TypeError for one that does not exist."""
+    return _cases(DenseCase, OPERATIONS, shapes, operations)
+
+
+def weights_cases(shapes: Iterable[tuple[int, ...]] = WEIGHT_SHAPES, rules: Iterable[str] = RULES) -> list[WeightsCase]:
+    """Every (fan_in, fan_out) with every rule; ValueError or TypeError for one that does not exist."""
+    return _cases(WeightsCase, RULES, shapes, rules)
+
+
+def _cases(case, known_ones, shapes, operations):
+    what, *names = case._fields
+    operations = [known(what, name, known_ones) for name in dict.fromkeys(operations)]
     shapes = [tuple(map(positive_int, names, shape)) for shape in dict.fromkeys(shapes)]
-    return [Case(part, operation, shape) for operation, shape in product(operations, shapes)]
+    return [case(operation, *shape) for operation, shape in product(operations, shapes)]
 
 
 # Dense layers: (x, weight, bias, dy) -> {operation: function that returns its outputs}.
@@ -162,50 +176,44 @@ def _std(rule, shape):
     return np.float32(fastgrad.initializer(rule).weight_variance(*shape) ** 0.5)
 
 
-OPERATIONS = {"dense": ("forward", "backward"), "initializers": RULES}
-PEERS: dict[str, dict[str, Any]] = {
-    "dense": {"numpy": dense_numpy, "torch": dense_torch},
-    "initializers": {"numpy": weights_numpy, "torch": weights_torch, "jax": weights_jax},
-}
+DENSE_PEERS = {"numpy": dense_numpy, "torch": dense_torch}
+WEIGHT_PEERS = {"numpy": weights_numpy, "torch": weights_torch, "jax": weights_jax}
 
 
-def measure(case: Case, contestants: Iterable[str], rounds: int) -> list[PartRow]:
-    """Time one case in ours and in every one of these peers; ours first."""
-    ours = {"dense": dense_fastgrad, "initializers": weights_fastgrad}[case.part]
-    makers = {"fastgrad": ours} | {name: PEERS[case.part][name] for name in contestants}
-    with without_autograd(contestants):
-        calls = {name: _call(case, make) for name, make in makers.items()}
-        found = {name: _judged(case, call) for name, call in calls.items()}
-        differences = {name: _difference(found["fastgrad"], theirs) for name, theirs in found.items()}
-        equal = {name: call for name, call in calls.items() if differences[name] <= AGREE[case.part]}
-        seconds = interleaved(equal, rounds)
-    count = int(np.prod(case.shape[-2:] if case.part == "initializers" else (case.shape[0], case.shape[-1])))
-    return [
-        PartRow(*case, name, count, seconds=seconds[name], ratio=seconds[name] / seconds["fastgrad"])
-        if name in equal
-        else PartRow(*case, name, count, difference=differences[name])
-        for name in calls
-    ]
-
-
-def _call(case, make) -> Callable:
-    if case.part == "initializers":
-        return make(case.operation, case.shape)
-    batch, fan_in, fan_out = case.shape
+def time_dense(
+    case: DenseCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
+) -> list[Row]:
+    """Time one pass in ours and in every one of these peers; ours first. The figure is ``ns_each``, per number of y."""
     rng = np.random.default_rng(0)
-    shapes = ((batch, fan_in), (fan_in, fan_out), (fan_out,), (batch, fan_out))
+    shapes = ((case.batch, case.fan_in), case[2:], case[3:], (case.batch, case.fan_out))
     x, weight, bias, dy = (aligned_copy(rng.standard_normal(shape)) for shape in shapes)
-    weight *= np.float32(fan_in**-0.5)
-    return make(x, weight, bias, dy)[case.operation]
+    weight *= np.float32(case.fan_in**-0.5)
+    makers = {OURS: dense_fastgrad} | {name: DENSE_PEERS[name] for name in contestants}
+    with without_autograd(contestants):
+        calls = {name: make(x, weight, bias, dy)[case.operation] for name, make in makers.items()}
+        figures = partial(_figures, case.batch * case.fan_out)
+        return compare(case, calls, rounds, vectors=each_array, agree=AGREE_DENSE, figures=figures, tell=tell)
 
 
-def _judged(case, call):
-    """What has to be equal: the outputs, or the standard deviation."""
-    if case.part == "initializers":
-        return [np.std(np.asarray(call()), dtype=np.float64)]
-    return [np.asarray(a, np.float64) for a in call()]
+def time_weights(
+    case: WeightsCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
+) -> list[Row]:
+    """Time one rule in ours and in every one of these peers; ours first. The figure is ``ns_each``, per number."""
+    makers = {OURS: weights_fastgrad} | {name: WEIGHT_PEERS[name] for name in contestants}
+    with without_autograd(contestants):
+        calls = {name: make(case.rule, case[1:]) for name, make in makers.items()}
+        figures = partial(_figures, case.fan_in * case.fan_out)
+        return compare(case, calls, rounds, vectors=_spread, agree=AGREE_WEIGHTS, figures=figures, tell=tell)
 
 
-def _difference(ours, theirs):
-    """The largest relative difference of an output's norm."""
-    return max(float(np.linalg.norm(b - a) / np.linalg.norm(a)) for a, b in zip(ours, theirs, strict=True))
+def _spread(weight):
+    """The standard deviation is what has to be equal of random numbers."""
+    return each_number([np.std(np.asarray(weight), dtype=np.float64)])
+
+
+def _figures(count, contestant, seconds):
+    return {"ns_each": seconds[contestant] / count * 1e9}
+
+
+DENSE = Comparison(DENSE_PEERS, time_dense, BY_SHAPE.tables, BY_SHAPE.verdict, NOTE)
+WEIGHTS = Comparison(WEIGHT_PEERS, time_weights, BY_SHAPE.tables, BY_SHAPE.verdict, NOTE)

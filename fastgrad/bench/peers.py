@@ -3,7 +3,8 @@
 A peer is a function ``(activation, operation, x, dy) -> callable or None``; the callable does the operation once.
 An activation that stands in none of a library's forms below is not offered by it: the peer is None.
 Operations: ``value`` gives y, ``backward`` gives dx from dy and what forward kept, and ``training`` gives (y, dx):
-forward keeping what backward needs, then backward. Outputs are preallocated wherever the library allows it.
+forward keeping what backward needs, then backward. Outputs are preallocated wherever the library allows it; arrays of
+NumPy's by a fifth argument, ``zeros(size, dtype)``.
 """
 
 # Design: - The audit and the speed tables run these same functions, so no library is exact in one table and fast in
@@ -12,7 +13,8 @@ forward keeping what backward needs, then backward. Outputs are preallocated whe
 #           come from the output, as is usual. Tried and slower in NumPy 2.4: ``np.where`` and ``copyto(where=)`` on the
 #           sign of random numbers (5 to 20 times), scipy's expit (4), a scalar as the second argument of ``minimum``
 #           and ``maximum`` (2 to 3: only two arrays of one layout go through its vector loop).
-#         - The arrays of all contestants start on a cache line (``aligned``): PyTorch's and JAX's own do.
+#         - The arrays of all contestants start on a cache line (``aligned``) unless others are asked for: PyTorch's and
+#           JAX's own do.
 
 import importlib.util
 import os
@@ -49,18 +51,18 @@ def _operation(operation, forward, backward):
     return training
 
 
-def fastgrad(name, operation, x, dy):
+def fastgrad(name, operation, x, dy, zeros=aligned):
     """Ours: value and derivative in one pass, then one multiplication."""
     value, both = (compiled.UFUNCS[kind, name, "default"] for kind in ("value", "value_and_derivative"))
-    y, d, dx = (aligned(x.size, x.dtype) for _ in range(3))
+    y, d, dx = (zeros(x.size, x.dtype) for _ in range(3))
     if operation == "value":
         return lambda: value(x, out=y)
     return _operation(operation, lambda: both(x, out=(y, d))[0], lambda: np.multiply(dy, d, out=dx))
 
 
-def numpy(name, operation, x, dy):
+def numpy(name, operation, x, dy, zeros=aligned):
     """NumPy, every step into an array that is there already."""
-    y, kept, dx, zero = (aligned(x.size, x.dtype) for _ in range(4))
+    y, kept, dx, zero = (zeros(x.size, x.dtype) for _ in range(4))
     slope = x.dtype.type(SLOPE)
 
     def sigmoid():  # y = 1 / (1 + exp(-x))
@@ -118,7 +120,7 @@ def numpy(name, operation, x, dy):
     return _operation(operation, *forms.get(name, (None, None)))
 
 
-def numexpr(name, operation, x, dy):
+def numexpr(name, operation, x, dy, zeros=aligned):
     """numexpr on one thread, forward only."""
     import numexpr as ne
 
@@ -132,7 +134,7 @@ def numexpr(name, operation, x, dy):
     }.get(name)
     if text is None:
         return None
-    y = aligned(x.size, x.dtype)
+    y = zeros(x.size, x.dtype)
     names = {"x": x, "zero": x.dtype.type(0), "slope": x.dtype.type(SLOPE)}
     if x.dtype == np.float32:
         text = text.replace("1 /", "one /").replace("(1 +", "(one +")
@@ -140,7 +142,7 @@ def numexpr(name, operation, x, dy):
     return _operation(operation, lambda: ne.evaluate(text, local_dict=names, out=y), None)
 
 
-def torch(name, operation, x, dy):
+def torch(name, operation, x, dy, zeros=aligned):
     """PyTorch's own kernels on one thread, writing to preallocated tensors."""
     import torch as th
 
@@ -165,7 +167,7 @@ def torch(name, operation, x, dy):
     return _operation(operation, forward, backward)
 
 
-def torch_compile(name, operation, x, dy):
+def torch_compile(name, operation, x, dy, zeros=aligned):
     """torch.compile of the forward pass."""
     import torch as th
 
@@ -187,7 +189,7 @@ def torch_compile(name, operation, x, dy):
     return lambda: compiled_function(tensor)
 
 
-def jax(name, operation, x, dy):
+def jax(name, operation, x, dy, zeros=aligned):
     """JAX, jitted, on the CPU. Its backward pass is not to be had without its forward pass."""
     if operation == "backward":
         return None
@@ -249,7 +251,7 @@ def without_autograd(contestants: Iterable[str]) -> AbstractContextManager:
 
     Entered in the call, it would be timed: a microsecond or two.
     """
-    if not any(_PACKAGES.get(name, name) == "torch" for name in contestants):
+    if not any(_package(name) == "torch" for name in contestants):
         return nullcontext()
     import torch as th
 
@@ -257,12 +259,17 @@ def without_autograd(contestants: Iterable[str]) -> AbstractContextManager:
 
 
 PEERS = {"numpy": numpy, "numexpr": numexpr, "torch": torch, "torch.compile": torch_compile, "jax": jax}
-_PACKAGES = {"torch.compile": "torch", "jax.scan": "jax"}
+_MODULES = {"scikit-learn": "sklearn"}  # what is imported, where pip has another name for it
 
 
-def installed() -> list[str]:
-    """The peers that can run here."""
-    return [name for name in PEERS if missing(name) is None]
+def _package(name):
+    """What pip installs: torch for torch.compile."""
+    return name.split(".")[0]
+
+
+def installed(known_ones: Iterable[str] = PEERS) -> list[str]:
+    """Those of these peers that can run here."""
+    return [name for name in known_ones if missing(name) is None]
 
 
 def check(names: Iterable[str], known_ones: Iterable[str] = PEERS) -> list[str]:
@@ -277,8 +284,8 @@ def check(names: Iterable[str], known_ones: Iterable[str] = PEERS) -> list[str]:
 
 def missing(name: str) -> str | None:
     """What this peer lacks, or None."""
-    package = _PACKAGES.get(name, name)
-    if importlib.util.find_spec(package) is None:
+    package = _package(name)
+    if importlib.util.find_spec(_MODULES.get(package, package)) is None:
         return f"install it with `pip install {package}`"
     if name == "torch.compile" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
         return "it needs a C++ compiler"
@@ -287,5 +294,5 @@ def missing(name: str) -> str | None:
 
 def versions(names: Iterable[str]) -> dict[str, str]:
     """Package and version of those peers that :func:`fastgrad.machine.machine` leaves out."""
-    packages = dict.fromkeys(_PACKAGES.get(name, name) for name in names if name != "numpy")
+    packages = dict.fromkeys(_package(name) for name in names if name != "numpy")
     return {package: version(package) for package in packages}

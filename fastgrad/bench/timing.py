@@ -8,10 +8,16 @@
 import random
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
+T = TypeVar("T")
 SAMPLE = 3e-4  # seconds
 SPEND = 0.5  # seconds of samples of the slowest contestant
 FEWEST = 5
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
 
 
 def _once(function: Callable[[], object], repeats: int) -> float:
@@ -51,3 +57,38 @@ def interleaved(functions: Mapping[str, Callable[[], object]], rounds: int, seed
         for name in names:
             best[name] = min(best[name], _once(functions[name], repeats[name]))
     return best
+
+
+def round_by_round(
+    starts: Mapping[str, Callable[[int], Callable[[], T]]],
+    rounds: int,
+    seed: int = 0,
+    tell: Callable[[str], None] = silent,
+) -> dict[str, list[tuple[float, T]]]:
+    """Seconds and result of each function in each round: for what is started anew each time and takes long.
+
+    Parameters
+    ----------
+    starts : mapping of name to function
+        Of the round's number; it makes the call that is timed, and is not timed itself.
+    rounds : int
+    seed : int
+        Of the order in which they take turns.
+    tell : callable
+        Called with the name and round that begin.
+
+    Returns
+    -------
+    dict of name to a (seconds, result) for every round
+    """
+    order = random.Random(seed)
+    names, found = list(starts), {name: [] for name in starts}
+    for number in range(rounds):
+        order.shuffle(names)
+        for name in names:
+            tell(f"{name}, {number + 1} of {rounds}")
+            call = starts[name](number)
+            start = time.perf_counter()
+            result = call()
+            found[name].append((time.perf_counter() - start, result))
+    return found

@@ -7,42 +7,43 @@
 #           it has the fastest: with the fused one a step takes a quarter less than with the default, and foreach is
 #           between them.
 
-import random
-import time
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad._validation import known, positive_int
+from fastgrad._validation import positive_int
+from fastgrad.bench.compare import OURS, Comparison, Row, table_of, timed_row
+from fastgrad.bench.timing import round_by_round, silent
 from fastgrad.datasets import load
 from fastgrad.learning.fit import evaluate, fit, split
 from fastgrad.network import MLP
-from fastgrad.report.tables import Table
+from fastgrad.report.tables import significant
 
 FULL = ((3, 64), (20, 64))  # (depth, width)
-EPOCHS, BATCH, RATE, ROUNDS = 20, 32, 0.001, 10
-COLUMNS = ("network", "contestant", "seconds", "times ours", "test accuracy", "spread")
+EPOCHS, BATCH, RATE = 20, 32, 0.001
 NOTE = (
     "Seconds: the least of the rounds. Test accuracy and spread: mean and standard deviation over the rounds' seeds. "
     f"tanh, Xavier weights, digits, Adam, {EPOCHS} epochs of batches of {BATCH}, float32, one thread, in random order."
 )
 
 
-@dataclass(frozen=True)
-class TrainingRow:
-    """One contestant on one network: least seconds, that over ours, mean and standard deviation of test accuracy."""
+class TrainingCase(NamedTuple):
+    """Hidden layers, and units in each."""
 
     depth: int
     width: int
-    contestant: str
-    seconds: float
-    ratio: float
-    accuracy: float
-    spread: float
+
+
+def training_cases(networks: Iterable[tuple[int, int]] = FULL) -> list[TrainingCase]:
+    """Each network once; ValueError or TypeError if a number is below 1 or no integer."""
+    return [TrainingCase(*map(positive_int, TrainingCase._fields, network)) for network in dict.fromkeys(networks)]
+
+
+# A contestant is a function (net, train, seed) -> call. The call trains from the weights of ``net``, on the rows
+# ``train``, and returns the trained network.
 
 
 def fastgrad(net, train, seed, monitor=True) -> Callable[[], MLP]:
@@ -103,46 +104,38 @@ def torch(net, train, seed):
 PEERS: dict[str, Any] = {"scikit-learn": scikit_learn, "torch": torch}
 
 
-def installed() -> list[str]:
-    """The peers that can run here."""
-    import importlib.util
+def time_training(
+    case: TrainingCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
+) -> list[Row]:
+    """Train one network in ours and in every one of these peers, once a round; ours first.
 
-    packages = {"scikit-learn": "sklearn", "torch": "torch"}
-    return [peer for peer in PEERS if importlib.util.find_spec(packages[peer])]
-
-
-def measure(
-    depth: int, width: int, peers: Iterable[str], rounds: int = ROUNDS, progress: Callable = lambda *_: None
-) -> list[TrainingRow]:
-    """Train one network in ours and in these peers; ours first.
-
-    ValueError or TypeError if a number is below 1 or no integer, or a peer is unknown.
+    Figures are ``accuracy`` and ``spread``, mean and standard deviation of the test accuracy over the rounds, and
+    ``rounds``.
     """
-    depth, width, rounds = map(positive_int, ("depth", "width", "rounds"), (depth, width, rounds))
-    ours = {"fastgrad": fastgrad, "without monitor": partial(fastgrad, monitor=False)}
-    contestants: dict[str, Any] = ours | {known("peer", peer, PEERS): PEERS[peer] for peer in peers}
-    seconds, accuracy = {name: [] for name in contestants}, {name: [] for name in contestants}
     X, y = load("digits")
-    order, names = random.Random(0), list(contestants)
-    for seed in range(rounds):
-        order.shuffle(names)
-        for name in names:
-            progress(seed, rounds, f"{depth} x {width}, {name}")
-            net = MLP([X.shape[1], *[width] * depth, 10], "tanh", "xavier_uniform", seed)
-            train, held_out = split(net, X, y, {"test": 0.2}, seed=0)
-            run = contestants[name](net, train, seed)
-            start = time.perf_counter()
-            trained = run()
-            seconds[name].append(time.perf_counter() - start)
-            accuracy[name].append(evaluate(trained, *held_out["test"])[1])
-    least = min(seconds["fastgrad"])
+    makers = {OURS: fastgrad, "without monitor": partial(fastgrad, monitor=False)}
+    makers |= {peer: PEERS[peer] for peer in contestants}
+
+    def new(seed):
+        net = MLP([X.shape[1], *[case.width] * case.depth, 10], "tanh", "xavier_uniform", seed)
+        train, held_out = split(net, X, y, {"test": 0.2}, seed=0)
+        return net, train, held_out["test"]
+
+    def start(make, seed):
+        net, train, _ = new(seed)
+        return make(net, train, seed)
+
+    found = round_by_round({name: partial(start, make) for name, make in makers.items()}, rounds, tell=tell)
+    test = new(0)[2]
+    least = {name: min(seconds for seconds, _ in runs) for name, runs in found.items()}
     return [
-        TrainingRow(
-            depth, width, name, min(seconds[name]), min(seconds[name]) / least,
-            float(np.mean(accuracy[name])), float(np.std(accuracy[name])),
-        )
-        for name in contestants
-    ]  # fmt: skip
+        timed_row(case, name, least, _learned([evaluate(net, *test)[1] for _, net in runs]))
+        for name, runs in found.items()
+    ]
+
+
+def _learned(accuracies):
+    return {"accuracy": float(np.mean(accuracies)), "spread": float(np.std(accuracies)), "rounds": len(accuracies)}
 
 
 def _as_mlp(net, weights, biases):
@@ -152,27 +145,40 @@ def _as_mlp(net, weights, biases):
     return other
 
 
-def table(rows: list[TrainingRow]) -> Table:
-    """A row per network and contestant."""
-    body = {}
-    for row in rows:
-        body.setdefault(f"{row.depth} x {row.width}", []).append(
-            (
-                f"{row.depth} x {row.width}", row.contestant, f"{row.seconds:.3g}", f"{row.ratio:.3g}",
-                f"{row.accuracy:.3f}", f"{row.spread:.3f}",
-            )
-        )  # fmt: skip
-    return Table("Training", COLUMNS, {"": [line for lines in body.values() for line in lines]})
+def _tables(rows):
+    """A line per network and contestant."""
+    lines = [
+        {
+            "network": _network(row.case),
+            "contestant": row.contestant,
+            "seconds": significant(row.seconds),
+            "times ours": significant(row.ratio),
+            "test accuracy": f"{row.figures['accuracy']:.3f}",
+            "spread": f"{row.figures['spread']:.3f}",
+        }
+        for row in rows
+    ]
+    return [table_of("Training", lines)]
 
 
-def verdict(rows: list[TrainingRow]) -> list[str]:
+def _network(case):
+    return f"{case.depth} x {case.width}"
+
+
+def _verdict(rows):
     """Whether anybody's accuracy differs by more than the seeds' noise."""
+    if rows[0].figures["rounds"] == 1:
+        return ["One seed has no spread, by which to judge the accuracies."]
     lines = []
-    ours = {(row.depth, row.width): row for row in rows if row.contestant == "fastgrad"}
+    ours = {row.case: row.figures for row in rows if row.contestant == OURS}
     for row in rows:
-        mine = ours[row.depth, row.width]
-        noise = 2 * float(np.hypot(row.spread, mine.spread)) / np.sqrt(ROUNDS)
-        if row is not mine and abs(row.accuracy - mine.accuracy) > noise:
-            difference = 100 * (row.accuracy - mine.accuracy)
-            lines.append(f"{row.contestant}, {row.depth} x {row.width}: {difference:+.1f} points of accuracy.")
+        mine, theirs = ours[row.case], row.figures
+        # variance of a mean: the spread's over rounds - 1, as the spread is around the mean of the same rounds
+        noise = 2 * np.sqrt((mine["spread"] ** 2 + theirs["spread"] ** 2) / (mine["rounds"] - 1))
+        difference = theirs["accuracy"] - mine["accuracy"]
+        if abs(difference) > noise:
+            lines.append(f"{row.contestant}, {_network(row.case)}: {100 * difference:+.1f} points of accuracy.")
     return lines or ["All accuracies are equal within twice the standard error over the seeds."]
+
+
+TRAINING = Comparison(PEERS, time_training, _tables, _verdict, NOTE)

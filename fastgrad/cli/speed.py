@@ -1,12 +1,9 @@
 """``fastgrad speed``."""
 
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import click
 
-from fastgrad._validation import known
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     BAD_INPUT,
@@ -38,11 +35,13 @@ def speed(context):
 @click.option("--size", "sizes", multiple=True, type=click.IntRange(1, 10**9), help="Elements (100 to 10,000,000).")
 @click.option("--peer", "contestants", multiple=True, help="numpy, numexpr, torch, torch.compile, jax (installed).")
 @click.option("--rounds", type=click.IntRange(min=1), help="Samples of each (30).")
+@click.option("--placement", type=click.Choice(["aligned", "numpy"]), default="aligned", show_default=True,
+              help="Arrays that start on a cache line, or where NumPy puts them.")  # fmt: skip
 @click.option("--out", help="A folder for speed.json and charts; what it holds of these is replaced.")
 @click.option("--quick", is_flag=True, help="Two sizes of float32, few samples, no torch.compile.")
 @comparison_options
 @click.pass_obj
-def speed_activations(typed, names, operations, dtypes, sizes, contestants, rounds, out, quick, form):
+def speed_activations(typed, names, operations, dtypes, sizes, contestants, rounds, placement, out, quick, form):
     """The activations against NumPy, numexpr, PyTorch, torch.compile and JAX, as far as they are installed.
 
     Operations are value, backward, and training: forward with the derivative, then backward.
@@ -51,26 +50,21 @@ def speed_activations(typed, names, operations, dtypes, sizes, contestants, roun
     Example:
       fastgrad speed activations --quick --activation tanh --operation training
     """
-    from fastgrad.bench import activations, peers, tables
+    from fastgrad.bench import activations, peers
 
-    size = activations.QUICK if quick else activations.FULL
+    size, comparison = (
+        activations.QUICK if quick else activations.FULL,
+        activations.activation_comparison(placement, quick),
+    )
     with one_line(*BAD_INPUT):
         if out is not None:
             need_matplotlib()
-        cases = activations.cases(
+        cases = activations.activation_cases(
             names, operations or peers.OPERATIONS, dtypes or size["dtypes"], sizes or size["sizes"]
         )
-        fast = [name for name in peers.installed() if not (quick and name == "torch.compile")]
-        contestants = peers.check(contestants) or fast
+        contestants = comparison.contestants(contestants)
         folder = _folder(out)
-    measured = _time(cases, contestants, rounds or size["rounds"], activations.measure)
-    if measured:
-        rows = [row for case in measured for row in case]
-        shown = tables.speed_tables(rows), tables.speed_verdict(rows), tables.SPEED_NOTE
-        data = show_comparison([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
-        if folder:
-            _write_speed(folder, rows, data)
-    return 0 if len(measured) == len(cases) else INTERRUPTED
+    return _compare(comparison, cases, contestants, rounds or size["rounds"], typed, form, folder)
 
 
 @speed.command("network")
@@ -92,23 +86,14 @@ def speed_network(typed, networks, operations, contestants, rounds, memory, quic
     Example:
       fastgrad speed network --network 50,64,32 --peer torch
     """
-    from threadpoolctl import threadpool_limits
+    from fastgrad.bench import network
 
-    from fastgrad.bench import network, peers, tables
-
+    comparison = network.network_comparison(memory)
     with one_line(*BAD_INPUT):
-        shapes = [_whole_numbers("--network", text, network.FULL[1]) for text in networks] or (
-            network.QUICK if quick else network.FULL
-        )
-        cases = network.cases(shapes, operations or network.OPERATIONS)
-        contestants = peers.check(contestants, network.PEERS) or network.installed()
-    with threadpool_limits(1, "blas"):
-        measured = _time(cases, contestants, rounds, partial(network.measure, memory=memory))
-    if measured:
-        rows = [row for case in measured for row in case]
-        shown = tables.network_tables(rows), tables.network_verdict(rows), tables.NETWORK_NOTE
-        show_comparison([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
-    return 0 if len(measured) == len(cases) else INTERRUPTED
+        shapes = _shapes("--network", networks, network.FULL[1]) or (network.QUICK if quick else network.FULL)
+        cases = network.network_cases(shapes, operations or network.OPERATIONS)
+        contestants = comparison.contestants(contestants)
+    return _compare(comparison, cases, contestants, rounds, typed, form)
 
 
 def _part_options(command):
@@ -138,14 +123,18 @@ def speed_dense(typed, operations, shapes, contestants, rounds, quick, form):
     """
     from fastgrad.bench import parts
 
-    return _speed_of_part("dense", parts.DENSE, typed, operations, shapes, contestants, rounds, quick, form)
+    with one_line(*BAD_INPUT):
+        shapes = _shapes("--shape", shapes, parts.DENSE_SHAPES[0]) or parts.DENSE_SHAPES[: 2 if quick else None]
+        cases = parts.dense_cases(shapes, operations or parts.OPERATIONS)
+        contestants = parts.DENSE.contestants(contestants)
+    return _compare(parts.DENSE, cases, contestants, min(rounds, 5) if quick else rounds, typed, form)
 
 
 @speed.command("initializers")
-@click.option("--rule", "operations", multiple=True, help="he_normal, xavier_uniform (both).")
+@click.option("--rule", "rules", multiple=True, help="he_normal, xavier_uniform (both).")
 @_part_options
 @click.pass_obj
-def speed_initializers(typed, operations, shapes, contestants, rounds, quick, form):
+def speed_initializers(typed, rules, shapes, contestants, rounds, quick, form):
     """Initial weights against NumPy's, PyTorch's and JAX's, as far as they are installed.
 
     Shapes are FAN_IN,FAN_OUT.
@@ -156,7 +145,11 @@ def speed_initializers(typed, operations, shapes, contestants, rounds, quick, fo
     """
     from fastgrad.bench import parts
 
-    return _speed_of_part("initializers", parts.WEIGHTS, typed, operations, shapes, contestants, rounds, quick, form)
+    with one_line(*BAD_INPUT):
+        shapes = _shapes("--shape", shapes, parts.WEIGHT_SHAPES[0]) or parts.WEIGHT_SHAPES[: 2 if quick else None]
+        cases = parts.weights_cases(shapes, rules or parts.RULES)
+        contestants = parts.WEIGHTS.contestants(contestants)
+    return _compare(parts.WEIGHTS, cases, contestants, min(rounds, 5) if quick else rounds, typed, form)
 
 
 @speed.command("decay")
@@ -176,62 +169,77 @@ def speed_decay(typed, names, contestants, rounds, quick, form):
     Example:
       fastgrad speed decay --activation tanh
     """
-    from fastgrad.bench import decay, peers
+    from fastgrad.bench import decay
 
     with one_line(*BAD_INPUT):
-        cells = decay.cells([known("activation", name, ACTIVATIONS) for name in names], quick)
-        contestants = peers.check(contestants, decay.PEERS) or [name for name in decay.PEERS if not peers.missing(name)]
-    return _show_parts(cells, contestants, rounds, decay.measure, decay.NOTE, typed, form)
+        cases = decay.decay_cases(names, quick)
+        contestants = decay.DECAY.contestants(contestants)
+    return _compare(decay.DECAY, cases, contestants, rounds, typed, form)
 
 
-def _speed_of_part(part, full, typed, operations, shapes, contestants, rounds, quick, form):
-    from fastgrad.bench import parts, peers, tables
+@speed.command("training")
+@click.option("--network", "networks", multiple=True, metavar="DEPTH,WIDTH", help="(3,64 and 20,64)")
+@click.option("--peer", "contestants", multiple=True, help="scikit-learn, torch (installed).")
+@click.option("--rounds", type=click.IntRange(min=1), default=10, show_default=True, help="Seeds.")
+@comparison_options
+@click.pass_obj
+def speed_training(typed, networks, contestants, rounds, form):
+    """Twenty epochs on the digits against scikit-learn's MLPClassifier and a loop in PyTorch, with the accuracies.
+
+    \b
+    Example:
+      fastgrad speed training --network 3,64 --rounds 3
+    """
+    from fastgrad.bench import training
 
     with one_line(*BAD_INPUT):
-        shapes = [_whole_numbers("--shape", text, full[0]) for text in shapes] or (full[:2] if quick else full)
-        cases = parts.cases(part, shapes, operations or parts.OPERATIONS[part])
-        known_ones = parts.PEERS[part]
-        contestants = peers.check(contestants, known_ones) or [name for name in known_ones if not peers.missing(name)]
-    rounds = min(rounds, 5) if quick else rounds
-    return _show_parts(cases, contestants, rounds, parts.measure, tables.PART_NOTE, typed, form)
+        cases = training.training_cases(_shapes("--network", networks, training.FULL[0]) or training.FULL)
+        contestants = training.TRAINING.contestants(contestants)
+    return _compare(training.TRAINING, cases, contestants, rounds, typed, form)
 
 
-def _show_parts(cases, contestants, rounds, measure, note, typed, form):
+def _shapes(option, texts, like):
+    """ "50,64,32" as (50, 64, 32), each as many numbers as there are in ``like``."""
+    shapes = []
+    for text in texts:
+        try:
+            numbers = tuple(map(int, text.split(",")))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != len(like):
+            example = ",".join(map(str, like))
+            raise ValueError(f"{option} must be {len(like)} whole numbers as in {example}, got {text!r}")
+        shapes.append(numbers)
+    return shapes
+
+
+def _compare(comparison, cases, contestants, rounds, typed, form, folder=None):
+    """Measure the cases, on one thread, and show what was found; Ctrl-C keeps the cases that were measured."""
     from threadpoolctl import threadpool_limits
 
-    from fastgrad.bench import peers, tables
+    from fastgrad.bench import peers
 
-    with threadpool_limits(1, "blas"):
-        measured = _time(cases, contestants, rounds, measure)
-    if measured:
-        rows = [row for case in measured for row in case]
-        shown = tables.part_tables(rows), tables.part_verdict(rows), note
-        show_comparison([asdict(row) for row in rows], shown, peers.versions(contestants), typed, form)
-    return 0 if len(measured) == len(cases) else INTERRUPTED
-
-
-def _whole_numbers(option, text, like):
-    """ "50,64,32" as (50, 64, 32), as many as there are in ``like``."""
-    try:
-        numbers = tuple(map(int, text.split(",")))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != len(like):
-        raise ValueError(f"{option} must be {len(like)} whole numbers as in {','.join(map(str, like))}, got {text!r}")
-    return numbers
-
-
-def _time(cases, contestants, rounds, measure):
-    """The rows of each case; Ctrl-C keeps those that were measured."""
     measured = []
+
+    def measure(case, show):
+        label = " ".join(map(str, case))
+        return comparison.measure(
+            case, contestants, rounds, lambda who: show(len(measured), len(cases), f"{label}: {who}")
+        )
+
     try:
-        with progress_bar() as show:
+        with progress_bar() as show, threadpool_limits(1):
             for case in cases:
-                measured.append(measure(case, contestants, rounds))
-                show(len(measured), len(cases), " ".join(map(str, case)))
+                measured.append(measure(case, show))
     except KeyboardInterrupt:
         say(f"interrupted: {len(measured)} of {len(cases)} cases were measured")
-    return measured
+    if measured:
+        rows = [row for case in measured for row in case]
+        shown = comparison.tables(rows), comparison.verdict(rows), comparison.note
+        data = show_comparison([row.record() for row in rows], shown, peers.versions(contestants), typed, form)
+        if folder:
+            _write_speed(folder, rows, data)
+    return 0 if len(measured) == len(cases) else INTERRUPTED
 
 
 def _folder(out):
@@ -249,46 +257,8 @@ def _write_speed(folder, rows, data):
 
     with status("drawing"), one_line(OSError):
         (folder / SPEED_FILE).write_text(data, encoding="utf-8")
-        for operation, dtype in dict.fromkeys((row.operation, row.dtype) for row in rows):
-            figure = plots.speed_figure([row for row in rows if (row.operation, row.dtype) == (operation, dtype)])
+        for operation, dtype in dict.fromkeys((row.case.operation, row.case.dtype) for row in rows):
+            mine = [row.record() for row in rows if (row.case.operation, row.case.dtype) == (operation, dtype)]
+            figure = plots.speed_figure(mine)
             for format in ("png", "svg"):
                 (folder / f"{operation}-{dtype}.{format}").write_bytes(plots.picture(figure, format))
-
-
-@speed.command("training")
-@click.option("--network", "networks", multiple=True, metavar="DEPTH,WIDTH", help="(3,64 and 20,64)")
-@click.option("--peer", "peers", multiple=True, help="scikit-learn, torch (installed).")
-@click.option("--rounds", type=click.IntRange(min=1), default=10, show_default=True, help="Seeds.")
-@comparison_options
-@click.pass_obj
-def speed_training(typed, networks, peers, rounds, form):
-    """Twenty epochs on the digits against scikit-learn's MLPClassifier and a loop in PyTorch, with the accuracies.
-
-    \b
-    Example:
-      fastgrad speed training --network 3,64 --rounds 3
-    """
-    from threadpoolctl import threadpool_limits
-
-    from fastgrad.bench import peers as libraries
-    from fastgrad.bench import training
-
-    with one_line(*BAD_INPUT):
-        chosen = list(map(_pair, networks)) or training.FULL
-        peers = [known("peer", peer, training.PEERS) for peer in peers] or training.installed()
-    rows = []
-    with progress_bar() as progress, threadpool_limits(1), one_line(ImportError):
-        for depth, width in chosen:
-            rows += training.measure(depth, width, peers, rounds, progress)
-    shown = [training.table(rows)], training.verdict(rows), training.NOTE
-    versions = libraries.versions([peer for peer in peers if peer == "torch"])
-    show_comparison([asdict(row) for row in rows], shown, versions, typed, form)
-    return 0
-
-
-def _pair(text):
-    """DEPTH,WIDTH as integers."""
-    parts = text.split(",")
-    if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
-        raise ValueError(f"--network must be DEPTH,WIDTH, such as 3,64, got {text!r}")
-    return tuple(map(int, parts))

@@ -127,8 +127,8 @@ def speed_figure(rows: Sequence, theme: Theme = LIGHT) -> Figure:
 
     Parameters
     ----------
-    rows : sequence of fastgrad.bench.activations.SpeedRow
-        Of one operation and type. The machine's limit is dashed.
+    rows : sequence of dict
+        Of one operation and type, as in the JSON of ``fastgrad speed activations``. The machine's limit is dashed.
     theme : Theme
 
     Returns
@@ -137,8 +137,8 @@ def speed_figure(rows: Sequence, theme: Theme = LIGHT) -> Figure:
     """
     panels, contestants = {}, {}
     for row in rows:
-        panels.setdefault(row.activation, {}).setdefault(row.contestant, []).append(row)
-        contestants.setdefault(row.contestant, len(contestants))
+        panels.setdefault(row["activation"], {}).setdefault(row["contestant"], []).append(row)
+        contestants.setdefault(row["contestant"], len(contestants))
     columns = min(3, len(panels))
     with rc_context(_STYLE):
         figure = Figure(
@@ -148,9 +148,9 @@ def speed_figure(rows: Sequence, theme: Theme = LIGHT) -> Figure:
         for ax, (name, lines) in zip(axes, panels.items(), strict=False):
             for contestant, timed in lines.items():
                 _speed_line(ax, timed, contestants[contestant], theme)
-            limit = sorted(lines["fastgrad"], key=lambda row: row.size)
+            limit = sorted(lines["fastgrad"], key=lambda row: row["size"])
             ax.plot(
-                [row.size for row in limit], [row.limit_ns_per_element for row in limit],
+                [row["size"] for row in limit], [row["limit_ns_per_element"] for row in limit],
                 color=theme.ink, linewidth=1.0, linestyle=(0, (4, 3)), label="machine's limit",
             )  # fmt: skip
             ax.set_title(name, loc="left", color=theme.ink, fontweight="bold")
@@ -224,10 +224,10 @@ def _delta_panel(ax, members, theme, limits):
 
 
 def _speed_line(ax, rows, index, theme):
-    timed = sorted((row for row in rows if row.difference is None), key=lambda row: row.size)
+    timed = sorted((row for row in rows if row["difference"] is None), key=lambda row: row["size"])
     if timed:
         ax.plot(
-            [row.size for row in timed], [row.ns_per_element for row in timed], label=timed[0].contestant,
+            [row["size"] for row in timed], [row["ns_per_element"] for row in timed], label=timed[0]["contestant"],
             color=theme.lines[index % len(theme.lines)], linewidth=2.6 if index == 0 else 1.4,
             marker=MARKERS[index % len(MARKERS)], markersize=4,
         )  # fmt: skip
