@@ -345,7 +345,7 @@ def _harmless_depth(depth, decades_per_layer):
 
 def _as_drawn(network):
     """Whether the weights and biases are still those that the seed gives."""
-    fresh = _like(network, _anew(network), network.seed)
+    fresh = network.like()
     pairs = zip(network.weights + network.biases, fresh.weights + fresh.biases, strict=True)
     return all(np.array_equal(now, then) for now, then in pairs)
 
@@ -355,8 +355,7 @@ def _anew(network):
 
 
 def _like(network, change, seed):
-    described = change.sizes, change.activation, change.init
-    return MLP(*described, seed, network.dtype, network.loss, network.bias_std, network.backend)
+    return network.like(sizes=change.sizes, activation=change.activation, init=change.init, seed=seed)
 
 
 def _try(network, X, y, before, change):

@@ -318,10 +318,8 @@ class GradientMonitor:
             raise ValueError("the network does not say its activation: give activation= to GradientMonitor")
         dtype = np.float32 if all(array.dtype == np.float32 for array in (*weights, *biases)) else np.float64
         sizes = [weights[0].shape[0], *(weight.shape[1] for weight in weights)]
-        net = MLP(sizes, phi, dtype=dtype, loss=self.loss)
-        net.weights = [np.ascontiguousarray(weight, dtype) for weight in weights]
-        net.biases = [np.ascontiguousarray(bias, dtype) for bias in biases]
-        return net
+        weights, biases = ([np.asarray(array, dtype) for array in arrays] for arrays in (weights, biases))
+        return MLP(sizes, phi, dtype=dtype, loss=self.loss).with_parameters(weights, biases)
 
     def _pooled(self, derivatives):
         """Saturated and dead fractions per hidden layer over the latest calls that make up a window."""
