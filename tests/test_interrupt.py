@@ -198,4 +198,4 @@ def test_nobody_asks_a_history_whether_it_was_interrupted():
     """Half a run comes as an exception only: a caller that looked for a mark would go on where it forgot to."""
     package = Path(fastgrad.__file__).parent
     asking = [path.name for path in package.rglob("*.py") if 'stopped == "interrupted"' in path.read_text("utf-8")]
-    assert asking == ["fit.py"]
+    assert asking == ["epochs.py"]

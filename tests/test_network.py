@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, r2_score
 import fastgrad
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.initializers import initializer
-from fastgrad.learning.fit import evaluate
+from fastgrad.learning.held_out import evaluate
 from fastgrad.losses import LOSSES
 from fastgrad.network import MLP
 
