@@ -312,15 +312,22 @@ def _shallower(act, init, sizes, depth):
 def _other_rules(act, init, sizes):
     """The activation's own rule, the other usual one, and Xavier with gains that suit the activation.
 
-    He's rule is for the rectifiers, Xavier's for sigmoid and tanh. No repetition, and not the present one.
+    No repetition, and not the present one.
     """
     usual = initializer("xavier_normal"), initializer("he_normal", negative_slope=_slope(act))
     gains = (initializer("xavier_normal", gain=gain) for gain in (theory.critical_gain(act), act.gain))
     seen = [init]
-    for rule in (*(usual if act.name in ("sigmoid", "tanh") else reversed(usual)), *gains):
+    for rule in (own_rule(act), *usual, *gains):
         if all(_differs(rule, other, sizes) for other in seen):
             seen.append(rule)
     return seen[1:]
+
+
+def own_rule(act: Activation) -> Initializer:
+    """The initialisation that is made for an activation: Xavier's for sigmoid and tanh, He's for the rectifiers."""
+    if act.name in ("sigmoid", "tanh"):
+        return initializer("xavier_normal")
+    return initializer("he_normal", negative_slope=_slope(act))
 
 
 def _slope(act):

@@ -74,7 +74,7 @@ class Loop:
         The trainer's state after the best epoch, if ``plan.go_back``.
     """
 
-    def __init__(self, trainer, plan: Plan, validation=None, monitor=None):
+    def __init__(self, trainer, plan, validation=None, monitor=None):
         self.trainer, self.plan, self.validation, self.monitor = trainer, plan, validation, monitor
         self.history = TrainingHistory(trainer.batches, baseline(trainer.network.loss, trainer.y))
         reductions = schedules.reductions(plan.schedule, plan.rate)

@@ -52,6 +52,14 @@ def factor(schedule: Schedule, epoch: int, epochs: int) -> float:
     return _BY_NAME[schedule](epoch, epochs)
 
 
+def inverse_power(power: float, done: int, rows: int) -> Schedule:
+    """1 / (1 + rows trained on before the epoch)^power, where ``done`` were before the first and an epoch has ``rows``.
+
+    scikit-learn's "invscaling".
+    """
+    return lambda epoch: (1 + done + epoch * rows) ** -power
+
+
 def reductions(schedule: Schedule, rate: float) -> int:
     """How many times this learning rate may be lowered for want of a better loss: until it is at ``LOWEST_RATE``."""
     if schedule != "adaptive" or rate <= LOWEST_RATE:
