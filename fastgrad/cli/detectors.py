@@ -4,7 +4,7 @@ import os
 
 import click
 
-from fastgrad.cli.shared import INTERRUPTED, comparison_options, one_line, progress_bar, say, show_comparison
+from fastgrad.cli.shared import comparison_options, interrupted, one_line, progress_bar, show_comparison
 
 
 @click.command()
@@ -29,8 +29,7 @@ def detectors(typed, quick, workers, form):
             workers = workers or os.cpu_count()
             outcomes = list(detection.run_benchmark(detection.cases(quick), progress, workers))
     except KeyboardInterrupt:
-        say("interrupted: nothing was judged, since a label needs all runs of its kind")
-        return INTERRUPTED
+        return interrupted("nothing was judged, since a label needs all runs of its kind")
     shown = detection_tables.tables(outcomes), detection_tables.verdicts(outcomes), detection_tables.NOTE
     show_comparison(detection.to_rows(outcomes), shown, {}, typed, form)
     return 0

@@ -13,10 +13,10 @@ from fastgrad.cli.shared import (
     BAD_INPUT,
     INTERRUPTED,
     comparison_options,
+    interrupted,
     need_matplotlib,
     one_line,
     progress_bar,
-    say,
     show_comparison,
     status,
 )
@@ -258,7 +258,7 @@ def _time(cases, contestants, rounds, measure):
                 measured.append(measure(case, contestants, rounds))
                 show(len(measured), len(cases), " ".join(map(str, case)))
     except KeyboardInterrupt:
-        say(f"interrupted: {len(measured)} of {len(cases)} cases were measured")
+        interrupted(f"{len(measured)} of {len(cases)} cases were measured")
     return measured
 
 

@@ -9,11 +9,10 @@ import rich.console
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.cli.shared import (
     BAD_INPUT,
-    INTERRUPTED,
     comparison_options,
+    interrupted,
     need_matplotlib,
     one_line,
-    say,
     show_comparison,
     status,
 )
@@ -86,8 +85,7 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
     except Interrupted as interrupt:
         if interrupt.repair is not None:  # the trainings that were finished
             _show(interrupt.repair, typed, out, form)
-        say(f"{interrupt}; {checkpoint} goes on from there" if checkpoint else str(interrupt))
-        return INTERRUPTED
+        return interrupted(f"{interrupt.history.epochs} of {epochs} epochs were done", checkpoint)
     _show(found, typed, out, form)
     return 0 if found.final.verdict == "healthy" else 1
 
