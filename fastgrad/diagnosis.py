@@ -312,15 +312,22 @@ def _shallower(act, init, sizes, depth):
 def _other_rules(act, init, sizes):
     """The activation's own rule, the other usual one, and Xavier with gains that suit the activation.
 
-    Xavier's rule is for bounded activations, He's for the others. No repetition, and not the present one.
+    No repetition, and not the present one.
     """
     usual = initializer("xavier_normal"), initializer("he_normal", negative_slope=_slope(act))
     gains = (initializer("xavier_normal", gain=gain) for gain in (theory.critical_gain(act), act.gain))
     seen = [init]
-    for rule in (*(usual if act.bounded else reversed(usual)), *gains):
+    for rule in (own_rule(act), *usual, *gains):
         if all(_differs(rule, other, sizes) for other in seen):
             seen.append(rule)
     return seen[1:]
+
+
+def own_rule(act: Activation) -> Initializer:
+    """The initialisation that is made for an activation: Xavier's for a bounded one, He's for the others."""
+    if act.bounded:
+        return initializer("xavier_normal")
+    return initializer("he_normal", negative_slope=_slope(act))
 
 
 def _slope(act):
@@ -345,7 +352,7 @@ def _harmless_depth(depth, decades_per_layer):
 
 def _as_drawn(network):
     """Whether the weights and biases are still those that the seed gives."""
-    fresh = _like(network, _anew(network), network.seed)
+    fresh = network.like()
     pairs = zip(network.weights + network.biases, fresh.weights + fresh.biases, strict=True)
     return all(np.array_equal(now, then) for now, then in pairs)
 
@@ -355,8 +362,7 @@ def _anew(network):
 
 
 def _like(network, change, seed):
-    described = change.sizes, change.activation, change.init
-    return MLP(*described, seed, network.dtype, network.loss, network.bias_std, network.backend)
+    return network.like(sizes=change.sizes, activation=change.activation, init=change.init, seed=seed)
 
 
 def _try(network, X, y, before, change):

@@ -101,6 +101,57 @@ class MLP:
             return self.initializer.bias(shape, key, self.dtype, stream=stream)
         return initializers.draw("biases", "normal", self.bias_std, shape[1], key, self.dtype, stream)
 
+    def like(self, **changes) -> "MLP":
+        """A network of the same description but for what is changed; its weights and biases are drawn, not taken over.
+
+        Parameters
+        ----------
+        **changes
+            Parameters of :class:`MLP` by name, such as ``activation="relu", init="he_normal"``. The others, ``seed``
+            and ``bias_std`` among them, are those of this network, so that ``net.like()`` is the network as it was
+            drawn.
+
+        Returns
+        -------
+        MLP
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError
+            As :class:`MLP` does; TypeError if it has no parameter of that name.
+        """
+        same = {
+            "sizes": self.sizes, "activation": self.activation, "init": self.initializer, "seed": self.seed,
+            "dtype": self.dtype, "loss": self.loss, "bias_std": self.bias_std, "backend": self.backend,
+        }  # fmt: skip
+        return type(self)(**same | changes)
+
+    def with_parameters(self, weights, biases) -> "MLP":
+        """A network of the same description with copies of these weights and biases.
+
+        Parameters
+        ----------
+        weights, biases : sequence of ndarray
+            One ``(fan_in, fan_out)`` and one ``(fan_out,)`` array per layer, of this network's dtype and of any layout.
+
+        Returns
+        -------
+        MLP
+            Its arrays are C-contiguous and its own: what changes them changes neither this network nor those given.
+
+        Raises
+        ------
+        ValueError
+            If a shape or the number of layers does not fit.
+        TypeError
+            If something is not an array or has another dtype.
+        """
+        self._check("weight", weights, self._shapes)
+        self._check("bias", biases, self._bias_shapes)
+        other = self.like()
+        other.weights, other.biases = ([array.copy("C") for array in arrays] for arrays in (weights, biases))
+        return other
+
     def __repr__(self) -> str:
         return (
             f"MLP({list(self.sizes)}, activation={str(self.activation)!r}, init={str(self.initializer)!r}, "

@@ -9,22 +9,24 @@ and a diagnosis of the gradients after ``fit``.
 #           for it (``_scale``), so that the same numbers for ``alpha`` and ``learning_rate_init`` mean the same.
 #         - Ctrl-C undoes the epoch (or, with L-BFGS, the iteration) it falls into and is raised on: the estimator can
 #           predict and go on, and a search over many of them stops. scikit-learn's own warns and returns.
+#         - Epochs, early stopping and schedules are those of ``fastgrad.fit``, whose loop goes here by scikit-learn's
+#           measures of what is better: the penalised loss, or the score on held-out rows.
+#         - ``partial_fit`` is an epoch of that loop with the optimiser's state of the call before; "adaptive" does not
+#           lower its rate, since no call knows of another.
 #         - A binary classifier has two outputs under a softmax, not one under a sigmoid: ``coefs_[-1]`` has two.
 
 import warnings
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult, minimize
 
 from fastgrad._validation import known, missing
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.metrics import accuracy_score, r2_score
     from sklearn.model_selection import train_test_split
-    from sklearn.utils import check_random_state, shuffle
+    from sklearn.utils import check_random_state
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import check_classification_targets, unique_labels
     from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -33,12 +35,17 @@ except ImportError as error:
 
 from fastgrad._validation import positive_int, real_number
 from fastgrad.activations import ACTIVATIONS, activation
-from fastgrad.diagnosis import Diagnosis, diagnose
+from fastgrad.diagnosis import Diagnosis, own_rule
 from fastgrad.initializers import initializer
+from fastgrad.learning import schedules
+from fastgrad.learning.epochs import Loop, Plan
+from fastgrad.learning.history import Interrupted
+from fastgrad.learning.lbfgs import minimise
 from fastgrad.learning.loop import Trainer
 from fastgrad.learning.models import SKLEARN_ACTIVATIONS
-from fastgrad.learning.monitor import WINDOW
+from fastgrad.learning.monitor import GradientMonitor
 from fastgrad.learning.optimizers import optimizer
+from fastgrad.losses import accuracy, r_squared
 from fastgrad.network import MLP
 
 SOLVERS = ("adam", "sgd", "lbfgs")
@@ -46,7 +53,6 @@ RATES = ("constant", "invscaling", "adaptive")
 DIVERGED = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
-LOWEST_RATE = 1e-6  # where "adaptive" ends
 
 _PARAMETERS = """
     Parameters
@@ -80,68 +86,18 @@ def _stochastic(estimator):
     return True
 
 
-class _Memory:
-    """What the optimiser remembers between epochs and, for partial_fit, between calls."""
-
-    def __init__(self, learning_rate):
-        self.learning_rate, self.kept = learning_rate, {}
-
-
 class _BaseMLP(BaseEstimator):
     """What classifier and regressor share: everything but targets and scores."""
 
     def __init__(
-        self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
-        *,
-        init="auto",
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
+        self, hidden_layer_sizes=(100,), activation="relu", *, init="auto", solver="adam", alpha=0.0001,
+        batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200, shuffle=True,
+        random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
+        early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8, n_iter_no_change=10,
         max_fun=15000,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.init = init
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
+    ):  # fmt: skip
+        # scikit-learn's rule: every parameter is an attribute of its name, as it was given
+        self.__dict__.update({name: value for name, value in locals().items() if name != "self"})
 
     def fit(self, X, y):
         """Fit the network to X, shape (rows, features), and y; a network that has weights keeps them if ``warm_start``.
@@ -167,6 +123,8 @@ class _BaseMLP(BaseEstimator):
 
     def _fit(self, X, y, incremental):
         self._check_parameters()
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
         onward = hasattr(self, "coefs_") and (incremental or self.warm_start)
         X, y = self._validated(X, y, onward, incremental)
         if not onward:
@@ -174,9 +132,8 @@ class _BaseMLP(BaseEstimator):
         net = self._network()
         X, y = net.check_data(X), net.check_targets(y, len(X))  # a network that goes on keeps its dtype
         interrupt = self._minimise(net, X, y) if self.solver == "lbfgs" else self._descend(net, X, y, incremental)
-        self.coefs_, self.intercepts_ = net.weights, net.biases
-        rows = np.linspace(0, len(X) - 1, min(len(X), WINDOW)).astype(int)
-        self.diagnosis_: Diagnosis = diagnose(net.gradient_profile(X[rows], y[rows]))
+        self.coefs_, self.intercepts_ = ([a.copy() for a in arrays] for arrays in (net.weights, net.biases))
+        self.diagnosis_: Diagnosis | None = GradientMonitor(X, y).measure(0, net).diagnosis
         if interrupt is not None:
             raise interrupt
         return self
@@ -191,10 +148,10 @@ class _BaseMLP(BaseEstimator):
             known("activation", self.activation, (*ACTIVATIONS, *SKLEARN_ACTIVATIONS))
         known("solver", self.solver, SOLVERS)
         known("learning_rate", self.learning_rate, RATES)
-        for name in ("max_iter", "max_fun"):
-            positive_int(name, getattr(self, name))
-        if self.n_iter_no_change != np.inf:
-            positive_int("n_iter_no_change", self.n_iter_no_change)
+        counts = {"max_iter": (), "max_fun": (), "n_iter_no_change": (np.inf,), "batch_size": ("auto",)}
+        for name, instead in counts.items():
+            if getattr(self, name) not in instead:
+                positive_int(name, getattr(self, name))
         real_number("learning_rate_init", self.learning_rate_init, above=0.0)
         for name in ("alpha", "tol", "power_t"):
             real_number(name, getattr(self, name), minimum=0.0)
@@ -204,8 +161,6 @@ class _BaseMLP(BaseEstimator):
         for name in ("shuffle", "warm_start", "early_stopping", "nesterovs_momentum"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
-        if self.batch_size != "auto":
-            positive_int("batch_size", self.batch_size)
         self._step_rule()
 
     def _step_rule(self):
@@ -217,12 +172,7 @@ class _BaseMLP(BaseEstimator):
         return SKLEARN_ACTIVATIONS[phi] if (phi := self.activation) in SKLEARN_ACTIVATIONS else activation(phi)
 
     def _rule(self):
-        if self.init != "auto":
-            return initializer(self.init)
-        phi = self._record()
-        if phi.name == "leaky_relu":
-            return initializer("he_normal", negative_slope=phi.parameter)
-        return initializer("xavier_normal" if phi.bounded else "he_normal")
+        return own_rule(self._record()) if self.init == "auto" else initializer(self.init)
 
     def _begin(self, X, y):
         """A new network and empty records."""
@@ -234,158 +184,105 @@ class _BaseMLP(BaseEstimator):
         self.n_outputs_, self.n_layers_ = sizes[-1], len(sizes)
         self.n_iter_ = self.t_ = 0
         self.loss_curve_ = []
-        self._no_improvement_count = 0
-        self._optimizer = _Memory(self.learning_rate_init)
-        self.best_loss_ = None if self.early_stopping else np.inf
-        self.validation_scores_: Any = [] if self.early_stopping else None
-        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        self._kept = {}  # the optimiser's, between calls of partial_fit
+        self.best_loss_: Any = np.inf
+        self.validation_scores_: Any = None
+        self.best_validation_score_: Any = None
 
     def _network(self):
         """The estimator's weights as a network of this package."""
         sizes = [self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_)]
-        net = MLP(sizes, self._record(), dtype=self.coefs_[0].dtype, loss=self._loss)
-        net.weights, net.biases = [w.copy() for w in self.coefs_], [b.copy() for b in self.intercepts_]
-        return net
+        described = MLP(sizes, self._record(), self._rule(), dtype=self.coefs_[0].dtype, loss=self._loss)
+        return described.with_parameters(self.coefs_, self.intercepts_)
 
     def _descend(self, net, X, y, incremental):
         """Epochs of mini-batches, as long as they help; the KeyboardInterrupt that ended them, or None."""
-        validation = None
-        if self.early_stopping and not incremental:
-            stratify = y if self._loss == "cross_entropy" else None
-            X, X_val, y, y_val = train_test_split(
-                X, y, random_state=self._random, test_size=self.validation_fraction, stratify=stratify
-            )
-            if len(X_val) < 2:
-                raise ValueError(
-                    "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-                )
-            validation = X_val, y_val
-        batch = self._batch(len(X))
-        scale = self._scale(net)
-        trainer = Trainer(net, X, y, self._step_rule(), batch, self.alpha / batch / scale, False, 0)
-        if not incremental:
-            self._no_improvement_count = 0
-            self._optimizer = _Memory(self.learning_rate_init)
-        elif self._optimizer.kept:
-            trainer.restore(self._optimizer.kept | {"parameters": trainer.parameters})
-        best, interrupt = self._epochs(trainer, validation, incremental)
-        if best is not None:
-            trainer.parameters[...] = best
-        self._optimizer.kept = {name: array for name, array in trainer.state().items() if name != "parameters"}
-        net.weights, net.biases = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+        X, y, validation = self._split(X, y) if self.early_stopping else (X, y, None)
+        batch, seed = self._batch(len(X)), int(self._random.randint(2**31 - 1))
+        decay = self.alpha / batch / self._scale(net)
+        trainer = Trainer(net, X, y, self._step_rule(), batch, decay, self.shuffle, seed)
+        if incremental and self._kept:
+            trainer.restore(self._kept | {"parameters": trainer.parameters})
+        loop, interrupt = Loop(trainer, self._plan(trainer, validation, incremental)), None
+        try:
+            loop.run()
+        except Interrupted as error:
+            interrupt = error
+        self._no_improvement_count = loop.stopping.waited
+        self._check_end(loop, incremental)
+        self._kept = {name: array for name, array in trainer.state().items() if name != "parameters"}
         return interrupt
 
-    def _epochs(self, trainer, validation, incremental):
-        """One epoch, or as many as it takes.
-
-        Returns the parameters after the best epoch (None without early stopping), and the KeyboardInterrupt that came
-        (None without); then the epoch that it fell into is undone.
-        """
-        memory, best, rows = self._optimizer, None, np.arange(len(trainer.X))
-        factor = self._scale(trainer.network) if self.solver == "sgd" else 1.0
-        before, recorded = trainer.state(), self.n_iter_
-        try:
-            for iteration in range(1 if incremental else self.max_iter):
-                if self.shuffle:
-                    rows = shuffle(rows, random_state=self._random)
-                before, recorded = trainer.state(), self.n_iter_
-                run = trainer.run(rows, memory.learning_rate * factor)
-                if not run.finite or not np.isfinite(trainer.parameters).all():
-                    if best is None:
-                        raise ValueError(DIVERGED)
-                    self.validation_scores_.append(float("nan"))
-                    warnings.warn(
-                        f"{DIVERGED} The weights are those of the best epoch.", ConvergenceWarning, stacklevel=5
-                    )
-                    break
-                self._record_epoch(trainer, run)
-                if self._improved(trainer.network, validation):
-                    best = trainer.parameters.copy()
-                if self.solver == "sgd" and self.learning_rate == "invscaling":
-                    memory.learning_rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
-                if self._no_improvement_count > self.n_iter_no_change and not self._slower():
-                    break
-                if not incremental and iteration == self.max_iter - 1:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
-                        "hasn't converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=5,
-                    )
-        except KeyboardInterrupt as interrupt:
-            if self.n_iter_ == recorded:  # the epoch is not finished
-                trainer.restore(before)
-            return best, interrupt
-        return best, None
-
-    def _record_epoch(self, trainer, run):
-        loss = scale_of_loss(self._loss) * run.loss / len(trainer.X)
-        self.loss_ = float(loss + self._penalty(trainer.network, trainer.batch_size))
-        self.loss_curve_.append(self.loss_)
-        self.n_iter_, self.t_ = self.n_iter_ + 1, self.t_ + len(trainer.X)
-        if self.verbose:
-            print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-
-    def _improved(self, net, validation):
-        """Count epochs without enough progress; whether this one was the best."""
-        if validation is not None:
-            self.validation_scores_.append(self._score(net, *validation))
-            last, best = self.validation_scores_[-1], self.best_validation_score_
-            self._no_improvement_count = 0 if last >= best + self.tol else self._no_improvement_count + 1
-            if last > best:
-                self.best_validation_score_ = last
-            return last > best
-        if self.best_loss_ is None:  # partial_fit with early_stopping has nothing to score
-            return False
-        self._no_improvement_count = (
-            0 if self.loss_curve_[-1] <= self.best_loss_ - self.tol else self._no_improvement_count + 1
+    def _split(self, X, y):
+        """Rows to train on, and a pair to judge early stopping on; its records are begun."""
+        if self.validation_scores_ is None:
+            self.best_loss_, self.validation_scores_, self.best_validation_score_ = None, [], -np.inf
+        stratify = y if self._loss == "cross_entropy" else None
+        X, X_val, y, y_val = train_test_split(
+            X, y, random_state=self._random, test_size=self.validation_fraction, stratify=stratify
         )
-        self.best_loss_ = min(self.best_loss_, self.loss_curve_[-1])
-        return False
+        if len(X_val) < 2:
+            raise ValueError("The validation set is too small. Increase validation_fraction or the number of rows.")
+        return X, y, (X_val, y_val)
 
-    def _slower(self):
-        """Whether there is a lower learning rate to go on with."""
-        if self.solver != "sgd" or self.learning_rate != "adaptive" or self._optimizer.learning_rate <= LOWEST_RATE:
-            return False
-        self._optimizer.learning_rate /= 5.0
-        self._no_improvement_count = 0
-        return True
+    def _plan(self, trainer, validation, incremental):
+        """One epoch, or as many as help; the records are written as each of them is judged."""
+        net, rows, before = trainer.network, len(trainer.X), self.t_
+        iterations, losses = self.n_iter_ if incremental else 0, len(self.loss_curve_)
+
+        def judge(history):
+            self.n_iter_, self.t_ = iterations + history.epochs, before + history.epochs * rows
+            loss = scale_of_loss(self._loss) * history.loss[-1] + self._penalty(net, trainer.batch_size)
+            self.loss_ = float(loss)
+            self.loss_curve_[losses + history.epochs - 1 :] = [self.loss_]
+            if self.verbose:
+                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+            if validation is None:
+                self.best_loss_ = min(self.loss_, np.inf if self.best_loss_ is None else self.best_loss_)
+                return self.loss_
+            self.validation_scores_.append(self._score(net, *validation))
+            self.best_validation_score_ = max(self.best_validation_score_, self.validation_scores_[-1])
+            return -self.validation_scores_[-1]
+
+        schedule = self.learning_rate if self.solver == "sgd" else "constant"
+        if schedule == "invscaling":
+            schedule = schedules.inverse_power(self.power_t, before, rows)
+        patience = None if self.n_iter_no_change == np.inf else self.n_iter_no_change + 1
+        rate = self.learning_rate_init * (self._scale(net) if self.solver == "sgd" else 1.0)
+        epochs = 1 if incremental else self.max_iter
+        return Plan(epochs, rate, schedule, patience, self.tol, judge, go_back=self.early_stopping)
+
+    def _check_end(self, loop, incremental):
+        """ValueError or ConvergenceWarning unless the run came to a good end."""
+        diverged = loop.history.stopped == "diverged"
+        if not np.isfinite(loop.trainer.parameters).all() or (diverged and loop.best is None):
+            raise ValueError(DIVERGED)
+        if diverged:
+            self.validation_scores_.append(float("nan"))
+            warnings.warn(f"{DIVERGED} The weights are those of the best epoch.", ConvergenceWarning, stacklevel=5)
+        elif loop.history.stopped == "epochs" and not incremental:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                "converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _score(self, net, X, y):
+        outputs = net.forward(X)
+        return accuracy(outputs.argmax(axis=1), y) if self._loss == "cross_entropy" else r_squared(outputs, y)
 
     def _minimise(self, net, X, y):
         """L-BFGS over all rows at once; the KeyboardInterrupt that ended it, or None."""
-        trainer = Trainer(net, X, y, optimizer("sgd"), len(X), 0.0, False, 0)
-        factor, layers = scale_of_loss(self._loss), len(net.weights)
-        pairs = list(zip(trainer.gradient_views[:layers], trainer.gradient_views[layers:], strict=True))
-        decaying = np.arange(trainer.parameters.size) < trainer.decaying
-
-        def loss_and_gradient(flat):
-            trainer.parameters[...] = flat
-            loss, _ = net.loss_and_gradients(X, y, out=pairs)
-            gradient = factor * trainer.gradient.astype(np.float64)
-            gradient += np.where(decaying, self.alpha / len(X) * flat, 0.0)
-            self.loss_curve_.append(factor * loss + self._penalty(net, len(X)))
-            return self.loss_curve_[-1], gradient
-
-        start, interrupt = trainer.parameters.astype(np.float64), None
-        whole = OptimizeResult(x=start, fun=np.inf, nit=0, success=True)  # after the latest whole iteration
-
-        def keep(intermediate_result):
-            whole.update(x=intermediate_result.x.copy(), fun=intermediate_result.fun, nit=whole.nit + 1)
-
-        try:
-            found = minimize(
-                loss_and_gradient, start, method="L-BFGS-B", jac=True, callback=keep,
-                options={"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol},
-            )  # fmt: skip
-        except KeyboardInterrupt as error:
-            found, interrupt = whole, error
+        found, interrupt = minimise(
+            net, X, y, scale=scale_of_loss(self._loss), weight_decay=self.alpha / len(X), iterations=self.max_iter,
+            evaluations=self.max_fun, tolerance=self.tol, record=self.loss_curve_.append,
+        )  # fmt: skip
         if not np.isfinite(found.x).all():
             raise ValueError(DIVERGED)
-        trainer.parameters[...] = found.x
         self.loss_, self.n_iter_ = float(found.fun), min(int(found.nit), self.max_iter)
         if not found.success:
-            warnings.warn(f"lbfgs failed to converge: {found.message}", ConvergenceWarning, stacklevel=5)
-        net.weights, net.biases = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
+            warnings.warn(f"lbfgs failed to converge: {found.message}", ConvergenceWarning, stacklevel=4)
         return interrupt
 
     def _batch(self, rows):
@@ -456,9 +353,6 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
     def _outputs(self, y):
         return len(self.classes_)
 
-    def _score(self, net, X, y):
-        return accuracy_score(y, net.forward(X).argmax(axis=1))
-
     def predict(self, X):
         """The most probable class of every row, shape (rows,)."""
         outputs = self._predicted(X)
@@ -495,10 +389,6 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
 
     def _outputs(self, y):
         return y.shape[1]
-
-    def _score(self, net, X, y):
-        outputs = net.forward(X)
-        return float(r2_score(y, outputs)) if np.isfinite(outputs).all() else float("nan")
 
     def predict(self, X):
         """The predictions, shape (rows,) or (rows, outputs) as y was."""

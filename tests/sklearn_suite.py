@@ -1,12 +1,10 @@
 """A pytest plugin: scikit-learn's own tests of its MLPs, run on ours; see test_sklearn.py."""
 
-import pytest
 
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    from sklearn.neural_network.tests import test_mlp
+def pytest_configure():
+    """Before the tests are imported: their parameters hold the classes too."""
+    from sklearn import neural_network
 
     from fastgrad import sklearn
 
-    test_mlp.MLPClassifier, test_mlp.MLPRegressor = sklearn.MLPClassifier, sklearn.MLPRegressor
+    neural_network.MLPClassifier, neural_network.MLPRegressor = sklearn.MLPClassifier, sklearn.MLPRegressor

@@ -11,7 +11,7 @@ import oracle
 import pytest
 
 from fastgrad import formulas
-from fastgrad.bench.audit import audit, contestants, store, tables, tally, truth
+from fastgrad.bench.audit import audit, contestants, tables, tally, truth
 from fastgrad.bench.audit.audit import Audit
 from fastgrad.bench.audit.contestants import Contestant
 from fastgrad.report.tables import markdown
@@ -281,7 +281,8 @@ def test_only_what_is_missing_is_swept(small, tmp_path):
     rows = swept(out=out)
     assert [row["contestant"] for row in rows[:2]] == ["fastgrad mine", "theirs"]
     records = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [list(record["tallies"]) for record in records] == [["fastgrad mine 1"]] * 14 + [["theirs 2"]] * 14
+    found = [list(record["found"]) for record in records]
+    assert found == [["fastgrad mine 1"]] * 14 + [["fastgrad mine 1", "theirs 2"]] * 14
 
 
 def test_findings_of_another_version_sample_or_judge_are_not_used(small, tmp_path, monkeypatch):
@@ -290,7 +291,7 @@ def test_findings_of_another_version_sample_or_judge_are_not_used(small, tmp_pat
     assert Audit(out, True, ["tanh"]).finished == 14
     assert Audit(out, False, ["tanh"]).finished == 0
     with monkeypatch.context() as patch:
-        patch.setattr(store, "JUDGE", tally.JUDGE + 1)
+        patch.setattr(audit, "JUDGE", tally.JUDGE + 1)
         assert Audit(out, True, ["tanh"]).finished == 0
     field = audit.contestants
     newer = lambda *formula: [Contestant(one.name, "3", one.run, one.bound) for one in field(*formula)]  # noqa: E731

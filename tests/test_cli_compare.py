@@ -87,7 +87,7 @@ def test_audit_interrupted_says_how_to_go_on_and_does(field, tmp_path, monkeypat
     result = call(*options)
     assert (result.exit_code, result.stdout) == (130, "")
     kept = len(out.read_text().splitlines())
-    assert f"{kept} of 4 parts are swept and kept in {out}; the same command goes on from there" in result.stderr
+    assert f"{kept} of 4 parts are swept and kept; the same command goes on from {out}" in result.stderr
     assert call(*options).exit_code == 0
     assert len(out.read_text().splitlines()) == 4
     calls.clear()

@@ -13,7 +13,7 @@ from test_cli import call
 
 from fastgrad.bench.gate import instructions, judgement, pairs, quality, rehearsal, tables
 from fastgrad.bench.gate.cases import CASES, KERNELS
-from fastgrad.bench.journal import Journal
+from fastgrad.bench.journal import Parts
 
 CASE = "elu value float32"
 
@@ -232,7 +232,7 @@ def test_an_interrupted_judgement_goes_on(machine, tmp_path, monkeypatch):
     kept = len((tmp_path / "parts.jsonl").read_text().splitlines())
     assert kept == 13 + 4  # pairs, the numbers of two sides and of the plant, the instructions
     with open(tmp_path / "parts.jsonl", "a") as file:
-        file.write('{"gate": "half a li')
+        file.write('{"identity": "half a li')
     machine.stop_after = None
     found = judged(tmp_path)
     assert verdicts(found) == ALL_SAME
@@ -240,8 +240,7 @@ def test_an_interrupted_judgement_goes_on(machine, tmp_path, monkeypatch):
 
 
 def test_parts_of_other_sides_are_not_used(machine, tmp_path):
-    journal = Journal(tmp_path / "parts.jsonl", ("gate", "part", "found"), "a judgement")
-    journal.add({"gate": "others", "part": "rehearsal 0", "found": {}})
+    Parts(tmp_path / "parts.jsonl", "others", "a judgement").add("rehearsal 0", {})
     assert verdicts(judged(tmp_path)) == ALL_SAME
 
 
@@ -299,7 +298,7 @@ def test_command_interrupted(machine, tmp_path):
     machine.stop_after = 5
     result = call("gate", "main", "HEAD", "--out", str(tmp_path))
     assert result.exit_code == 130
-    assert "the same command goes on from there" in result.stderr
+    assert "the same command goes on from" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 

@@ -8,7 +8,8 @@ import pytest
 import fastgrad
 from fastgrad import datasets
 from fastgrad.learning.models import parameters_of
-from fastgrad.learning.monitor import BUDGET, GradientMonitor, Reading
+from fastgrad.learning.monitor import BUDGET, GradientMonitor
+from fastgrad.learning.reading import Reading
 
 try:
     import torch

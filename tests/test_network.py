@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score, r2_score
 import fastgrad
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.initializers import initializer
-from fastgrad.learning.fit import evaluate
+from fastgrad.learning.held_out import evaluate
 from fastgrad.losses import LOSSES
 from fastgrad.network import MLP
 
@@ -358,3 +358,90 @@ def test_out_takes_the_gradients(backend):
         for i in (0, 1):
             assert mine[i] is given[i]
             np.testing.assert_array_equal(mine[i], theirs[i])
+
+
+DESCRIPTION = ("sizes", "activation", "initializer", "seed", "dtype", "loss", "bias_std", "backend")
+OTHERS = {
+    "sizes": [5, 2, 2, 3], "activation": fastgrad.activation("elu", alpha=0.5), "init": "xavier_uniform", "seed": 8,
+    "dtype": "float32", "loss": "cross_entropy", "bias_std": None, "backend": "compiled",
+}  # fmt: skip
+
+
+def unusual():
+    """A network that has nothing as it is without saying so."""
+    phi = fastgrad.activation("leaky_relu", negative_slope=0.3)
+    return MLP([5, 4, 6, 3], phi, "torch_linear", 7, "float64", "mse", 0.5, "numpy")
+
+
+def described(net):
+    return {name: getattr(net, name) for name in DESCRIPTION}
+
+
+def same_parameters(net, other):
+    pairs = zip([*net.weights, *net.biases], [*other.weights, *other.biases], strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("changed", OTHERS)
+def test_like_changes_what_is_named_and_nothing_else(changed):
+    net, name = unusual(), {"init": "initializer"}.get(changed, changed)
+    other = net.like(**{changed: OTHERS[changed]})
+    before, after = described(net), described(other)
+    assert before.pop(name) != after.pop(name)
+    assert before == after
+
+
+def test_like_is_the_network_as_drawn():
+    net = unusual()
+    net.biases = [bias + 1 for bias in net.biases]
+    assert same_parameters(net.like(), unusual())
+    anew = MLP([5, 4, 3], seed=None)
+    assert same_parameters(anew.like(), anew)
+    assert not same_parameters(anew.like(seed=None), anew)
+    with pytest.raises(TypeError, match="'slope'"):
+        net.like(slope=0.1)
+    with pytest.raises(ValueError, match="unknown loss"):
+        net.like(loss="hinge")
+
+
+def test_with_parameters_copies_them_and_keeps_the_description():
+    net = unusual()
+    weights, biases = [np.asfortranarray(w + 1) for w in net.weights], [b - 1 for b in net.biases]
+    other = net.with_parameters(weights, biases)
+    assert described(other) == described(net)
+    assert all(np.array_equal(a, b) for a, b in zip(other.weights + other.biases, weights + biases, strict=True))
+    assert all(array.flags.c_contiguous for array in other.weights)
+    weights[0][...], biases[0][...] = 0, 0
+    assert other.weights[0].all()
+    assert other.biases[0].all()
+    assert same_parameters(net, unusual())
+
+
+def test_with_parameters_refuses_what_does_not_fit():
+    net = unusual()
+    wide = [np.ones((w.shape[0], w.shape[1] + 1)) for w in net.weights]
+    for weights, biases, kind, message in (
+        (wide, net.biases, ValueError, r"layer 1: the weight must have shape \(5, 4\), got \(5, 5\)"),
+        (net.weights, net.biases[:2], ValueError, "there must be a bias for each of the 3 layers, got 2"),
+        ([w.astype(np.float32) for w in net.weights], net.biases, TypeError, "the weight must be float64, got float32"),
+        ([w.tolist() for w in net.weights], net.biases, TypeError, "layer 1: the weight must be an array, got list"),
+    ):
+        with pytest.raises(kind, match=message):
+            net.with_parameters(weights, biases)
+
+
+def trained_by(contestant):
+    """What a contestant of the comparison of training returns for a network like :func:`unusual`'s."""
+    from fastgrad.bench import training
+
+    net = MLP([64, 4, 3], "tanh", "xavier_uniform", 7, "float64", "cross_entropy", 0.5, "numpy")
+    rng = np.random.default_rng(0)
+    train = rng.standard_normal((40, 64)), np.arange(40) % 3
+    return net, training.PEERS[contestant](net, train, 0)()
+
+
+@pytest.mark.parametrize("contestant", ["scikit-learn", "torch"])
+def test_the_comparison_of_training_keeps_the_description(contestant):
+    pytest.importorskip({"scikit-learn": "sklearn"}.get(contestant, contestant))
+    net, trained = trained_by(contestant)
+    assert described(trained) == described(net)

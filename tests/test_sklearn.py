@@ -27,12 +27,18 @@ def test_estimator_checks(estimator, check, monkeypatch):
     check(estimator)
 
 
-# scikit-learn's tests of what these estimators leave out: private functions, several labels per row, sparse input
-# (refused in one sentence), sample weights, other losses; one wants the wording "['True']" for the class 1.
-NOT_APPLICABLE = (
-    "test_fit", "test_gradient", "test_multilabel_classification", "test_predict_proba_multilabel",
-    "test_sparse_matrices", "test_early_stopping_stratified", "test_mlp_sample_weight", "test_mlp_vs_poisson",
-)  # fmt: skip
+# scikit-learn's tests that are left out (every test whose name begins so), and why.
+NOT_APPLICABLE = {
+    "test_fit": "private names", "test_gradient": "private names",
+    # the private _optimizer: test_a_rate_that_falls_with_the_rows_... and test_a_rate_that_adapts_... test the same
+    "test_learning_rate_warmstart": "private names", "test_adaptive_learning_rate": "private names",
+    "test_multilabel_classification": "several labels per row",
+    "test_predict_proba_multilabel": "several labels per row",
+    "test_sparse_matrices": "sparse input, which is refused in one sentence",
+    "test_mlp_sample_weight": "sample weights", "test_mlp_vs_poisson": "other losses",
+    "test_early_stopping_stratified": "wants the wording ['True'] for the class 1",
+    "test_preserve_feature_names[MLPClassifier]": "a classifier of one class, which is refused",
+}  # fmt: skip
 
 
 def test_scikit_learns_own_tests():
@@ -45,6 +51,32 @@ def test_scikit_learns_own_tests():
     assert run.returncode == 0, run.stdout[-3000:]
     passed = re.search(r"(\d+) passed", run.stdout)
     assert int(passed[1]) >= 40
+
+
+def test_that_suite_tests_these_estimators_in_its_parametrized_tests_too(tmp_path):
+    """With a subclass that raises in fit, every test that fits fails; of a class that was bound before, none would."""
+    spoiled = (Path(__file__).parent / "sklearn_suite.py").read_text() + SPOILED
+    (tmp_path / "spoiled_suite.py").write_text(spoiled)
+    command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "-p", "no:cacheprovider", "-p", "spoiled_suite"]
+    run = subprocess.run(
+        [*command, "--pyargs", "sklearn.neural_network.tests.test_mlp", "-k", "test_early_stopping or warm_start"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    failed = re.search(r"(\d+) failed", run.stdout)
+    assert "passed" not in run.stdout.splitlines()[-1], run.stdout[-3000:]
+    assert int(failed[1]) >= 10
+
+
+SPOILED = """
+
+def pytest_sessionstart():
+    from fastgrad import sklearn
+
+    def fit(self, X, y):
+        raise NotImplementedError
+
+    sklearn.MLPClassifier.fit = sklearn.MLPRegressor.fit = fit
+"""
 
 
 def the_same(ours, theirs):
@@ -103,6 +135,68 @@ def test_one_epoch_is_scikit_learns(solver, outputs, tolerance):
     theirs.fit(data, targets)
     for a, b in zip(ours.coefs_, theirs.coefs_, strict=True):
         assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b)
+
+
+def test_a_rate_that_falls_with_the_rows_is_scikit_learns():
+    """Without momentum the rate is all that a pass over the rows takes from those before it."""
+    rng = np.random.default_rng(0)
+    data, labels = rng.standard_normal((60, 4)), np.arange(60) % 3
+    options = {
+        "hidden_layer_sizes": (5,), "activation": "tanh", "solver": "sgd", "learning_rate": "invscaling",
+        "power_t": 0.3, "momentum": 0.0, "shuffle": False, "batch_size": 10, "learning_rate_init": 0.5,
+        "random_state": 0,
+    }  # fmt: skip
+    ours, theirs = MLPClassifier(**options), TheirClassifier(**options)
+    for model in (ours, theirs):
+        model.partial_fit(data, labels, classes=np.arange(3))
+    theirs.coefs_, theirs.intercepts_ = [w.copy() for w in ours.coefs_], [b.copy() for b in ours.intercepts_]
+    for _ in range(3):
+        ours.partial_fit(data, labels)
+        theirs.partial_fit(data, labels)
+    for a, b in zip(ours.coefs_, theirs.coefs_, strict=True):
+        assert np.linalg.norm(a - b) <= 1e-9 * np.linalg.norm(b)
+
+
+def test_a_rate_that_adapts_ends_the_run_later():
+    """Nothing is better by 99: ten epochs at each rate, 0.001 / 5^0 to 0.001 / 5^5 (below a millionth)."""
+    options = {"solver": "sgd", "tol": 99.0, "n_iter_no_change": 9, "random_state": 0, "max_iter": 999}
+    for kind in (MLPClassifier, TheirClassifier):
+        assert kind((8,), **options).fit(X, Y).n_iter_ == 1 + 10
+        assert kind((8,), learning_rate="adaptive", **options).fit(X, Y).n_iter_ == 1 + 10 * 6
+
+
+def test_early_stopping_goes_back_to_the_best_score_of_the_held_out_rows():
+    model = MLPClassifier((8,), early_stopping=True, random_state=0, max_iter=400, n_iter_no_change=5, tol=0.0)
+    model.fit(X, Y)
+    scores = model.validation_scores_
+    best = int(np.argmax(scores))
+    assert model.n_iter_ == len(scores) == len(model.loss_curve_) == best + 1 + 6
+    assert model.best_validation_score_ == scores[best]
+    whole = MLPClassifier((8,), early_stopping=True, random_state=0, max_iter=best + 1)
+    with pytest.warns(ConvergenceWarning):
+        whole.fit(X, Y)
+    assert np.array_equal(model.coefs_[0], whole.coefs_[0])
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
+        model.partial_fit(X, Y)
+
+
+def test_early_stopping_may_be_switched_on_and_off_between_fits():
+    model = MLPClassifier((8,), warm_start=True, max_iter=2, random_state=0)
+    for early in (False, True, False):
+        model.set_params(early_stopping=early)
+        with pytest.warns(ConvergenceWarning):
+            model.fit(X, Y)
+    assert len(model.validation_scores_) == 2
+    assert model.best_loss_ == min(model.loss_curve_[-2:])
+
+
+def test_warm_start_goes_on_and_counts_its_own_iterations():
+    model = MLPClassifier((8,), warm_start=True, max_iter=3, random_state=0)
+    for fits in (1, 2):
+        with pytest.warns(ConvergenceWarning):
+            model.fit(X, Y)
+        assert (model.n_iter_, len(model.loss_curve_), model.t_) == (3, 3 * fits, 3 * fits * len(X))
+    assert model.loss_curve_[3] < model.loss_curve_[2]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

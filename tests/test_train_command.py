@@ -101,7 +101,9 @@ def test_ctrl_c_says_what_is_kept(monkeypatch, tmp_path):
     result = run(*QUICK, "--checkpoint", tmp_path / "run.npz")
     assert result.exit_code == 130
     assert result.stdout == ""
-    assert result.stderr == f"fastgrad: interrupted after epoch 1 of 3; {tmp_path / 'run.npz'} goes on from there\n"
+    assert result.stderr == (
+        f"fastgrad: interrupted: 1 of 3 epochs were done; the same command goes on from {tmp_path / 'run.npz'}\n"
+    )
 
 
 def test_the_live_view_shows_loss_accuracy_and_every_layer():

@@ -7,10 +7,12 @@ import pytest
 
 import fastgrad
 from fastgrad import datasets
-from fastgrad.learning import fit as training
 from fastgrad.learning import schedules
+from fastgrad.learning.held_out import split
 from fastgrad.learning.loop import Trainer
 from fastgrad.learning.optimizers import OPTIMIZERS, optimizer
+from fastgrad.learning.stopping import EarlyStopping
+from fastgrad.losses import baseline
 
 X, Y = (array[:300] for array in datasets.load("digits"))
 RNG = np.random.default_rng(0)
@@ -86,7 +88,9 @@ def test_the_monitor_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    "options", [{"optimizer": name} for name in OPTIMIZERS] + [{"patience": 2, "learning_rate": 0.02}]
+    "options",
+    [{"optimizer": name} for name in OPTIMIZERS]
+    + [{"patience": 2, "learning_rate": 0.02}, {"patience": 1, "learning_rate": 0.02, "schedule": "adaptive"}],
 )
 def test_resumed_is_uninterrupted(options, tmp_path):
     path, whole, stopped, resumed = tmp_path / "run.npz", net(), net(), net()
@@ -163,8 +167,39 @@ def test_early_stopping_returns_to_the_best_epoch():
     assert np.array_equal(flat(network), flat(best))
 
 
+def waited(losses, **options):
+    """What early stopping waits, epoch by epoch, and the best epoch."""
+    stopping, found = EarlyStopping(**{"patience": 3} | options), []
+    for loss in losses:
+        stopping.add(loss)
+        found.append(stopping.waited)
+    return found, stopping.best_epoch
+
+
+def test_what_early_stopping_counts():
+    assert waited([3.0, 2.0, 2.0, 2.5, 1.9]) == ([0, 0, 1, 2, 0], 5)
+    assert waited([3.0, 2.75, 2.5, 2.25], min_delta=0.5) == ([0, 1, 2, 3], 4)  # none is half better than all before
+    assert waited([3.0, 2.75, 2.0, 1.9], min_delta=0.5) == ([0, 1, 0, 1], 4)
+    assert waited([math.nan, 2.0, math.nan, math.inf]) == ([1, 0, 1, 2], 2)
+    assert waited([2.0] * 5, patience=None) == ([0, 1, 2, 3, 4], 1)
+    assert waited([2.0] * 8, reductions=1) == ([0, 1, 2, 0, 1, 2, 3, 4], 1)
+
+
+def test_an_adaptive_rate_is_lowered_before_the_run_is_stopped():
+    """Nothing is better by 9, so that every second epoch lowers the rate, down to a millionth."""
+    history = fastgrad.fit(
+        net(), X, Y, epochs=99, schedule="adaptive", patience=2, min_delta=9.0, optimizer="sgd", learning_rate=1e-3
+    )
+    fifths = [0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert history.learning_rate == pytest.approx([1e-3 / 5**n for n in fifths])
+    assert history.learning_rate[-1] < schedules.LOWEST_RATE < history.learning_rate[-3]
+    assert history.stopped == "early stopping"
+    with pytest.raises(ValueError, match="give patience"):
+        fastgrad.fit(net(), X, Y, schedule="adaptive")
+
+
 def test_splits_are_disjoint_fair_and_repeatable():
-    (X1, y1), held = training.split(net(dtype="float64"), X, Y, {"validation": 0.1, "test": 0.2}, seed=1)
+    (X1, y1), held = split(net(dtype="float64"), X, Y, {"validation": 0.1, "test": 0.2}, seed=1)
     sizes = len(y1), len(held["validation"][1]), len(held["test"][1])
     assert sizes == (210, 30, 60)
     rows = {row.tobytes() for part in (X1, held["validation"][0], held["test"][0]) for row in part}
@@ -172,7 +207,7 @@ def test_splits_are_disjoint_fair_and_repeatable():
     for label in range(10):
         share = np.mean(held["test"][1] == label) - np.mean(label == Y)
         assert abs(share) <= 2 / 60
-    again = training.split(net(dtype="float64"), X, Y, {"validation": 0.1, "test": 0.2}, seed=1)
+    again = split(net(dtype="float64"), X, Y, {"validation": 0.1, "test": 0.2}, seed=1)
     assert np.array_equal(again[1]["test"][0], held["test"][0])
 
 
@@ -208,10 +243,10 @@ def test_any_batch_fits(batch):
 def test_the_baseline_is_the_loss_of_constant_outputs():
     shares = np.bincount(Y) / len(Y)
     constant = np.tile(np.log(shares), (len(Y), 1))
-    assert abs(training.baseline("cross_entropy", Y) / fastgrad.losses.cross_entropy(constant, Y)[0] - 1) <= 1e-12
+    assert abs(baseline("cross_entropy", Y) / fastgrad.losses.cross_entropy(constant, Y)[0] - 1) <= 1e-12
     targets = RNG.standard_normal((50, 3))
     constant = np.tile(targets.mean(axis=0), (50, 1))
-    assert abs(training.baseline("mse", targets) / fastgrad.losses.mse(constant, targets)[0] - 1) <= 1e-12
+    assert abs(baseline("mse", targets) / fastgrad.losses.mse(constant, targets)[0] - 1) <= 1e-12
 
 
 def test_ctrl_c_after_the_best_epoch_keeps_it():

@@ -8,7 +8,7 @@ import pytest
 from fastgrad.diagnosis import judge
 from fastgrad.learning import trends
 from fastgrad.learning.history import TrainingHistory
-from fastgrad.learning.monitor import Reading
+from fastgrad.learning.reading import Reading
 
 EPOCHS = np.arange(40)
 FLAT = np.full(40, 2.3)

@@ -6,15 +6,7 @@ import click
 
 from benchmarks.studies.detectors_runs import cases, run_benchmark, to_rows
 from benchmarks.studies.detectors_tables import NOTE, tables, verdicts
-from fastgrad.cli.shared import (
-    INTERRUPTED,
-    OneLineErrors,
-    comparison_options,
-    one_line,
-    progress_bar,
-    say,
-    show_comparison,
-)
+from fastgrad.cli.shared import OneLineErrors, comparison_options, interrupted, one_line, progress_bar, show_comparison
 
 
 @click.command("python -m benchmarks.studies.detectors", cls=OneLineErrors)
@@ -31,8 +23,7 @@ def detectors(typed, quick, workers, form):
         with one_line(ImportError), progress_bar() as progress:
             outcomes = list(run_benchmark(cases(quick), progress, workers or os.cpu_count() or 1))
     except KeyboardInterrupt:
-        say("interrupted: nothing was judged, since a label needs all runs of its kind")
-        return INTERRUPTED
+        return interrupted("nothing was judged, since a label needs all runs of its kind")
     show_comparison(to_rows(outcomes), (tables(outcomes), verdicts(outcomes), NOTE), {}, typed, form)
     return 0
 

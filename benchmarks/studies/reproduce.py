@@ -11,10 +11,10 @@ from fastgrad.cli.shared import (
     INTERRUPTED,
     OneLineErrors,
     comparison_options,
+    interrupted,
     need_matplotlib,
     one_line,
     progress_bar,
-    say,
     show_comparison,
     status,
 )
@@ -44,9 +44,9 @@ def reproduce(typed, names, out, form):
                 progress(len(found), len(names), name)
                 found.append(next(experiments))
     except KeyboardInterrupt:
-        say(f"interrupted: {len(found)} of {len(names)} experiments were done")
+        code = interrupted(f"{len(found)} of {len(names)} experiments were done")
         if not found:
-            return INTERRUPTED
+            return code
     shown = [registry.table(each) for each in found], registry.verdict(found), registry.NOTE
     text = show_comparison(rows(found), shown, {}, typed, form)
     if out is not None:

@@ -1,8 +1,9 @@
 """A file of finished parts, a JSON object a line: what was interrupted goes on from there."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class Journal:
@@ -46,6 +47,48 @@ class Journal:
         except OSError as error:  # a full disk names no file
             raise OSError(error.errno, error.strerror, str(self.path)) from error
         self.records.append(record)
+
+
+class Parts:
+    """Finished parts by name, in ``found``, and in a file from which the same work goes on after an interruption.
+
+    Parameters
+    ----------
+    path : path or None
+        Of the file; None: the parts are not kept.
+    identity : str
+        What the parts are of: those in the file that are of something else stay, but are not used.
+    what : str
+        What it is the file of, for the error.
+
+    Raises
+    ------
+    ValueError, OSError
+        As :class:`Journal` does.
+    """
+
+    def __init__(self, path: str | Path | None, identity: str, what: str):
+        self.identity = identity
+        self.journal = None if path is None else Journal(path, ("identity", "part", "found"), what)
+        records = self.journal.records if self.journal else []
+        self.found: dict[str, Any] = {one["part"]: one["found"] for one in records if one["identity"] == identity}
+
+    def add(self, part: str, found) -> None:
+        """A part, plain data for JSON; one of that name that is there is replaced."""
+        if self.journal:
+            self.journal.add({"identity": self.identity, "part": part, "found": found})
+        self.found[part] = found
+
+    def get(self, part: str, make: Callable[[], object]):
+        """The part, made now unless it is there."""
+        if part not in self.found:
+            self.add(part, make())
+        return self.found[part]
+
+    def finish(self) -> None:
+        """All is done: the file goes."""
+        if self.journal:
+            self.journal.path.unlink()
 
 
 def _record(line, keys):

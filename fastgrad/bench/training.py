@@ -69,7 +69,7 @@ def scikit_learn(net, train, seed):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ConvergenceWarning
             model.fit(*train)
-        return _as_mlp(net, model.coefs_, model.intercepts_)
+        return net.with_parameters(model.coefs_, model.intercepts_)
 
     return run
 
@@ -96,7 +96,7 @@ def torch(net, train, seed):
                 th.nn.functional.cross_entropy(model(X[rows]), y[rows]).backward()
                 optimizer.step()
         parameters = [(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in model if hasattr(m, "weight")]  # type: ignore[operator]
-        return _as_mlp(net, *zip(*parameters, strict=True))
+        return net.with_parameters(*zip(*parameters, strict=True))
 
     return run
 
@@ -136,13 +136,6 @@ def time_training(
 
 def _learned(accuracies):
     return {"accuracy": float(np.mean(accuracies)), "spread": float(np.std(accuracies)), "rounds": len(accuracies)}
-
-
-def _as_mlp(net, weights, biases):
-    """These parameters in a network like ours."""
-    other = MLP(net.sizes, net.activation, dtype=net.dtype)
-    other.weights, other.biases = [np.ascontiguousarray(w) for w in weights], list(biases)
-    return other
 
 
 def _tables(rows):

@@ -3,7 +3,7 @@
 import click
 
 from fastgrad.activations import ACTIVATIONS
-from fastgrad.cli.shared import BAD_INPUT, INTERRUPTED, comparison_options, one_line, progress_bar, say, show_comparison
+from fastgrad.cli.shared import BAD_INPUT, comparison_options, interrupted, one_line, progress_bar, show_comparison
 
 
 @click.command()
@@ -35,9 +35,9 @@ def audit(typed, names, kinds, group, out, workers, quick, form):
         with one_line(OSError), progress_bar() as show:
             sweep.run(show)
     except KeyboardInterrupt:
-        kept = f"kept in {out}; the same command goes on from there" if out else "lost, as there is no --out"
-        say(f"interrupted: {sweep.finished} of {sweep.total} parts are swept and {kept}")
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        kept = "kept" if out else "lost, as there is no --out"
+        done = f"{sweep.finished} of {sweep.total} parts are swept and {kept}"
+        raise click.exceptions.Exit(interrupted(done, out)) from None
     rows = sweep.rows()
     versions = {row["contestant"]: row["version"] for row in rows if row["contestant"] in ("torch", "jax")}
     shown = [tables.audit_table(rows)], tables.audit_verdict(rows), tables.AUDIT_NOTE

@@ -7,12 +7,11 @@ import click
 
 from fastgrad.cli.shared import (
     BAD_INPUT,
-    INTERRUPTED,
     comparison_json,
     comparison_options,
+    interrupted,
     one_line,
     progress_bar,
-    say,
     show_as,
 )
 
@@ -49,8 +48,7 @@ def gate(typed, base, head, out, allow, allow_dirty, strict, form):
         with one_line(*BAD_INPUT), progress_bar() as show:
             judged = judgement.judge(base, head, out, allow, allow_dirty, show)
     except KeyboardInterrupt:
-        say(f"interrupted: finished parts are kept in {out}; the same command goes on from there")
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        raise click.exceptions.Exit(interrupted("finished parts are kept", out)) from None
     code = judged.exit_code(strict)
     found = survey.Comparison(tables.tables(judged), tables.verdict(judged, code), tables.NOTE, machine(), typed)
     texts = {

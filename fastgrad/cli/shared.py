@@ -144,3 +144,9 @@ def one_line(*errors, written="--out"):
 
 def say(message):
     click.echo(f"fastgrad: {message}", err=True)
+
+
+def interrupted(done, kept=None):
+    """Say after Ctrl-C what was done and, if it is kept, where the same command goes on from; the exit code."""
+    say(f"interrupted: {done}" + (f"; the same command goes on from {kept}" if kept else ""))
+    return INTERRUPTED

@@ -9,10 +9,10 @@ from fastgrad.cli.shared import (
     BAD_INPUT,
     INTERRUPTED,
     comparison_options,
+    interrupted,
     need_matplotlib,
     one_line,
     progress_bar,
-    say,
     show_comparison,
     status,
 )
@@ -232,7 +232,7 @@ def _compare(comparison, cases, contestants, rounds, typed, form, folder=None):
             for case in cases:
                 measured.append(measure(case, show))
     except KeyboardInterrupt:
-        say(f"interrupted: {len(measured)} of {len(cases)} cases were measured")
+        interrupted(f"{len(measured)} of {len(cases)} cases were measured")
     if measured:
         rows = [row for case in measured for row in case]
         shown = comparison.tables(rows), comparison.verdict(rows), comparison.note

@@ -7,7 +7,7 @@ import click
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     BAD_INPUT,
-    INTERRUPTED,
+    interrupted,
     need_matplotlib,
     one_line,
     progress_bar,
@@ -135,9 +135,8 @@ def _measure(cells, out, workers):
                 done[result.cell] = result
                 show(len(done), len(cells), result.cell.label)
     except KeyboardInterrupt:
-        kept = f"is kept in {out}; the same command goes on from there" if out else "is lost, as there is no --out"
-        say(f"interrupted: what was measured {kept}")
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        kept = "kept" if out else "lost, as there is no --out"
+        raise click.exceptions.Exit(interrupted(f"what was measured is {kept}", out)) from None
     if any(reused):
         say(f"{sum(reused)} of {len(cells)} networks were measured before; {out}/{sweeps.STORE_FILE} has them")
     return [done[cell] for cell in cells]

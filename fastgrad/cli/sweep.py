@@ -9,7 +9,7 @@ from itertools import islice
 import click
 import rich.console
 
-from fastgrad.cli.shared import BAD_INPUT, INTERRUPTED, one_line, say, status
+from fastgrad.cli.shared import BAD_INPUT, interrupted, one_line, say, status
 
 FAILURES_SHOWN = 10
 FORGETFUL = {
@@ -63,8 +63,7 @@ def sweep(plan, store, workers, address, retry_failed, extend, patience, as_json
             with one_line(OSError), Store(store) as file:
                 failures = list(islice(file.failures(), FAILURES_SHOWN))
     except KeyboardInterrupt:
-        say(f"interrupted: what was measured is in {store}; the same command goes on from there")
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        raise click.exceptions.Exit(interrupted("what was measured is kept", store)) from None
     if as_json:
         from fastgrad.report.survey import strict_json
 

@@ -9,17 +9,17 @@ import rich.console
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.cli.shared import (
     BAD_INPUT,
-    INTERRUPTED,
     comparison_options,
+    interrupted,
     need_matplotlib,
     one_line,
-    say,
     show_comparison,
     status,
 )
 from fastgrad.datasets import DATASETS
 from fastgrad.initializers import INITIALIZERS, initializer
 from fastgrad.kernels import BACKENDS
+from fastgrad.learning.schedules import SCHEDULES
 
 TEST = 0.2  # the share of the rows that is held out
 
@@ -34,7 +34,7 @@ TEST = 0.2  # the share of the rows that is held out
 @click.option("--batch", type=click.IntRange(min=1), default=32, show_default=True, help="Rows per step.")
 @click.option("--optimizer", default="adam", show_default=True, help="sgd, momentum, nesterov, adam.")
 @click.option("--learning-rate", type=float, help="(0.1, 0.01, 0.01, 0.001 for the four)")
-@click.option("--schedule", default="constant", show_default=True, help="constant, inverse_sqrt, step, cosine.")
+@click.option("--schedule", default="constant", show_default=True, help=", ".join(SCHEDULES))
 @click.option("--weight-decay", type=float, default=0.0, show_default=True)
 @click.option("--validation", type=float, help="Share of the rows to validate on after every epoch.")
 @click.option("--patience", type=click.IntRange(min=1), help="Stop after so many epochs without a better loss.")
@@ -85,8 +85,7 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
     except Interrupted as interrupt:
         if interrupt.repair is not None:  # the trainings that were finished
             _show(interrupt.repair, typed, out, form)
-        say(f"{interrupt}; {checkpoint} goes on from there" if checkpoint else str(interrupt))
-        return INTERRUPTED
+        return interrupted(f"{interrupt.history.epochs} of {epochs} epochs were done", checkpoint)
     _show(found, typed, out, form)
     return 0 if found.final.verdict == "healthy" else 1
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from fastgrad._validation import known, real_number
-from fastgrad.learning.monitor import Reading
+from fastgrad.learning.reading import Reading
 from fastgrad.learning.trends import Trend, attribute
 
 

@@ -10,16 +10,16 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.activations import activation as activation_record
-from fastgrad.diagnosis import Diagnosis, diagnose, judge
+from fastgrad.diagnosis import diagnose, judge
 from fastgrad.learning.alarm import vanishing_alarm
 from fastgrad.learning.models import as_array, parameters_of
+from fastgrad.learning.reading import Reading
 from fastgrad.losses import baseline
 from fastgrad.network import MLP
 
@@ -29,72 +29,6 @@ EVERY = 500  # steps, in loops that this package does not run
 # What a reading and a step take: seconds beside their arithmetic, and operations per second. Readings come rarely, so
 # that they find nothing in the caches; both estimates are on the cautious side.
 READING, READING_SPEED, STEP, STEP_SPEED = 5e-4, 2.5e10, 1e-5, 1e11
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What was measured at one step. L weight layers, from the input; logarithms are log10 of root mean squares.
-
-    Attributes
-    ----------
-    step : int
-        Updates made before it.
-    log10_delta : ndarray, shape (L,), or None
-        Of dL/dz; None if no delta was fed.
-    log10_weight_gradient : ndarray, shape (L,)
-        Of dL/dW, without weight decay.
-    log10_signal : ndarray, shape (L,), or None
-        Of the pre-activations.
-    log10_update_ratio : ndarray, shape (L,), or None
-        Of one step's change of the weights, over the weights; about -3 is usual. -inf where nothing moves.
-    saturated_fraction, dead_fraction : ndarray, shape (L - 1,), or None
-        As in :class:`fastgrad.GradientProfile`, over the window.
-    diagnosis : Diagnosis or None
-        The verdict on it; None without delta.
-    relative_loss : float or None
-        The loss on the window over that of the best constant outputs there; None if it was fed.
-    """
-
-    step: int
-    log10_delta: np.ndarray | None
-    log10_weight_gradient: np.ndarray
-    log10_signal: np.ndarray | None = None
-    log10_update_ratio: np.ndarray | None = None
-    saturated_fraction: np.ndarray | None = None
-    dead_fraction: np.ndarray | None = None
-    diagnosis: Diagnosis | None = None
-    relative_loss: float | None = None
-
-    @property
-    def verdict(self) -> str | None:
-        """``diagnosis.verdict``, or None."""
-        return None if self.diagnosis is None else self.diagnosis.verdict
-
-    def to_dict(self) -> dict:
-        """Plain lists, numbers and strings."""
-        arrays = ("log10_delta", "log10_weight_gradient", "log10_signal", "log10_update_ratio",
-                  "saturated_fraction", "dead_fraction")  # fmt: skip
-        found = {name: getattr(self, name) for name in arrays}
-        lists = {name: None if array is None else array.tolist() for name, array in found.items()}
-        evidence = None if self.diagnosis is None else self.diagnosis.evidence
-        scalars = {"step": self.step, "relative_loss": self.relative_loss}
-        return scalars | {"verdict": self.verdict, "evidence": evidence} | lists
-
-    @classmethod
-    def from_dict(cls, record: dict) -> "Reading":
-        """The inverse of :meth:`to_dict`; lists may hold "inf", "-inf" and "nan"."""
-        arrays: dict[str, Any] = {
-            name: None if values is None else np.array([float(value) for value in values])
-            for name, values in record.items()
-            if name not in ("step", "relative_loss", "verdict", "evidence")
-        }
-        loss = record.get("relative_loss")
-        return cls(record["step"], **arrays, relative_loss=None if loss is None else float(loss))._judged()
-
-    def _judged(self):
-        if self.log10_delta is None or self.saturated_fraction is None:
-            return self
-        return replace(self, diagnosis=judge(self.log10_delta, self.saturated_fraction, self.dead_fraction))
 
 
 class GradientMonitor:
@@ -296,7 +230,7 @@ class GradientMonitor:
         if deltas is not None and saturated is None:
             nothing = np.zeros(layers - 1)
             return self._keep(replace(reading, diagnosis=judge(reading.log10_delta, nothing, nothing)))
-        return self._keep(reading._judged())
+        return self._keep(reading.judged())
 
     def plot(self, **options):
         """log10 of delta per layer over the steps (needs matplotlib)."""
@@ -317,10 +251,8 @@ class GradientMonitor:
             raise ValueError("the network does not say its activation: give activation= to GradientMonitor")
         dtype = np.float32 if all(array.dtype == np.float32 for array in (*weights, *biases)) else np.float64
         sizes = [weights[0].shape[0], *(weight.shape[1] for weight in weights)]
-        net = MLP(sizes, phi, dtype=dtype, loss=self.loss)
-        net.weights = [np.ascontiguousarray(weight, dtype) for weight in weights]
-        net.biases = [np.ascontiguousarray(bias, dtype) for bias in biases]
-        return net
+        weights, biases = ([np.asarray(array, dtype) for array in arrays] for arrays in (weights, biases))
+        return MLP(sizes, phi, dtype=dtype, loss=self.loss).with_parameters(weights, biases)
 
     def _pooled(self, derivatives):
         """Saturated and dead fractions per hidden layer over the latest calls that make up a window."""

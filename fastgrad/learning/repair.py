@@ -132,7 +132,7 @@ def attempt(net: MLP, X, y, *, learning_rate: float | None = None, **options) ->
 
     Without a monitor, one measures about once per epoch.
     """
-    trained = twin(net)
+    trained = net.with_parameters(net.weights, net.biases)
     options.setdefault("monitor", GradientMonitor(every=max(1, len(X) // options.get("batch_size", 32))))
     rate = learning_rate or LEARNING_RATES[optimizer(options.get("optimizer", "adam")).name]
     history = fit(trained, X, y, learning_rate=rate if learning_rate is None else learning_rate, **options)
@@ -195,7 +195,7 @@ def _one_change_more(found, X, y, options):
 def _best(last, diagnosis, X, y, options):
     """The cure that learns best in a trial, and its network; of equals the first, the most nearly level."""
     networks = {cure: changed(last.network, cure) for cure in diagnosis.cures}
-    trials = {cure: _trial(twin(net), X, y, learning_rate=last.rate, **options) for cure, net in networks.items()}
+    trials = {cure: _trial(net.like(), X, y, learning_rate=last.rate, **options) for cure, net in networks.items()}
     best = min(trials, key=trials.__getitem__)
     losses = {cure.change: loss for cure, loss in trials.items()}
     return Change(best.change, diagnosis, best.predicted_after, losses), networks[best]
@@ -205,10 +205,3 @@ def _trial(net, X, y, **options):
     """The loss after a few epochs."""
     history = fit(net, X, y, **options | {"epochs": TRIAL_EPOCHS, "monitor": False, "callback": None})
     return math.inf if history.stopped == "diverged" else history.reached
-
-
-def twin(net: MLP) -> MLP:
-    """A network of the same description and with copies of the same weights."""
-    other = MLP(net.sizes, net.activation, net.initializer, net.seed, net.dtype, net.loss, net.bias_std, net.backend)
-    other.weights, other.biases = [w.copy() for w in net.weights], [b.copy() for b in net.biases]
-    return other

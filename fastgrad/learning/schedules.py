@@ -26,8 +26,14 @@ def cosine(epoch: int, epochs: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * epoch / epochs))
 
 
-_BY_NAME = {function.__name__: function for function in (constant, inverse_sqrt, step, cosine)}
+def adaptive(epoch: int, epochs: int) -> float:
+    """1; a run multiplies its rate by ``REDUCTION`` whenever early stopping would end it, until ``LOWEST_RATE``."""
+    return 1.0
+
+
+_BY_NAME = {function.__name__: function for function in (constant, inverse_sqrt, step, cosine, adaptive)}
 SCHEDULES = tuple(_BY_NAME)
+REDUCTION, LOWEST_RATE = 0.2, 1e-6  # scikit-learn's
 DEPEND_ON_EPOCHS = ("step", "cosine")
 
 Schedule = str | Callable[[int], float]
@@ -44,3 +50,18 @@ def factor(schedule: Schedule, epoch: int, epochs: int) -> float:
     if not isinstance(schedule, str) or schedule not in _BY_NAME:
         raise unknown("schedule", schedule, SCHEDULES)
     return _BY_NAME[schedule](epoch, epochs)
+
+
+def inverse_power(power: float, done: int, rows: int) -> Schedule:
+    """1 / (1 + rows trained on before the epoch)^power, where ``done`` were before the first and an epoch has ``rows``.
+
+    scikit-learn's "invscaling".
+    """
+    return lambda epoch: (1 + done + epoch * rows) ** -power
+
+
+def reductions(schedule: Schedule, rate: float) -> int:
+    """How many times this learning rate may be lowered for want of a better loss: until it is at ``LOWEST_RATE``."""
+    if schedule != "adaptive" or rate <= LOWEST_RATE:
+        return 0
+    return math.ceil(math.log(LOWEST_RATE / rate) / math.log(REDUCTION))

@@ -16,7 +16,7 @@ except ImportError as error:
     raise missing("a picture", "matplotlib", "plot") from error
 
 from fastgrad.learning.history import TrainingHistory
-from fastgrad.learning.monitor import Reading
+from fastgrad.learning.reading import Reading
 from fastgrad.report.palette import BINS, decade_bin
 from fastgrad.report.plots import _STYLE, LIGHT, MARKERS, Theme, _colour_axes
 

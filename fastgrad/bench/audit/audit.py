@@ -19,9 +19,9 @@ from fastgrad import kernels
 from fastgrad._validation import known, positive_int
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench.audit.contestants import CHUNK, GROUPS, Contestant, contestants, parameter_of
-from fastgrad.bench.audit.store import Store
-from fastgrad.bench.audit.tally import SHAPE_FAULTS, Tally, asymmetries, sums_of
+from fastgrad.bench.audit.tally import JUDGE, SHAPE_FAULTS, Tally, asymmetries, sums_of
 from fastgrad.bench.audit.truth import SHAPES, true
+from fastgrad.bench.journal import Parts
 
 INFINITY_BITS = 0x7F800000  # magnitudes are the bit patterns 0 ... INFINITY_BITS
 PARTS = 51  # of five binades
@@ -61,7 +61,7 @@ class Audit:
         self.workers, self.quick = positive_int("workers", workers), bool(quick)
         kinds = [known("kind", kind, KINDS) for kind in dict.fromkeys(kinds)]
         names = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
-        self.store = Store(out, self.quick)
+        self.parts = Parts(out, f"{'quick' if self.quick else 'whole'}, judge {JUDGE}", "an audit")
         self.fields = {(kind, name): contestants(kind, name, group) for name in names for kind in kinds}
 
     def run(self, progress: Callable[[int, int, str], None] = lambda done, total, label: None) -> None:
@@ -78,7 +78,7 @@ class Audit:
             try:
                 for done, future in enumerate(as_completed(futures), 1 + self.finished):
                     formula, part = futures[future]
-                    self.store.add(formula, part, future.result())
+                    self._keep(formula, part, future.result())
                     progress(done, self.total, " ".join(reversed(formula)))
             except BaseException:
                 stop.set()
@@ -100,10 +100,20 @@ class Audit:
         missing = {}
         for formula, field in self.fields.items():
             for part in range(PARTS):
-                rest = [one for one in field if not self.store.has(formula, part, one)]
+                there = self.parts.found.get(_name(formula, part), {})
+                rest = [one for one in field if one.identity not in there]
                 if rest:
                     missing[formula, part] = rest
         return missing
+
+    def _keep(self, formula, part, tallies):
+        """Beside what other contestants have left there."""
+        name = _name(formula, part)
+        plain = {identity: asdict(tally) for identity, tally in tallies.items()}
+        self.parts.add(name, self.parts.found.get(name, {}) | plain)
+
+    def _tally(self, formula, part, one):
+        return Tally(**self.parts.found[_name(formula, part)][one.identity])
 
     def rows(self) -> list[dict]:
         """The findings, once the sweep is complete.
@@ -113,10 +123,14 @@ class Audit:
         breaks our promises in words (none for peers).
         """
         return [
-            _row(formula, one, [self.store.found[formula, part][one.identity] for part in range(PARTS)])
+            _row(formula, one, [self._tally(formula, part, one) for part in range(PARTS)])
             for formula, field in self.fields.items()
             for one in field
         ]
+
+
+def _name(formula, part):
+    return f"{' '.join(formula)} {part}"
 
 
 def _part(formula, part, field, quick, stop) -> dict[str, Tally]:

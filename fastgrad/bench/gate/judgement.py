@@ -14,7 +14,7 @@ from fastgrad import kernels
 from fastgrad._validation import unknown
 from fastgrad.bench.gate import instructions, pairs, quality, rehearsal, sides
 from fastgrad.bench.gate.cases import CASES, KERNELS, NETWORKS, VERSION
-from fastgrad.bench.journal import Journal
+from fastgrad.bench.journal import Parts
 
 BAD = ("worse", "gone", "moved")
 NAMES = (*CASES, *KERNELS, *NETWORKS)  # of everything that is judged
@@ -85,25 +85,6 @@ class Judgement:
         return 3 if strict and self.unclear else 0
 
 
-class Parts:
-    """Finished parts by name: made once, and kept in a file until the judgement is complete."""
-
-    def __init__(self, path: Path, identity: str):
-        self.identity, self.journal = identity, Journal(path, ("gate", "part", "found"), "a judgement")
-        self.found = {one["part"]: one["found"] for one in self.journal.records if one["gate"] == identity}
-
-    def get(self, part: str, make: Callable[[], object]):
-        """The part, made now unless it is there."""
-        if part not in self.found:
-            found = make()
-            self.journal.add({"gate": self.identity, "part": part, "found": found})
-            self.found[part] = found
-        return self.found[part]
-
-    def finish(self):
-        self.journal.path.unlink()
-
-
 def judge(
     base: str,
     head: str,
@@ -148,7 +129,7 @@ def judge(
         if not any(fnmatch(name, pattern) for name in NAMES):
             raise unknown("name to allow", pattern, NAMES)
     before, after = sides.prepare(base, head, out, allow_dirty, lambda label: progress(None, None, label))
-    parts = Parts(out / "parts.jsonl", f"{before.digest} {after.digest} {VERSION}")
+    parts = Parts(out / "parts.jsonl", f"{before.digest} {after.digest} {VERSION}", "a judgement")
     rows, doubts, missing = [], [], []
     for layer in (_quality, _instructions, _speed):
         found, doubted, lacking = layer(before, after, parts, progress)
