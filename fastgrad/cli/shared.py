@@ -7,6 +7,7 @@ import click
 import rich.console
 
 import fastgrad
+from fastgrad._validation import strict_json
 
 INTERRUPTED = 130
 _TABLE = "fastgrad.table"
@@ -58,8 +59,6 @@ def show_comparison(rows, shown, versions, typed, form):
 
 def comparison_json(found, **more):
     """What stands in every JSON output, and more."""
-    from fastgrad.report.survey import strict_json
-
     return strict_json({"fastgrad": fastgrad.__version__, "command": found.command, "machine": found.machine, **more})
 
 

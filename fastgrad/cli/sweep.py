@@ -9,6 +9,7 @@ from itertools import islice
 import click
 import rich.console
 
+from fastgrad._validation import strict_json
 from fastgrad.cli.shared import BAD_INPUT, INTERRUPTED, one_line, say, status
 
 FAILURES_SHOWN = 10
@@ -66,8 +67,6 @@ def sweep(plan, store, workers, address, retry_failed, extend, patience, as_json
         say(f"interrupted: what was measured is in {store}; the same command goes on from there")
         raise click.exceptions.Exit(INTERRUPTED) from None
     if as_json:
-        from fastgrad.report.survey import strict_json
-
         facts = asdict(summary) | {"rate": summary.rate, "scheduling": summary.scheduling}
         failed = [{"cell": asdict(failure.cell), "error": failure.error} for failure in failures]
         click.echo(strict_json(facts | {"failures": failed}), nl=False)

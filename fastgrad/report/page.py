@@ -37,9 +37,8 @@ from fastgrad.report.survey import (
     fill,
     html_heatmap,
     html_table,
-    interval,
-    number,
 )
+from fastgrad.report.tables import interval, number, significant
 from fastgrad.sweeps import frames, phases
 from fastgrad.sweeps.phases import Diagram, Network
 from fastgrad.sweeps.store import Failure, Store
@@ -221,7 +220,8 @@ def _half_life_table(found, name):
     def row(network):
         measured, expected = network.decades_per_layer, network.predicted_decades_per_layer
         return (
-            name(network), str(network.cell.depth), number(measured), interval(network), number(expected),
+            name(network), str(network.cell.depth), number(measured),
+            interval(network.decades_per_layer_low, network.decades_per_layer_high), number(expected),
             network.in_band, number(network.decades_lost, 1), number(network.half_life, 1), _depth(measured),
             _depth(expected),
             number(network.float32_zero_layer, 0), network.verdict,
@@ -259,7 +259,7 @@ def _crossing_table(drawn):
     for diagram in drawn:
         for measured, bias, expected in diagram.crossings:
             off = f"{100 * (measured / expected - 1):+.1f} %"
-            row = f"σ_b² = {bias:.3g}", number(measured), number(expected), off
+            row = f"σ_b² = {significant(bias)}", number(measured), number(expected), off
             groups.setdefault(diagram.cell.activation_label, []).append(row)
     if not groups:
         return '<p class="note">No measured slope passes through 0 inside the diagrams.</p>'
@@ -372,7 +372,7 @@ def _depth_maps(found):
         maps.append(
             {
                 "activation": phi,
-                "setting": f"σ_b² = {bias:.3g}, width {width}",
+                "setting": f"σ_b² = {significant(bias)}, width {width}",
                 "points": [
                     [*_short([w, d, n.decades_lost]), decade_bin(n.decades_lost)] for (w, d), n in points.items()
                 ],

@@ -25,6 +25,7 @@ except ImportError as error:
     raise missing("a picture", "matplotlib", "plot") from error
 
 from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.tables import number
 from fastgrad.sweeps.study import CellResult, deepest
 
 
@@ -267,7 +268,7 @@ def _label_ends(ax, ends):
 def _heat_cell(ax, x, y, result, theme):
     _, _, back, ink = BINS[decade_bin(result.decades_lost)]
     ax.add_patch(Rectangle((x, y), 1, 1, facecolor=back, edgecolor=theme.paper, linewidth=1.5))
-    ax.text(x + 0.5, y + 0.52, f"{result.decades_lost:z.1f}", ha="center", va="center", color=ink, fontsize=9)
+    ax.text(x + 0.5, y + 0.52, number(result.decades_lost, 1), ha="center", va="center", color=ink, fontsize=9)
 
 
 def _key(figure, spare, theme):

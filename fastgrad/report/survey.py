@@ -3,8 +3,6 @@
 import base64
 import csv
 import io
-import json
-import math
 import re
 import string
 from collections.abc import Sequence
@@ -14,10 +12,10 @@ from importlib import resources
 from pathlib import Path
 
 import fastgrad
-from fastgrad._validation import plain
+from fastgrad._validation import strict_json
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.report.palette import BINS, decade_bin
-from fastgrad.report.tables import Table, markdown
+from fastgrad.report.tables import Table, count, interval, markdown, number, plus_minus, significant
 from fastgrad.sweeps.study import CellResult, deepest, headline
 from fastgrad.theory import FIRST_ORDER
 
@@ -84,7 +82,7 @@ class Report:
 
 def to_json(report: Report) -> str:
     """The report as strict JSON, ending in a newline."""
-    return json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n"
+    return strict_json(report.to_dict())
 
 
 def to_csv(results: Sequence[CellResult]) -> str:
@@ -245,27 +243,11 @@ def folded_markdown(found: Comparison) -> str:
     return "\n\n".join([*filter(None, lines), f"<details><summary>All rows</summary>\n\n{rest}\n</details>"]) + "\n"
 
 
-def strict_json(data) -> str:
-    """The data as strict JSON, ending in a newline: floats that are not finite are "inf", "-inf" or "nan"."""
-    return json.dumps(plain(data), indent=1, allow_nan=False) + "\n"
-
-
 def _facts(machine):
     return ", ".join(f"{name} {value}" for name, value in machine.items())
 
 
-# Plain text of one number or row, shared by terminal and page.
-
-
-def number(value, digits=3):
-    """A number as the tables show it; "none" for None and NaN."""
-    return "none" if value is None or math.isnan(value) else f"{value:z.{digits}f}"
-
-
-def interval(result):
-    """The 95 % interval of decades per layer as the tables show it."""
-    low, high = result.decades_per_layer_low, result.decades_per_layer_high
-    return f"{low:z.3f} to {high:z.3f}" if math.isfinite(low) and math.isfinite(high) else "none"
+# Plain text of one row, shared by terminal and page.
 
 
 CELL_COLUMNS = (
@@ -303,7 +285,7 @@ def _cell_row(result):
         result.cell.init_label,
         str(result.cell.depth),
         number(result.decades_per_layer),
-        interval(result),
+        interval(result.decades_per_layer_low, result.decades_per_layer_high),
         number(result.predicted_decades_per_layer),
         result.in_band,
         number(result.decades_lost, 1),
@@ -317,17 +299,12 @@ def _terminal_row(result):
     return (
         result.cell.init_label,
         str(result.cell.depth),
-        number(result.decades_per_layer) + _half_interval(result),
+        plus_minus(result.decades_per_layer, result.decades_per_layer_reach),
         number(result.predicted_decades_per_layer),
         result.in_band,
         number(result.float32_zero_layer, 0),
         result.verdict,
     )
-
-
-def _half_interval(result):
-    half = result.decades_per_layer_reach
-    return f" ± {half:.3f}" if math.isfinite(half) else ""
 
 
 EVIDENCE_COLUMNS = ("network", "depth", "verdict", "seeds", "evidence")
@@ -369,12 +346,12 @@ def _remedy_row(result, diagnosis):
 def _speed_row(row):
     return (
         row["kernel"],
-        f"{row['size']:,}",
+        count(row["size"]),
         row["dtype"],
-        f"{row['ns_per_element']:.3g}",
+        significant(row["ns_per_element"]),
         row["peer"],
-        f"{row['peer_ns_per_element']:.3g}",
-        f"{row['ratio']:.2f}",
+        significant(row["peer_ns_per_element"]),
+        number(row["ratio"], 2),
     )
 
 
