@@ -15,7 +15,8 @@ from fastgrad.bench import activations as speed
 from fastgrad.cli import commands
 from fastgrad.sweeps import batches, study
 from fastgrad.sweeps import run as sweeps
-from fastgrad.sweeps.store import Store, StoreError
+from fastgrad.sweeps.rows import StoreError
+from fastgrad.sweeps.store import Store
 
 TINY = ("--width", "8", "--batch", "4", "--seeds", "2", "--data", "normal")
 ROW = {"kernel": "tanh", "size": 64, "dtype": "float32", "ns_per_element": 1.0, "peer": "NumPy",

@@ -160,7 +160,7 @@ def diagnoses():
     for depth in (20, 50):
         cells = study.grid(ACTIVATIONS, SURVEYED, [depth], width=128, batch=64, seeds=range(3))
         results = [study.measure_cell(cell) for cell in cells]
-        found |= {(r.cell.activation, r.cell.init, depth): d for r, d in study.remedies(results)}
+        found |= {(r.cell.activation.name, r.cell.init.name, depth): d for r, d in study.remedies(results)}
     return found
 
 

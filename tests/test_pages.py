@@ -9,8 +9,9 @@ from test_report import Outline, Tables, lost_and_slope
 import fastgrad
 from fastgrad.report import page as pages
 from fastgrad.sweeps import plan, study
-from fastgrad.sweeps.store import Failure, Store, StoreError, encode
-from fastgrad.sweeps.study import Cell
+from fastgrad.sweeps.cell import Cell
+from fastgrad.sweeps.rows import Failure, StoreError
+from fastgrad.sweeps.store import Store
 
 HOSTILE = "ValueError: <img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'"
 
@@ -150,7 +151,7 @@ def test_only_failures_make_a_page_all_the_same(tmp_path):
 def test_numbers_that_are_not_finite_make_a_page(tmp_path):
     grid = plan.grid(init="normal", std=0.0, depth=[1, 3], width=4, batch=4, data="normal", seeds=1)
     with Store(tmp_path / "a.db", writable=True) as file:
-        file.add([encode(study.measure_cell(cell)) for cell in grid], [], {})
+        file.add([study.measure_cell(cell) for cell in grid], [], {})
     page = pages.write_folder([tmp_path / "a.db"], tmp_path / "out").read_text(encoding="utf-8")
     data = re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1)
     assert json.loads(data, parse_constant=pytest.fail)["profiles"]

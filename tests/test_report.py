@@ -180,7 +180,7 @@ def test_csv_has_a_row_per_cell(found):
         assert None not in row
         assert float(row["decades_per_layer"]) == result.decades_per_layer
         assert float(row["half_life"]) == result.half_life
-        assert (row["activation"], int(row["depth"])) == (result.cell.activation_label, result.cell.depth)
+        assert (row["activation"], int(row["depth"])) == (result.cell.activation.label, result.cell.depth)
         assert row["float32_zero_layer"] == ""
 
 
@@ -320,8 +320,8 @@ def test_one_network_has_one_figure_in_json_and_csv(survey):
         assert row["in_band"] == cell["in_band"]
     known = 0
     for found, (result, _) in zip(data["remedies"], survey.remedies, strict=True):
-        phi = result.cell.activation
-        assert found["decades_lost"] == cells[phi, result.cell.init, 40]["decades_lost"]
+        phi = result.cell.activation.name
+        assert found["decades_lost"] == cells[phi, result.cell.init.name, 40]["decades_lost"]
         for cause in found["causes"]:
             if cause["kind"] == "init" and (same := cells.get((phi, cause["change"], 40))):
                 known += 1

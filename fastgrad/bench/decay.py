@@ -94,7 +94,7 @@ def measure(some: list[study.Cell], contestants: Iterable[str], rounds: int) -> 
     networks = [network for cell in some for network in networks_of(cell, X.shape[1])]
     row = PartRow(
         "decay",
-        first.activation,
+        first.activation.name,
         (len(some), first.depth, first.width, first.batch, len(first.seeds)),
         "fastgrad",
         len(networks),

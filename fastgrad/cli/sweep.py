@@ -68,7 +68,7 @@ def sweep(plan, store, workers, address, retry_failed, extend, patience, as_json
         raise click.exceptions.Exit(INTERRUPTED) from None
     if as_json:
         facts = asdict(summary) | {"rate": summary.rate, "scheduling": summary.scheduling}
-        failed = [{"cell": asdict(failure.cell), "error": failure.error} for failure in failures]
+        failed = [{"cell": failure.cell.to_dict(), "error": failure.error} for failure in failures]
         click.echo(strict_json(facts | {"failures": failed}), nl=False)
     else:
         _show(summary, failures, store)

@@ -26,7 +26,7 @@ import numpy as np
 import fastgrad
 from fastgrad import theory
 from fastgrad._validation import plain
-from fastgrad.activations import ACTIVATIONS, Activation
+from fastgrad.activations import ACTIVATIONS
 from fastgrad.diagnosis import VERDICTS, evidence
 from fastgrad.report.palette import BINS, decade_bin
 from fastgrad.report.survey import (
@@ -40,9 +40,11 @@ from fastgrad.report.survey import (
 )
 from fastgrad.report.tables import interval, number, significant
 from fastgrad.sweeps import frames, phases
+from fastgrad.sweeps.cell import Cell
 from fastgrad.sweeps.phases import Diagram, Network
-from fastgrad.sweeps.store import Failure, Store
-from fastgrad.sweeps.study import Cell, headline, predict_cell
+from fastgrad.sweeps.rows import Failure
+from fastgrad.sweeps.store import Store
+from fastgrad.sweeps.study import headline, predict_cell
 
 ROWS = 24  # shown of each activation
 FAILURES = 50
@@ -100,8 +102,9 @@ def contents(stores: Sequence[str | os.PathLike], command: str = "") -> Contents
 def _order(network):
     """Activations as the package names them; then initialisers by name, and from small variances to large ones."""
     cell = network.cell
-    variances = cell.weight_variance, cell.bias_variance
-    return ACTIVATIONS.index(cell.activation), cell.activation_label, cell.init, *variances, cell.width, cell.depth
+    phi, rule = cell.activation, cell.init
+    sizes = cell.weight_variance, cell.bias_variance, cell.width, cell.depth
+    return ACTIVATIONS.index(phi.name), phi.label, rule.name, *sizes
 
 
 def to_html(found: Contents, stores: Sequence[str | os.PathLike]) -> str:
@@ -169,7 +172,7 @@ def _some(found, name):
 def _deepest(found, name):
     best = {}
     for network in found:
-        row = network.cell.activation_label, name(network)
+        row = network.cell.activation.label, name(network)
         if row not in best or network.cell.depth > best[row].cell.depth:
             best[row] = network
     return list(best.values())
@@ -260,7 +263,7 @@ def _crossing_table(drawn):
         for measured, bias, expected in diagram.crossings:
             off = f"{100 * (measured / expected - 1):+.1f} %"
             row = f"σ_b² = {significant(bias)}", number(measured), number(expected), off
-            groups.setdefault(diagram.cell.activation_label, []).append(row)
+            groups.setdefault(diagram.cell.activation.label, []).append(row)
     if not groups:
         return '<p class="note">No measured slope passes through 0 inside the diagrams.</p>'
     return html_table(("network", "measured σ_w²", "theory", "difference"), groups, "The critical line")
@@ -272,7 +275,7 @@ def _failure_table(found):
     rows = {}
     for failure in found.failures:
         cell = failure.cell
-        rows.setdefault(cell.activation_label, []).append((cell.init_label, str(cell.depth), failure.error))
+        rows.setdefault(cell.activation.label, []).append((cell.init_label, str(cell.depth), failure.error))
     table = html_table(("network", "depth", "evidence"), rows, f"{len(found.failures):,} of {found.failed:,}")
     return (
         '<section aria-labelledby="failed"><h2 id="failed">Cells that failed</h2>'
@@ -324,7 +327,7 @@ def _evidence(network, results, means):
 def _curves(profile, name):
     layers = np.unique(np.linspace(0, len(profile.measured) - 1, CHART_LAYERS).round().astype(int))
     return {
-        "activation": profile.cell.activation_label,
+        "activation": profile.cell.activation.label,
         "name": name(profile.network),
         "depth": profile.cell.depth,
         "layer": (layers + 1).tolist(),
@@ -344,7 +347,7 @@ def _result(cell, stores):
 def _diagram(diagram: Diagram):
     cell = diagram.cell
     return {
-        "activation": cell.activation_label,
+        "activation": cell.activation.label,
         "setting": f"depth {cell.depth}, width {cell.width}",
         "points": [
             _short([n.cell.weight_variance, n.cell.bias_variance, n.decades_per_layer, n.predicted_decades_per_layer])
@@ -384,7 +387,7 @@ def _depth_maps(found):
 
 def _trainable_line(cell, weights, depths, bias):
     """(sigma_w^2, depth) at which theory's fixed point loses or gains two decades (diagnosis.DECADES)."""
-    phi = Activation(cell.activation, cell.parameter)
+    phi = cell.activation
     for weight in np.linspace(weights[0], weights[-1], 4 * len(weights)):
         chi = theory.chi(phi, weight_variance=weight, bias_variance=bias)
         depth = phases.trainable_depth(math.log10(chi) / 2) if chi > 0 else 1.0

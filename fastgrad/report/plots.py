@@ -26,7 +26,8 @@ except ImportError as error:
 
 from fastgrad.report.palette import BINS, decade_bin
 from fastgrad.report.tables import number
-from fastgrad.sweeps.study import CellResult, deepest
+from fastgrad.sweeps.cell import CellResult
+from fastgrad.sweeps.study import deepest
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def delta_figure(
     """
     panels = {}
     for result in deepest(results):
-        panels.setdefault(result.cell.activation_label, []).append(result)
+        panels.setdefault(result.cell.activation.label, []).append(result)
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     with rc_context(_STYLE):

@@ -16,7 +16,8 @@ from fastgrad._validation import strict_json
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.report.palette import BINS, decade_bin
 from fastgrad.report.tables import Table, count, interval, markdown, number, plus_minus, significant
-from fastgrad.sweeps.study import CellResult, deepest, headline
+from fastgrad.sweeps.cell import CellResult
+from fastgrad.sweeps.study import deepest, headline
 from fastgrad.theory import FIRST_ORDER
 
 TEXT_COLUMNS = (
@@ -93,7 +94,7 @@ def to_csv(results: Sequence[CellResult]) -> str:
     for result in results:
         cell = result.cell
         names = (
-            cell.activation_label,
+            cell.activation.label,
             cell.init_label,
             *(getattr(cell, name) for name in CSV_CELL),
             len(cell.seeds),
@@ -325,7 +326,7 @@ TERMINAL_REMEDY_COLUMNS = {  # what they lose stands in the heat map above, othe
 def _remedy_rows(remedies):
     groups = {}
     for result, diagnosis in remedies:
-        groups.setdefault(result.cell.activation_label, []).append(_remedy_row(result, diagnosis))
+        groups.setdefault(result.cell.activation.label, []).append(_remedy_row(result, diagnosis))
     return groups
 
 
@@ -369,7 +370,7 @@ def by_activation(results):
     """The results of each activation, by its label."""
     groups = {}
     for result in results:
-        groups.setdefault(result.cell.activation_label, []).append(result)
+        groups.setdefault(result.cell.activation.label, []).append(result)
     return groups
 
 
@@ -463,7 +464,7 @@ def _alternative(members):
         f"{result.cell.depth} hidden layers (theory 10^{result.predicted_ratio[0]:z.1f})"
         for result in members
     )
-    return f"{members[0].cell.activation_label}: RMS of delta relative to the output layer. {ends}."
+    return f"{members[0].cell.activation.label}: RMS of delta relative to the output layer. {ends}."
 
 
 def _html_speed(rows):

@@ -30,9 +30,10 @@ from itertools import islice
 
 from fastgrad import machine
 from fastgrad.sweeps import plan, pools, study
+from fastgrad.sweeps.cell import Cell, CellResult
 from fastgrad.sweeps.pools import Pool, WorkerError
-from fastgrad.sweeps.store import Failure, Store, StoreError, encode, key
-from fastgrad.sweeps.study import Cell
+from fastgrad.sweeps.rows import Failure, StoreError, key
+from fastgrad.sweeps.store import Store
 
 BATCH_SECONDS = 0.5
 TASKS_PER_SECOND = 200  # what a scheduler is asked for at the most; Dask's does a few thousand
@@ -49,9 +50,9 @@ SLOW = 20  # times as long as estimated: what takes no longer is not handed out 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a worker hands back: rows as the store holds them, cells that raised, where, and how long it took."""
+    """What a worker hands back: results, cells that raised, what it runs on, and how long it took."""
 
-    rows: list[tuple]
+    results: list[CellResult]
     raised: list[tuple[Cell, Exception]]
     environment: dict[str, str]
     seconds: float
@@ -64,7 +65,7 @@ class Step:
     ``lost`` are given up, and the reason of the last time; ``resent`` is how many cells have to be handed out again.
     """
 
-    rows: list[tuple] = field(default_factory=list)
+    results: list[CellResult] = field(default_factory=list)
     raised: list[tuple[Cell, Exception]] = field(default_factory=list)
     reused: list[Cell] = field(default_factory=list)
     failed_before: int = 0
@@ -81,13 +82,13 @@ def measure_batch(cells: list[Cell], code: str, coordinator: str) -> Batch:
         _limit_blas()
         pools.end_with_parent()
     start = time.perf_counter()
-    rows, raised = [], []
+    results, raised = [], []
     for cell in cells:
         try:
-            rows.append(encode(study.measure_cell(cell)))
+            results.append(study.measure_cell(cell))
         except Exception as error:
             raised.append((cell, _portable(error)))
-    return Batch(rows, raised, machine.environment(), time.perf_counter() - start)
+    return Batch(results, raised, machine.environment(), time.perf_counter() - start)
 
 
 def _process():
@@ -238,8 +239,8 @@ class _Out:
     def _stored(self, batch):
         if self._store is not None:
             failures = [Failure(cell, _reason(error)) for cell, error in batch.raised]
-            self._store.add(batch.rows, failures, batch.environment)
-        return Step(batch.rows, batch.raised, seconds=batch.seconds)
+            self._store.add(batch.results, failures, batch.environment)
+        return Step(batch.results, batch.raised, seconds=batch.seconds)
 
     def _lost(self, task, error):
         """The step of a task that something between us and the cell has lost."""

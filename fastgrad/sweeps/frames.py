@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from fastgrad._validation import known
-from fastgrad.sweeps.store import ARRAYS, DEFINITION, SCALARS, Store
-from fastgrad.sweeps.study import CellResult
+from fastgrad.sweeps.cell import CellResult
+from fastgrad.sweeps.rows import ARRAYS, DEFINITION, SCALARS
+from fastgrad.sweeps.store import Store
 
 FORMATS = ("parquet", "csv", "netcdf")
 SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".nc": "netcdf"}
@@ -199,17 +200,17 @@ def _pairs(paths):
         with Store(path) as store:
             environments = store.environments()
             for result, number in store.rows():
-                cell, facts = result.cell, environments[number]
-                definition = [getattr(cell, name) for name in DEFINITION]
-                definition[DEFINITION.index("seeds")] = " ".join(map(str, cell.seeds))
-                options = ", ".join(f"{name}={value}" for name, value in cell.init_options)
-                definition[DEFINITION.index("init_options")] = options
-                derived = (getattr(cell, name) for name in DERIVED)
                 scalars = (getattr(result, name) for name in (*SCALARS, "seconds"))
-                yield (
-                    result,
-                    (*definition, *derived, *scalars, number, *(facts.get(name) for name in ENVIRONMENT.values())),
-                )
+                facts = (environments[number].get(name) for name in ENVIRONMENT.values())
+                yield result, (*_definition(result.cell), *scalars, number, *facts)
+
+
+def _definition(cell):
+    """The columns of a cell, and those that are derived from it."""
+    columns = cell.to_dict()
+    columns["seeds"] = " ".join(map(str, cell.seeds))
+    columns["init_options"] = ", ".join(f"{name}={value}" for name, value in columns["init_options"])
+    return *columns.values(), cell.activation.label, cell.init_label, cell.weight_variance, cell.bias_variance
 
 
 def _needed(name):

@@ -17,12 +17,11 @@ from itertools import pairwise
 import numpy as np
 
 from fastgrad import slopes, theory
-from fastgrad.activations import Activation
 from fastgrad.diagnosis import DECADES
 from fastgrad.initializers import SURVEYED, initializer
 from fastgrad.measurement import mean_interval, median_layer
 from fastgrad.sweeps import study
-from fastgrad.sweeps.study import Cell, CellResult
+from fastgrad.sweeps.cell import Cell, CellResult
 
 SETTLED = 0.25  # share of the hidden layers, from the input, that the slope leaves out
 LEAST_WEIGHTS, LEAST_BIASES = 3, 2  # a diagram has so many values of sigma_w^2 and of sigma_b^2
@@ -192,7 +191,7 @@ class Diagram:
 
     def critical_line(self) -> list[tuple[float, float]]:
         """Theory's edge of chaos, (sigma_w^2, sigma_b^2) from the lowest to the highest bias of the diagram."""
-        phi = Activation(self.cell.activation, self.cell.parameter)
+        phi = self.cell.activation
         low, high = math.sqrt(self.bias_variances[0]), math.sqrt(self.bias_variances[-1])
         biases = np.linspace(low, high, LINE_POINTS) ** 2
         return [(theory.critical_point(phi, bias)[0], float(bias)) for bias in biases]
@@ -203,7 +202,7 @@ class Diagram:
         for name in SURVEYED:
             rule = initializer(name)
             found.append((name, width * rule.weight_variance(width, width), rule.bias_variance(width, width)))
-        gain = Activation(self.cell.activation, self.cell.parameter).gain
+        gain = self.cell.activation.gain
         return [*found, (f"xavier, gain {gain:.3g}", gain**2, 0.0)]
 
 
@@ -214,7 +213,7 @@ def diagrams(found: Iterable[Network]) -> list[Diagram]:
         cell = network.cell
         setting = (cell.depth, cell.width, cell.batch, cell.data, cell.dtype, cell.backend)
         point = (round(cell.weight_variance, 12), round(cell.bias_variance, 12))
-        groups.setdefault(cell.activation_label, {}).setdefault(setting, {}).setdefault(point, network)
+        groups.setdefault(cell.activation.label, {}).setdefault(setting, {}).setdefault(point, network)
     drawn = []
     for settings in groups.values():
         wide = [setting for setting, points in settings.items() if _spans(points)]
@@ -237,7 +236,7 @@ def _crossings(members):
     for bias, row in sorted(rows.items()):
         if bias == 0:
             continue
-        phi = Activation(members[0].cell.activation, members[0].cell.parameter)
+        phi = members[0].cell.activation
         expected = theory.critical_point(phi, bias)[0]
         row.sort()
         for (x0, y0), (x1, y1) in pairwise(row):
