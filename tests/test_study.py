@@ -11,9 +11,11 @@ import pytest
 
 from fastgrad import datasets, machine, measurement, theory
 from fastgrad.activations import activation
+from fastgrad.diagnosis import VERDICTS
 from fastgrad.initializers import initializer
+from fastgrad.report import findings
+from fastgrad.sweeps import networks, study
 from fastgrad.sweeps import run as sweeps
-from fastgrad.sweeps import study
 from fastgrad.sweeps.store import Store
 
 SMALL = {"width": 16, "batch": 8, "seeds": (0, 1, 2), "data": "normal"}
@@ -98,7 +100,7 @@ def test_measured_cell_is_what_decay_and_theory_say():
     assert abs(result.predicted_decades_per_layer / predicted.decades_per_layer - 1) <= 1e-12
     interval = (result.log10_delta_ratio_low, result.log10_delta_ratio, result.log10_delta_ratio_high)
     assert all(low < mid < high for low, mid, high in list(zip(*interval, strict=True))[:-1])
-    assert result.verdict in study.VERDICTS
+    assert result.verdict in VERDICTS
     assert 1 <= result.verdict_seeds <= 3
     assert result.evidence
 
@@ -195,11 +197,11 @@ def test_bad_batches_and_workers_fail_before_any_work(monkeypatch):
 
 def test_deepest_and_headline():
     results = list(sweeps.run_study(small_grid(("sigmoid", "relu"), ("xavier_normal",), (3, 6))))
-    assert [(r.cell.activation.name, r.cell.depth) for r in study.deepest(results)] == [
+    assert [(r.cell.activation.name, r.cell.depth) for r in networks.deepest(results)] == [
         ("sigmoid", 6),
         ("relu", 6),
     ]
-    text = study.headline(results)
+    text = findings.headline(results)
     (steepest,) = (r for r in results if (r.cell.activation.name, r.cell.depth) == ("sigmoid", 6))
     assert text.startswith(f"sigmoid + xavier_normal loses {steepest.decades_per_layer:.3f} decades")
     assert f"theory {steepest.predicted_decades_per_layer:.3f}" in text
@@ -208,13 +210,13 @@ def test_deepest_and_headline():
 
 def test_headline_of_growth_of_nothing_to_fit_and_of_all_lost():
     grown = small_grid(("relu",), [initializer("xavier_normal", gain=4)], (8,))
-    text = study.headline(list(sweeps.run_study(grown)))
+    text = findings.headline(list(sweeps.run_study(grown)))
     assert text.startswith("relu + xavier_normal(gain=4) gains 0.")
     assert text.endswith("Of 1 network: 1 exploding.")
     shallow = list(sweeps.run_study(small_grid(depths=(1,))))
-    assert study.headline(shallow) == "There is no slope of delta to fit. Of 2 networks: 2 healthy."
+    assert findings.headline(shallow) == "There is no slope of delta to fit. Of 2 networks: 2 healthy."
     lost = replace(shallow[0], decades_per_layer=math.inf)
-    assert study.headline([lost]).startswith("tanh + xavier_normal loses all of gradient per layer")
+    assert findings.headline([lost]).startswith("tanh + xavier_normal loses all of gradient per layer")
 
 
 def test_cells_of_numpy_integers_are_plain_and_are_stored(tmp_path):

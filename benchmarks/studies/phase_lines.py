@@ -12,7 +12,7 @@ NOTE = "Width 256, depth 40, batch 128, normal data, 10 seeds."
 def crossings(activation):
     """(measured sigma_w^2, sigma_b^2, theory's sigma_w^2) where delta neither falls nor grows with depth."""
     from fastgrad import theory
-    from fastgrad.sweeps import phases, plan, study
+    from fastgrad.sweeps import networks, phases, plan, study
 
     results = []
     for bias in BIASES:
@@ -20,7 +20,7 @@ def crossings(activation):
         axes = {"width": 256, "depth": 40, "batch": 128, "seeds": 10, "data": "normal", "bias_std": math.sqrt(bias)}
         cells = plan.grid(activation=activation, init="xavier_normal", gain=gains, **axes)
         results += [study.measure_cell(cell) for cell in cells]
-    (diagram,) = phases.diagrams(phases.networks(results))
+    (diagram,) = phases.diagrams(map(networks.merged, networks.groups(results)))
     return diagram.crossings
 
 

@@ -64,7 +64,7 @@ def comparison_json(found, **more):
 
 def show_as(form, found, json, markdown):
     """Print a comparison in one of its forms."""
-    from fastgrad.report.survey import print_comparison
+    from fastgrad.report.terminal import print_comparison
 
     if form is None:
         print_comparison(found, stdout_console())
@@ -85,7 +85,7 @@ def progress_bar():
 
 def stdout_console():
     """stdout, at most as wide as the tables are made for."""
-    from fastgrad.report.survey import TERMINAL_WIDTH
+    from fastgrad.report.terminal import TERMINAL_WIDTH
 
     console = rich.console.Console(highlight=False)
     if not console.is_terminal or console.width > TERMINAL_WIDTH:

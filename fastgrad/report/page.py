@@ -5,7 +5,8 @@
 #         - Everything is in the page, so it can be mailed. Its policy names the scripts by their digests and
 #           allows nothing else: no request, no other script, whatever a label holds.
 #         - One network, one set of seeds: where its seeds are spread over several cells, tables, curves, bands and
-#           evidence are all of the means over these cells. Their layers are read again for the networks shown alone.
+#           evidence are all of the means over these cells (sweeps/networks.py). Stores are opened once, and the
+#           layers are read of the networks that are drawn alone.
 #         - A page of 10^5 networks helps nobody: of each activation so many rows are shown, evenly chosen,
 #           and the page says so. cells.csv has them all.
 
@@ -18,37 +19,35 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
 import fastgrad
-from fastgrad import theory
 from fastgrad._validation import plain
 from fastgrad.activations import ACTIVATIONS
-from fastgrad.diagnosis import VERDICTS, evidence
-from fastgrad.report.palette import BINS, decade_bin
-from fastgrad.report.survey import (
+from fastgrad.diagnosis import VERDICTS
+from fastgrad.report.findings import (
     CELL_COLUMNS,
+    EVIDENCE_COLUMNS,
     band_note,
-    bundled,
     by_activation,
-    fill,
-    html_heatmap,
-    html_table,
+    evidence_row,
+    headline,
+    rows,
 )
-from fastgrad.report.tables import interval, number, significant
-from fastgrad.sweeps import frames, phases
-from fastgrad.sweeps.cell import Cell
-from fastgrad.sweeps.phases import Diagram, Network
+from fastgrad.report.html import bundled, fill, html_heatmap
+from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.tables import html_table, interval, number, significant
+from fastgrad.sweeps import frames, networks, phases
+from fastgrad.sweeps.cell import CellResult
+from fastgrad.sweeps.phases import DepthMap, Diagram
 from fastgrad.sweeps.rows import Failure
 from fastgrad.sweeps.store import Store
-from fastgrad.sweeps.study import headline, predict_cell
 
 ROWS = 24  # shown of each activation
 FAILURES = 50
-MEANS = ("log10_delta", "log10_delta_ratio", "saturated_fraction", "dead_fraction")
 CHART_LAYERS = 80  # points of a curve
 SCRIPTS = ("d3.min.js", "plot.umd.min.js", "sweep.js")
 VARIED = {"width": "width {}", "batch": "batch {}", "data": "{}", "dtype": "{}", "backend": "{}"}
@@ -56,10 +55,34 @@ VARIED = {"width": "width {}", "batch": "batch {}", "data": "{}", "dtype": "{}",
 
 @dataclass(frozen=True)
 class Contents:
-    """What a page shows: networks, cells that failed (some, and how many), what it ran on, and the command."""
+    """What a page shows.
 
-    networks: Sequence[Network]
+    Attributes
+    ----------
+    networks : sequence of CellResult
+        One for each network, without its layers.
+    shown : sequence of CellResult
+        Those of them that have a row: ``ROWS`` of each activation.
+    deepest : sequence of CellResult
+        The deepest of each row, with its layers.
+    diagrams, maps
+        As ``sweeps.phases`` makes them.
+    failures : sequence of Failure
+        The first ``FAILURES`` of the cells that failed.
+    cells, failed : int
+        How many cells were measured, and how many failed.
+    environments : sequence of dict
+        What was measured on, as the stores have it.
+    command : str
+    """
+
+    networks: Sequence[CellResult]
+    shown: Sequence[CellResult]
+    deepest: Sequence[CellResult]
+    diagrams: Sequence[Diagram]
+    maps: Sequence[DepthMap]
     failures: Sequence[Failure]
+    cells: int
     failed: int
     environments: Sequence[dict[str, str]]
     command: str
@@ -75,28 +98,43 @@ def write_folder(stores: Sequence[str | os.PathLike], out: str | os.PathLike, co
     ValueError
         If the stores hold nothing, or the numbers of different code.
     """
-    found = contents(stores, command)
-    if not found.networks and not found.failures:
-        raise ValueError("there is nothing to show: no cell was measured yet")
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    frames.export(stores, out / "cells.csv")
+    with frames.opened(stores) as files:
+        found = contents(files, command)
+        if not found.networks and not found.failures:
+            raise ValueError("there is nothing to show: no cell was measured yet")
+        out.mkdir(parents=True, exist_ok=True)
+        frames.write_csv(files, out / "cells.csv")
     page = out / "index.html"
-    page.write_text(to_html(found, stores), encoding="utf-8")
+    page.write_text(to_html(found), encoding="utf-8")
     return page
 
 
-def contents(stores: Sequence[str | os.PathLike], command: str = "") -> Contents:
-    """What stores hold, read row by row."""
-    frames.load(*stores)  # one code
-    found = phases.networks(result for path in stores for result in frames.results(path))
-    failures, failed, environments = [], 0, []
-    for path in stores:
-        with Store(path) as store:
-            failures += islice(store.failures(), FAILURES - len(failures))
-            failed += store.failed_count()
-            environments += store.environments().values()
-    return Contents(sorted(found, key=_order), failures, failed, environments, command)
+def contents(stores: Sequence[Store], command: str = "") -> Contents:
+    """What open stores hold, read row by row; the layers only of the networks that are drawn."""
+    groups = networks.groups(result for store in stores for result in store.results(layers=False))
+    pairs = [(networks.merged(group), [member.cell for member in group]) for group in groups]
+    found, cells = sorted((network for network, _ in pairs), key=_order), {n.cell: group for n, group in pairs}
+    name = _namer(found)
+    shown = [network for some in by_activation(found).values() for network in _some(some, name)]
+    drawn = [networks.merged([_stored(cell, stores) for cell in cells[n.cell]]) for n in _deepest(shown, name)]
+    failures = list(islice(chain.from_iterable(store.failures() for store in stores), FAILURES))
+    return Contents(
+        networks=found,
+        shown=shown,
+        deepest=drawn,
+        diagrams=phases.diagrams(found),
+        maps=phases.depth_maps(found),
+        failures=failures,
+        cells=sum(map(len, groups)),
+        failed=sum(store.failed_count() for store in stores),
+        environments=[facts for store in stores for facts in store.environments().values()],
+        command=command,
+    )
+
+
+def _stored(cell, stores):
+    return next(result for store in stores if (result := store.get(cell)) is not None)
 
 
 def _order(network):
@@ -107,18 +145,14 @@ def _order(network):
     return ACTIVATIONS.index(phi.name), phi.label, rule.name, *sizes
 
 
-def to_html(found: Contents, stores: Sequence[str | os.PathLike]) -> str:
-    """The page. The stores are read again for the profiles of the networks that it draws."""
+def to_html(found: Contents) -> str:
+    """The page."""
     name = _namer(found.networks)
-    shown = [n for some in by_activation(found.networks).values() for n in _some(some, name)]
-    deepest = _deepest(shown, name)
-    drawn = phases.diagrams(found.networks)
-    profiles = [_mean_profile(network, stores) for network in deepest]
     data = {
         "bins": [[edge, meaning, back, ink] for edge, meaning, back, ink in BINS],
-        "profiles": [_curves(profile, name) for profile in profiles],
-        "diagrams": [_diagram(diagram) for diagram in drawn],
-        "maps": _depth_maps(found.networks),
+        "profiles": [_curves(network, name) for network in found.deepest],
+        "diagrams": list(map(_diagram, found.diagrams)),
+        "maps": list(map(_depth_map, found.maps)),
     }
     scripts = [bundled(script) for script in SCRIPTS]
     return fill(
@@ -129,15 +163,15 @@ def to_html(found: Contents, stores: Sequence[str | os.PathLike]) -> str:
         command=escape(found.command),
         policy=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
         machine=_machine(found.environments),
-        activations=_boxes("activation", by_activation(shown)),
-        names=_boxes("name", dict.fromkeys(map(name, shown))),
-        cut=escape(_cut(found.networks, shown)),
-        heatmap=html_heatmap(shown, name),
+        activations=_boxes("activation", by_activation(found.shown)),
+        names=_boxes("name", dict.fromkeys(map(name, found.shown))),
+        cut=escape(_cut(found.networks, found.shown)),
+        heatmap=html_heatmap(found.shown, name),
         verdicts=_verdict_table(found.networks),
-        halflife=_half_life_table(deepest, name),
-        band=escape(band_note(deepest)),
-        evidence=_evidence_table(profiles, name),
-        crossings=_crossing_table(drawn),
+        halflife=_half_life_table(found.deepest, name),
+        band=escape(band_note(found.deepest)),
+        evidence=_evidence_table(found.deepest, name),
+        crossings=_crossing_table(found.diagrams),
         failures=_failure_table(found),
         data=json.dumps(plain(data), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         libraries="\n".join(f"<script>{script}</script>" for script in scripts[:-1]),
@@ -183,9 +217,8 @@ def _headline(found):
 
 
 def _lead(found):
-    cells = sum(len(network.members) for network in found.networks)
     failed = f"; {found.failed:,} failed" if found.failed else ""
-    return f"{cells:,} cells, {len(found.networks):,} kinds of network at initialisation{failed}."
+    return f"{found.cells:,} cells, {len(found.networks):,} kinds of network at initialisation{failed}."
 
 
 def _cut(found, shown):
@@ -215,10 +248,6 @@ def _boxes(kind, labels):
 # Tables.
 
 
-def _rows(found, row):
-    return {phi: [row(network) for network in members] for phi, members in by_activation(found).items()}
-
-
 def _half_life_table(found, name):
     def row(network):
         measured, expected = network.decades_per_layer, network.predicted_decades_per_layer
@@ -231,7 +260,7 @@ def _half_life_table(found, name):
         )  # fmt: skip
 
     columns = (*CELL_COLUMNS[:8], "trainable depth", "by theory", *CELL_COLUMNS[8:])
-    return html_table(columns, _rows(found, row), "The deepest network of each row; means over seeds")
+    return html_table(columns, rows(found, row), "The deepest network of each row; means over seeds")
 
 
 def _depth(slope):
@@ -239,14 +268,9 @@ def _depth(slope):
     return "over 10,000" if depth > 10_000 else number(depth, 0)
 
 
-def _evidence_table(profiles, name):
-    def row(profile):
-        network = profile.network
-        share = f"{network.verdict_seeds} of {network.seeds}"
-        return name(network), str(network.cell.depth), network.verdict, share, profile.evidence
-
-    columns = ("network", "depth", "verdict", "seeds", "evidence")
-    return html_table(columns, _rows(profiles, row), "The deepest of each row; the commonest verdict over seeds")
+def _evidence_table(found, name):
+    groups = rows(found, lambda network: (name(network), *evidence_row(network)[1:]))
+    return html_table(EVIDENCE_COLUMNS, groups, "The deepest of each row; the commonest verdict over seeds")
 
 
 def _verdict_table(found):
@@ -260,9 +284,11 @@ def _verdict_table(found):
 def _crossing_table(drawn):
     groups = {}
     for diagram in drawn:
-        for measured, bias, expected in diagram.crossings:
-            off = f"{100 * (measured / expected - 1):+.1f} %"
-            row = f"σ_b² = {significant(bias)}", number(measured), number(expected), off
+        for crossing in diagram.crossings:
+            row = (
+                f"σ_b² = {significant(crossing.bias_variance)}", number(crossing.weight_variance),
+                number(crossing.predicted_weight_variance), f"{crossing.difference:+.1%}",
+            )  # fmt: skip
             groups.setdefault(diagram.cell.activation.label, []).append(row)
     if not groups:
         return '<p class="note">No measured slope passes through 0 inside the diagrams.</p>'
@@ -286,62 +312,19 @@ def _failure_table(found):
 # Charts, as data.
 
 
-@dataclass(frozen=True)
-class MeanProfile:
-    """What a network's layers do, mean over its cells, with theory's band for all of their seeds, and the evidence."""
-
-    network: Network
-    measured: np.ndarray
-    theory: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    evidence: str
-
-    @property
-    def cell(self) -> Cell:
-        """The network's."""
-        return self.network.cell
-
-
-def _mean_profile(network, stores):
-    results = [_result(member.cell, stores) for member in network.members]
-    means = {name: np.mean([getattr(result, name) for result in results], axis=0) for name in MEANS}
-    predicted = predict_cell(network.cell)
-    return MeanProfile(
-        network,
-        means["log10_delta_ratio"],
-        predicted.log10_delta_ratio,
-        *predicted.mean_band(network.seeds),
-        _evidence(network, results, means),
-    )
-
-
-def _evidence(network, results, means):
-    """That of the means; of the first cell with the verdict if it is the only one, or a mean is not finite."""
-    if len(results) == 1 or not np.isfinite(means["log10_delta"]).all():
-        return next(result.evidence for result in results if result.verdict == network.verdict)
-    shares = means["saturated_fraction"], means["dead_fraction"]
-    return evidence(network.verdict, means["log10_delta"], *shares, network.float32_zero_layer)
-
-
-def _curves(profile, name):
-    layers = np.unique(np.linspace(0, len(profile.measured) - 1, CHART_LAYERS).round().astype(int))
+def _curves(network, name):
+    curves = {
+        "measured": network.log10_delta_ratio, "theory": network.predicted_ratio,
+        "low": network.predicted_low, "high": network.predicted_high,
+    }  # fmt: skip
+    layers = np.unique(np.linspace(0, network.cell.depth, CHART_LAYERS).round().astype(int)).tolist()
     return {
-        "activation": profile.cell.activation.label,
-        "name": name(profile.network),
-        "depth": profile.cell.depth,
-        "layer": (layers + 1).tolist(),
-        **{key: _short(getattr(profile, key)[layers]) for key in ("measured", "theory", "low", "high")},
+        "activation": network.cell.activation.label,
+        "name": name(network),
+        "depth": network.cell.depth,
+        "layer": [layer + 1 for layer in layers],
+        **{key: _short([values[layer] for layer in layers]) for key, values in curves.items()},
     }
-
-
-def _result(cell, stores):
-    for path in stores:
-        with Store(path) as store:
-            result = store.get(cell)
-            if result is not None:
-                return result
-    raise LookupError(cell)
 
 
 def _diagram(diagram: Diagram):
@@ -359,39 +342,17 @@ def _diagram(diagram: Diagram):
     }
 
 
-def _depth_maps(found):
-    """Of each activation, decades lost over (sigma_w^2, depth) at its least sigma_b^2, where there is enough to map."""
-    maps = []
-    for phi, members in by_activation(found).items():
-        bias = min(network.cell.bias_variance for network in members)
-        width = max(network.cell.width for network in members if network.cell.bias_variance == bias)
-        points = {}
-        for network in members:
-            if (network.cell.bias_variance, network.cell.width) == (bias, width):
-                points.setdefault((network.cell.weight_variance, network.cell.depth), network)
-        weights, depths = sorted({w for w, _ in points}), sorted({d for _, d in points})
-        if len(weights) < phases.LEAST_WEIGHTS or len(depths) < 2:
-            continue
-        maps.append(
-            {
-                "activation": phi,
-                "setting": f"σ_b² = {significant(bias)}, width {width}",
-                "points": [
-                    [*_short([w, d, n.decades_lost]), decade_bin(n.decades_lost)] for (w, d), n in points.items()
-                ],
-                "line": [_short(point) for point in _trainable_line(members[0].cell, weights, depths, bias)],
-            }
-        )
-    return maps
-
-
-def _trainable_line(cell, weights, depths, bias):
-    """(sigma_w^2, depth) at which theory's fixed point loses or gains two decades (diagnosis.DECADES)."""
-    phi = cell.activation
-    for weight in np.linspace(weights[0], weights[-1], 4 * len(weights)):
-        chi = theory.chi(phi, weight_variance=weight, bias_variance=bias)
-        depth = phases.trainable_depth(math.log10(chi) / 2) if chi > 0 else 1.0
-        yield float(weight), min(depth, 10.0 * depths[-1])  # beyond the map it is cut off
+def _depth_map(found: DepthMap):
+    cell = found.cell
+    return {
+        "activation": cell.activation.label,
+        "setting": f"σ_b² = {significant(cell.bias_variance)}, width {cell.width}",
+        "points": [
+            [*_short([n.cell.weight_variance, n.cell.depth, n.decades_lost]), decade_bin(n.decades_lost)]
+            for n in found.networks
+        ],
+        "line": [_short(point) for point in found.trainable_line()],
+    }
 
 
 def _short(values):

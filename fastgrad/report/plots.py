@@ -27,7 +27,7 @@ except ImportError as error:
 from fastgrad.report.palette import BINS, decade_bin
 from fastgrad.report.tables import number
 from fastgrad.sweeps.cell import CellResult
-from fastgrad.sweeps.study import deepest
+from fastgrad.sweeps.networks import deepest
 
 
 @dataclass(frozen=True)

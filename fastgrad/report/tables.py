@@ -6,6 +6,26 @@
 
 import math
 from dataclasses import dataclass
+from html import escape
+
+TEXT_COLUMNS = (  # and their text is on the left
+    "network",
+    "kernel",
+    "type",
+    "peer",
+    "seeds",
+    "activation",
+    "contestant",
+    "other faults",
+    "remedy",
+    "in band",
+    "other cures",
+    "detector",
+    "finding",
+    "case",
+    "speed",
+    "count",
+)
 
 
 def number(value: float | None, digits: int = 3, absent: str = "none") -> str:
@@ -60,3 +80,48 @@ def markdown(table: Table) -> str:
         for index, row in enumerate(rows):
             lines.append((*((group if index == 0 else "",) if named else ()), *row))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def html_table(columns, groups, caption):
+    """A table of ``{group: [row, ...]}``, each group under a line with its name, if it has one.
+
+    Groups and rows carry their names, for a page that filters.
+    """
+    head = "".join(f'<th scope="col"{_css(name)}>{escape(name)}</th>' for name in columns)
+    bodies = []
+    for group, rows in groups.items():
+        title = f'<tr><th scope="rowgroup" colspan="{len(columns)}">{escape(group)}</th></tr>' if group else ""
+        rows = "".join(_html_row(columns, row) for row in rows)
+        bodies.append(f'<tbody data-group="{escape(group)}">{title}{rows}</tbody>')
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>{''.join(bodies)}</table>"
+
+
+def _html_row(columns, row):
+    first, *rest = row
+    cells = "".join(f"<td{_css(name)}>{escape(text)}</td>" for name, text in zip(columns[1:], rest, strict=True))
+    return f'<tr data-name="{escape(first)}"><th scope="row">{escape(first)}</th>{cells}</tr>'
+
+
+def _css(column):
+    kinds = {"verdict": "verdict", "evidence": "prose", "other cures": "prose"} | dict.fromkeys(TEXT_COLUMNS, "")
+    name = kinds.get(column, "number")
+    return f' class="{name}"' if name else ""
+
+
+def rich_table(columns, groups):
+    """A table of ``{group: [row, ...]}`` for a ``rich.console.Console``; a cell is text or rich's own."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    for name in columns:
+        text = name in (*TEXT_COLUMNS, "verdict", "because")
+        table.add_column(name, justify="left" if text else "right", no_wrap=name in ("network", "contestant"))
+    for group, rows in groups.items():
+        if group:
+            table.add_row(Text(group))
+        for first, *rest in rows:
+            cells = [f"  {first}" if group else first, *rest]
+            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+    return table

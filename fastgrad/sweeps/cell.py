@@ -146,7 +146,8 @@ class CellResult:
     interval of the mean over seeds, infinite with one seed. ``predicted_low`` and ``predicted_high`` are the
     theory's 95 % band of such a mean, ``predicted_decades_per_layer_low`` and ``_high`` that of the slope, and
     ``in_band`` says whether the slope lies in it: "yes", "no", "beyond" where depth/width is too large for that theory,
-    "none" without a slope. ``decades_lost`` counts from the last hidden layer to the first;
+    "none" without a slope. ``settled_decades_per_layer`` is fitted over the layers past the first quarter, counted from
+    the input: what phase diagrams draw. ``decades_lost`` counts from the last hidden layer to the first;
     ``half_life`` is in layers, infinite where delta does not decay. ``float32_zero_layer`` is the layer,
     counted from the input, from which plain backpropagation in float32 returns zeros only, or None.
     ``verdict`` is the commonest of the seeds' verdicts, held by ``verdict_seeds`` of them; ``evidence`` has the means.
@@ -171,6 +172,7 @@ class CellResult:
     predicted_decades_per_layer: float
     predicted_decades_per_layer_low: float
     predicted_decades_per_layer_high: float
+    settled_decades_per_layer: float
     in_band: str
     decades_lost: float
     half_life: float

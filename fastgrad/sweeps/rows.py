@@ -21,7 +21,7 @@ from fastgrad.sweeps.cell import COLUMNS as DEFINITION
 from fastgrad.sweeps.cell import Cell, CellResult
 
 APPLICATION = 0x66677364  # "fgsd", in the file's header
-SCHEMA = 2
+SCHEMA = 3
 
 ARRAYS = tuple(field.name for field in fields(CellResult) if field.type == tuple[float, ...])
 SCALARS = tuple(field.name for field in fields(CellResult) if field.name not in (*ARRAYS, "cell", "version", "seconds"))
@@ -88,8 +88,8 @@ def encode(result: CellResult) -> tuple:
     return (key(result.cell), *values, blob, _checksum(values, blob))
 
 
-def decode(row: Sequence, version: str) -> CellResult:
-    """The result that :func:`encode` made ``row`` of; StoreError if the row is damaged."""
+def decode(row: Sequence, version: str, layers: bool = True) -> CellResult:
+    """The result that :func:`encode` made ``row`` of, its arrays empty without ``layers``; StoreError if damaged."""
     _, *values, blob, checksum = row
     named: dict[str, Any] = dict(zip(COLUMNS, values, strict=False))
     for name in _NUMBERS:
@@ -99,8 +99,8 @@ def decode(row: Sequence, version: str) -> CellResult:
         raise StoreError(f"the row of {named['activation']}, {named['init']} is damaged")
     columns = {name: named.pop(name) for name in DEFINITION}
     columns |= {name: json.loads(columns[name]) for name in _JSON}
-    array = np.frombuffer(blob, "<f8").reshape(len(ARRAYS), -1).tolist()
-    arrays: dict[str, Any] = dict(zip(ARRAYS, map(tuple, array), strict=True))
+    array = np.frombuffer(blob, "<f8").reshape(len(ARRAYS), -1)
+    arrays: dict[str, Any] = dict(zip(ARRAYS, map(tuple, (array if layers else array[:, :0]).tolist()), strict=True))
     for name in ("saturated_fraction", "dead_fraction"):  # of the hidden layers alone
         arrays[name] = arrays[name][:-1]
     return CellResult(cell=Cell.from_dict(columns), version=version, **named, **arrays)

@@ -198,12 +198,15 @@ class Store:
             row = self._db.execute(query, (key(cell),)).fetchone()
             return row and decode(row, self.code.partition("+")[0])
 
-    def results(self) -> Iterator[CellResult]:
-        """Every result, in order of its definition, read as it is asked for."""
-        for result, _ in self.rows():
+    def results(self, layers: bool = True) -> Iterator[CellResult]:
+        """Every result, in order of its definition, read as it is asked for.
+
+        Without ``layers`` its arrays are empty, and it takes about a tenth of the memory.
+        """
+        for result, _ in self.rows(layers):
             yield result
 
-    def rows(self) -> Iterator[tuple[CellResult, int]]:
+    def rows(self, layers: bool = True) -> Iterator[tuple[CellResult, int]]:
         """Every result with the number of its environment, in order of its definition."""
         with self._clear_errors():
             version = self.code.partition("+")[0]
@@ -211,7 +214,7 @@ class Store:
             # Sorting whole rows would copy the store to a temporary file.
             for number in self._db.execute(f"SELECT rowid FROM cells ORDER BY {', '.join(DEFINITION)}"):
                 *row, environment = self._db.execute(query, number).fetchone()
-                yield decode(row, version), environment
+                yield decode(row, version, layers), environment
 
     def failures(self) -> Iterator[Failure]:
         """Every cell that failed, in order of its definition."""
