@@ -7,6 +7,7 @@ import pytest
 from test_report import Outline, Tables, lost_and_slope
 
 import fastgrad
+from fastgrad import theory
 from fastgrad.report import page as pages
 from fastgrad.sweeps import plan, study
 from fastgrad.sweeps.cell import Cell
@@ -105,6 +106,18 @@ def test_a_network_of_several_cells_has_one_figure_everywhere(tmp_path):
         "low": one.predicted_low, "high": one.predicted_high,
     }.items():  # fmt: skip
         assert curve[name] == pytest.approx(values, rel=2e-5)
+
+
+def test_each_store_is_opened_once_and_the_report_measures_and_predicts_nothing(store, folder, tmp_path, monkeypatch):
+    fastgrad.sweep(tmp_path / "b.db", activation="relu", depth=[3, 9], width=8, batch=4, data="normal",
+                   seeds=[[0, 1], [2, 3]], workers=1)  # fmt: skip
+    opened, real = [], Store.__init__
+    monkeypatch.setattr(Store, "__init__", lambda self, path, *more: opened.append(path) or real(self, path, *more))
+    for module, name in ((study, "measure_cell"), (study, "measure"), (theory, "predict")):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("the report does not measure"))
+    page = pages.write_folder([store, tmp_path / "b.db"], tmp_path / "out").read_text(encoding="utf-8")
+    assert opened == [store, tmp_path / "b.db"]
+    assert "relu" in page
 
 
 def test_page_escapes_what_it_is_given(without_scripts):

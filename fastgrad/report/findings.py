@@ -28,8 +28,8 @@ def _steepest(results):
     result = max(fitted, key=lambda result: abs(result.decades_per_layer))
     verb, sign = ("loses", 1) if result.decades_per_layer >= 0 else ("gains", -1)
     slope, expected = sign * result.decades_per_layer, sign * result.predicted_decades_per_layer
-    lost = "all" if slope == math.inf else f"{slope:.3f} decades"
-    at = f"(theory {expected:z.3f}) at depth {result.cell.depth}"
+    lost = "all" if slope == math.inf else f"{number(slope)} decades"
+    at = f"(theory {number(expected)}) at depth {result.cell.depth}"
     return f"{result.cell.label} {verb} {lost} of gradient per layer {at}."
 
 

@@ -28,6 +28,7 @@ import fastgrad
 from fastgrad._validation import plain
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.diagnosis import VERDICTS
+from fastgrad.report import charts
 from fastgrad.report.findings import (
     CELL_COLUMNS,
     EVIDENCE_COLUMNS,
@@ -38,8 +39,8 @@ from fastgrad.report.findings import (
     rows,
 )
 from fastgrad.report.html import bundled, fill, html_heatmap
-from fastgrad.report.palette import BINS, decade_bin
-from fastgrad.report.tables import html_table, interval, number, significant
+from fastgrad.report.palette import BINS
+from fastgrad.report.tables import count, html_table, interval, number, percent, significant
 from fastgrad.sweeps import frames, networks, phases
 from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.phases import DepthMap, Diagram
@@ -48,7 +49,6 @@ from fastgrad.sweeps.store import Store
 
 ROWS = 24  # shown of each activation
 FAILURES = 50
-CHART_LAYERS = 80  # points of a curve
 SCRIPTS = ("d3.min.js", "plot.umd.min.js", "sweep.js")
 VARIED = {"width": "width {}", "batch": "batch {}", "data": "{}", "dtype": "{}", "backend": "{}"}
 
@@ -150,9 +150,9 @@ def to_html(found: Contents) -> str:
     name = _namer(found.networks)
     data = {
         "bins": [[edge, meaning, back, ink] for edge, meaning, back, ink in BINS],
-        "profiles": [_curves(network, name) for network in found.deepest],
-        "diagrams": list(map(_diagram, found.diagrams)),
-        "maps": list(map(_depth_map, found.maps)),
+        "profiles": [charts.curves(network, name) for network in found.deepest],
+        "diagrams": list(map(charts.diagram, found.diagrams)),
+        "maps": list(map(charts.depth_map, found.maps)),
     }
     scripts = [bundled(script) for script in SCRIPTS]
     return fill(
@@ -217,15 +217,15 @@ def _headline(found):
 
 
 def _lead(found):
-    failed = f"; {found.failed:,} failed" if found.failed else ""
-    return f"{found.cells:,} cells, {len(found.networks):,} kinds of network at initialisation{failed}."
+    failed = f"; {count(found.failed)} failed" if found.failed else ""
+    return f"{count(found.cells)} cells, {count(len(found.networks))} kinds of network at initialisation{failed}."
 
 
 def _cut(found, shown):
     if len(shown) == len(found):
         return ""
     return (
-        f"Shown are {len(shown):,} of {len(found):,} networks: {ROWS} initialisations of each activation, "
+        f"Shown are {count(len(shown))} of {count(len(found))} networks: {ROWS} initialisations of each activation, "
         "evenly chosen. All are in the phase diagrams and in cells.csv."
     )
 
@@ -287,7 +287,7 @@ def _crossing_table(drawn):
         for crossing in diagram.crossings:
             row = (
                 f"σ_b² = {significant(crossing.bias_variance)}", number(crossing.weight_variance),
-                number(crossing.predicted_weight_variance), f"{crossing.difference:+.1%}",
+                number(crossing.predicted_weight_variance), percent(crossing.difference, 1, sign="+"),
             )  # fmt: skip
             groups.setdefault(diagram.cell.activation.label, []).append(row)
     if not groups:
@@ -302,59 +302,8 @@ def _failure_table(found):
     for failure in found.failures:
         cell = failure.cell
         rows.setdefault(cell.activation.label, []).append((cell.init_label, str(cell.depth), failure.error))
-    table = html_table(("network", "depth", "evidence"), rows, f"{len(found.failures):,} of {found.failed:,}")
+    table = html_table(("network", "depth", "evidence"), rows, f"{count(len(found.failures))} of {count(found.failed)}")
     return (
         '<section aria-labelledby="failed"><h2 id="failed">Cells that failed</h2>'
         f'<div class="scroll" tabindex="0" role="region" aria-labelledby="failed">{table}</div></section>'
     )
-
-
-# Charts, as data.
-
-
-def _curves(network, name):
-    curves = {
-        "measured": network.log10_delta_ratio, "theory": network.predicted_ratio,
-        "low": network.predicted_low, "high": network.predicted_high,
-    }  # fmt: skip
-    layers = np.unique(np.linspace(0, network.cell.depth, CHART_LAYERS).round().astype(int)).tolist()
-    return {
-        "activation": network.cell.activation.label,
-        "name": name(network),
-        "depth": network.cell.depth,
-        "layer": [layer + 1 for layer in layers],
-        **{key: _short([values[layer] for layer in layers]) for key, values in curves.items()},
-    }
-
-
-def _diagram(diagram: Diagram):
-    cell = diagram.cell
-    return {
-        "activation": cell.activation.label,
-        "setting": f"depth {cell.depth}, width {cell.width}",
-        "points": [
-            _short([n.cell.weight_variance, n.cell.bias_variance, n.decades_per_layer, n.predicted_decades_per_layer])
-            for n in diagram.networks
-        ],
-        "line": [_short(point) for point in diagram.critical_line()],
-        "crossings": [_short(point) for point in diagram.crossings],
-        "presets": [[name, *_short(point)] for name, *point in diagram.presets()],
-    }
-
-
-def _depth_map(found: DepthMap):
-    cell = found.cell
-    return {
-        "activation": cell.activation.label,
-        "setting": f"σ_b² = {significant(cell.bias_variance)}, width {cell.width}",
-        "points": [
-            [*_short([n.cell.weight_variance, n.cell.depth, n.decades_lost]), decade_bin(n.decades_lost)]
-            for n in found.networks
-        ],
-        "line": [_short(point) for point in found.trainable_line()],
-    }
-
-
-def _short(values):
-    """Numbers as text of six digits reads them: enough for a chart, and a third of the bytes."""
-    return [float(f"{value:.6g}") for value in values]

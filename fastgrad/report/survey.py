@@ -13,7 +13,7 @@ from fastgrad._validation import strict_json
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.report import findings
 from fastgrad.report.html import fill, html_heatmap
-from fastgrad.report.tables import Table, html_table, markdown
+from fastgrad.report.tables import Table, html_table, markdown, number
 from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.networks import deepest
 
@@ -166,8 +166,8 @@ def _data_uri(members, theme, limits):
 
 def _alternative(members):
     ends = "; ".join(
-        f"{result.cell.init_label} reaches 10^{result.log10_delta_ratio[0]:z.1f} at the first of "
-        f"{result.cell.depth} hidden layers (theory 10^{result.predicted_ratio[0]:z.1f})"
+        f"{result.cell.init_label} reaches 10^{number(result.log10_delta_ratio[0], 1)} at the first of "
+        f"{result.cell.depth} hidden layers (theory 10^{number(result.predicted_ratio[0], 1)})"
         for result in members
     )
     return f"{members[0].cell.activation.label}: RMS of delta relative to the output layer. {ends}."
