@@ -9,7 +9,8 @@
 #           alone share it. A small cell took 4.3 ms without that, and 0.8 with it.
 #         - The settled slope, which phase diagrams draw, is fitted over the layers past the first quarter: nearer the
 #           input q has not settled at its fixed point, on which the critical line is defined. At width 256, depth 40
-#           and 6 seeds the measured line is then within 1 % of theory's; over all or the last half, within 2.5 %.
+#           and 6 seeds the measured line is then within 1 % of theory's; over all layers, or the last half of them,
+#           within 2.5 %.
 
 import contextlib
 import functools
