@@ -1,6 +1,7 @@
 """Checks of what users hand in, shared by the public functions: one clear sentence per mistake."""
 
 import difflib
+import json
 import math
 import numbers
 import operator
@@ -145,3 +146,8 @@ def plain(value):
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def strict_json(value) -> str:
+    """The value as strict JSON, ending in a newline: the one form in which the package prints and writes it."""
+    return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import slopes
+from fastgrad._validation import plain
 from fastgrad.kernels import compiled
 from fastgrad.losses import SCALED
 from fastgrad.network import MLP
@@ -106,7 +107,7 @@ class GradientProfile:
         return plots.plot_profile(self, **options)
 
     def to_dict(self) -> dict:
-        """Plain Python data: lists, numbers, strings and None."""
+        """The profile as JSON can hold it: what is not finite is the string "inf", "-inf" or "nan"."""
         net = self.network
         return {
             "activation": net.activation.label,
@@ -119,18 +120,20 @@ class GradientProfile:
         }
 
     def _measured(self):
-        return {
-            "log10_delta": self.log10_delta.tolist(),
-            "log10_weight_gradient": self.log10_weight_gradient.tolist(),
-            "log10_signal": self.log10_signal.tolist(),
-            "saturated_fraction": self.saturated_fraction.tolist(),
-            "dead_fraction": self.dead_fraction.tolist(),
-            "decades_per_layer": self.decades_per_layer,
-            "decades_lost": self.decades_lost,
-            "half_life": self.half_life,
-            "float32_zero_layer": self.float32_zero_layer,
-            "float64_zero_layer": self.float64_zero_layer,
-        }
+        return plain(
+            {
+                "log10_delta": self.log10_delta.tolist(),
+                "log10_weight_gradient": self.log10_weight_gradient.tolist(),
+                "log10_signal": self.log10_signal.tolist(),
+                "saturated_fraction": self.saturated_fraction.tolist(),
+                "dead_fraction": self.dead_fraction.tolist(),
+                "decades_per_layer": self.decades_per_layer,
+                "decades_lost": self.decades_lost,
+                "half_life": self.half_life,
+                "float32_zero_layer": self.float32_zero_layer,
+                "float64_zero_layer": self.float64_zero_layer,
+            }
+        )
 
 
 def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:

@@ -114,7 +114,7 @@ class Counterfactual:
         return self.verdict_after == "healthy" and abs(self.decades_lost_after) < DECADES
 
     def __str__(self) -> str:
-        return f"{self.change}, {_signed(self.decades_lost_after)} ({_signed(self.predicted_after)})"
+        return f"{self.change}, {self.decades_lost_after:z.2f} ({self.predicted_after:z.2f})"
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Diagnosis:
         return " ".join(lines)
 
     def to_dict(self) -> dict:
-        """Plain data for JSON; numbers that JSON has not (infinities and NaN) are None."""
+        """The diagnosis as JSON can hold it: what is not finite is the string "inf", "-inf" or "nan"."""
         return plain(asdict(self))
 
 
@@ -378,7 +378,3 @@ def _try(network, X, y, before, change):
         Counter(diagnose(p).verdict for p in profiles).most_common(1)[0][0],
         predicted.in_band(float(np.mean([p.decades_per_layer for p in profiles])), SEEDS),
     )
-
-
-def _signed(lost):
-    return f"{round(lost, 2) + 0.0:.2f}"  # + 0.0: no -0.00

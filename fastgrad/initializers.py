@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -89,10 +90,10 @@ SURVEYED = ("xavier_normal", "he_normal", "torch_linear")
 
 @dataclass(frozen=True)
 class Initializer:
-    """A rule for initial weights and biases, with its options; get one with :func:`initializer`."""
+    """A rule for initial weights and biases, with its options, which cannot be changed; see :func:`initializer`."""
 
     name: str
-    options: Mapping[str, float | str] = field(default_factory=dict, hash=False)
+    options: Mapping[str, float | str] = field(default_factory=dict)
 
     def __post_init__(self):
         name = _ALIASES.get(self.name, self.name) if isinstance(self.name, str) else None
@@ -105,7 +106,16 @@ class Initializer:
                 raise TypeError(f"{name} {takes}, got {key}")
             options[key] = _check_option(key, value)
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "options", MappingProxyType(options))
+
+    def __hash__(self) -> int:
+        return hash((self.name, *self.options.items()))  # every record has them in the order of its rule
+
+    def __reduce__(self):
+        return Initializer, (self.name, dict(self.options))  # a mapping proxy cannot be pickled or copied
+
+    def __repr__(self) -> str:
+        return f"Initializer({self.name!r}, {dict(self.options)!r})"
 
     @property
     def label(self) -> str:

@@ -1,5 +1,6 @@
 """What a measurement ran on: processor, versions, BLAS, kernels, and the code that made its numbers."""
 
+import ast
 import functools
 import hashlib
 import math
@@ -33,11 +34,7 @@ def machine() -> dict[str, str]:
     }
 
 
-# The modules whose code decides what a cell's numbers are; the rest shows them or runs them.
-NUMBERS = (
-    *("_validation", "formulas", "kernels", "activations", "initializers", "losses", "dense", "network", "slopes"),
-    *("decay", "measurement", "moments", "theory", "diagnosis", "datasets", "sweeps/study", "include"),
-)
+MEASURES = "sweeps/study"  # what measures a cell: the code of its numbers is this module's, and what it imports
 SOURCES = (".py", ".pyx", ".pxd", ".h")  # all of them are in the wheel
 
 
@@ -46,12 +43,36 @@ def code() -> str:
     """The version and a digest of the sources that make numbers: equal where the same cell has the same result."""
     root = Path(fastgrad.__file__).parent
     digest = hashlib.blake2b(digest_size=6)
-    for name in NUMBERS:
-        below = root / name
-        files = sorted(path for path in below.rglob("*") if path.suffix in SOURCES)
-        for path in files or [root / f"{name}.py"]:
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    for path in sources(root):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return f"{fastgrad.__version__}+{digest.hexdigest()}"
+
+
+def sources(root: Path) -> list[Path]:
+    """The files below ``root``, the package, that decide what a cell's numbers are; the rest shows them or runs them.
+
+    They are the headers and what is imported when ``MEASURES`` is loaded. A folder that is imported by its own name
+    counts whole: its modules are chosen when it is used, as the kernels are.
+    """
+    found, waiting = set((root / "include").rglob("*.h")), [root / MEASURES]
+    while waiting:
+        module = waiting.pop()
+        files = [module.with_suffix(".py")] if not module.is_dir() else module.rglob("*")
+        for path in files:
+            if path.suffix in SOURCES and path.is_file() and path not in found:
+                found.add(path)
+                if path.suffix == ".py":
+                    waiting += _imported(root, path)
+    return sorted(found)
+
+
+def _imported(root, path):
+    """What a file imports of the package when it is loaded: paths without a suffix, of modules and of their names."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        package, *below = (node.module or "").split(".") if isinstance(node, ast.ImportFrom) else [""]
+        if package == "fastgrad":
+            base = root.joinpath(*below)
+            yield from (found for found in (base, *(base / alias.name for alias in node.names)) if found != root)
 
 
 def environment() -> dict[str, str]:

@@ -16,7 +16,8 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import fastgrad
-from fastgrad.sweeps.store import DEFINITION, SCALARS, Store
+from fastgrad.sweeps.rows import DEFINITION, SCALARS
+from fastgrad.sweeps.store import Store
 
 AXES = {
     "activation": ["tanh", "relu", "elu"],

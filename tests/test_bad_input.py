@@ -319,7 +319,7 @@ CALLS = {
         ('study.Cell("relu", "he_normal", 3, seeds=(0.5,))', TypeError, "a seed must be an integer or a numpy.random"),
         ('study.Cell("relu", "he_normal", 3, seeds=(0, 0))', ValueError, "seeds must differ, but 0 is there twice"),
         ('study.Cell("relu", "he_normal", 3, dtype="float16")', ValueError, "unknown dtype 'float16'; did you mean"),
-        ('study.Cell("relu", "he_normal", 3, parameter=1)', TypeError, "relu takes no parameter, got 1"),
+        ('study.Cell("rleu", "he_normal", 3)', ValueError, "unknown activation 'rleu'; did you mean 'relu'"),
         (
             'study.grid("relu", ["he_normal"], [3])',
             TypeError,

@@ -15,7 +15,8 @@ from fastgrad.bench import activations as speed
 from fastgrad.cli import commands
 from fastgrad.sweeps import batches, study
 from fastgrad.sweeps import run as sweeps
-from fastgrad.sweeps.store import Store, StoreError
+from fastgrad.sweeps.rows import StoreError
+from fastgrad.sweeps.store import Store
 
 TINY = ("--width", "8", "--batch", "4", "--seeds", "2", "--data", "normal")
 ROW = {"kernel": "tanh", "size": 64, "dtype": "float32", "ns_per_element": 1.0, "peer": "NumPy",
@@ -122,7 +123,14 @@ def test_run_is_a_survey_and_returns_0(tmp_path, monkeypatch):
     assert data == json.loads((tmp_path / "results.json").read_text())
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert data["headline"] in page
-    assert kept(tmp_path) == 30
+    with Store(tmp_path / sweeps.STORE_FILE) as file:
+        known = {result.cell for result in file.results()}
+    asked = {study.CellResult.from_dict(cell).cell for cell in data["cells"]}
+    assert asked < known  # and the networks that were tried as remedies
+    monkeypatch.setattr(study, "measure_cell", lambda cell: pytest.fail("measured"))
+    again = call("run", "--quick", "--json", "--out", str(tmp_path))
+    assert json.loads(again.stdout)["remedies"] == data["remedies"]
+    assert "30 of 30 networks were measured before" in again.stderr
 
 
 BAD_INPUT = [

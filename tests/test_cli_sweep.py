@@ -203,7 +203,7 @@ def test_what_ails_the_workers_is_said_and_counted(toml, tmp_path, monkeypatch):
 def test_cells_that_never_come_back_are_no_failures_but_exit_code_1(toml, tmp_path, monkeypatch):
     class Refusing(ThreadPoolExecutor):
         def submit(self, fn, cells, *arguments):
-            if any(cell.depth == 3 and cell.activation == "relu" for cell in cells):
+            if any(cell.depth == 3 and cell.activation.name == "relu" for cell in cells):
                 raise ConnectionError("no")
             return super().submit(fn, cells, *arguments)
 

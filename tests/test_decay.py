@@ -301,6 +301,13 @@ def test_exact_zeros_are_minus_infinity():
     assert (net.gradient_profile(X, (certain + 1) % 10).log10_delta > -2).all()
 
 
+def test_to_dict_is_strict_json_where_delta_is_0():
+    net = fastgrad.MLP([3, 4, 4, 2], "relu", fastgrad.initializer("normal", std=0.0), 0)
+    found = net.gradient_profile(np.ones((5, 3)), np.zeros(5, int)).to_dict()
+    json.dumps(found, allow_nan=False)
+    assert found["log10_delta"][0] == "-inf"
+
+
 def test_to_dict_is_plain_and_complete():
     X, y = data()
     profile = network(4, 8).gradient_profile(X, y)

@@ -12,7 +12,7 @@ from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Counterfactual, diagnose, diagnose_network
 from fastgrad.initializers import SURVEYED, initializer
 from fastgrad.network import MLP
-from fastgrad.sweeps import study
+from fastgrad.sweeps import remedies, study
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((100, 32)), RNG.integers(0, 10, 100)
@@ -160,7 +160,8 @@ def diagnoses():
     for depth in (20, 50):
         cells = study.grid(ACTIVATIONS, SURVEYED, [depth], width=128, batch=64, seeds=range(3))
         results = [study.measure_cell(cell) for cell in cells]
-        found |= {(r.cell.activation, r.cell.init, depth): d for r, d in study.remedies(results)}
+        tried = [study.measure_cell(cell) for cell in remedies.needed(results)]
+        found |= {(r.cell.activation.name, r.cell.init.name, depth): d for r, d in remedies.diagnoses(results, tried)}
     return found
 
 

@@ -10,7 +10,8 @@ import pytest
 import fastgrad
 from fastgrad import machine
 from fastgrad.sweeps import frames
-from fastgrad.sweeps.store import ARRAYS, Store, StoreError
+from fastgrad.sweeps.rows import ARRAYS, StoreError
+from fastgrad.sweeps.store import Store
 
 COMMON = {"activation": ["tanh", "elu"], "depth": [1, 3], "width": 8, "batch": 4, "data": "normal", "seeds": [[3, 4]]}
 AXES = [
@@ -37,7 +38,7 @@ def test_the_frame_has_a_row_for_every_cell(path, results):
     assert len(frame) == len(results) == 16
     for row, result in zip(frame.itertuples(), results, strict=True):
         assert (row.activation, row.init_label, row.depth) == (
-            result.cell.activation,
+            result.cell.activation.name,
             result.cell.init_label,
             result.cell.depth,
         )

@@ -1,7 +1,9 @@
 """Initializers: variance, distribution and stream of each rule, and one clear error per mistake."""
 
 import ast
+import copy
 import math
+import pickle
 import re
 from pathlib import Path
 
@@ -209,3 +211,14 @@ def test_weights_that_float32_cannot_hold_are_refused_and_the_largest_it_can_are
     with pytest.raises(ValueError, match="which is too large for float32"):
         initializers.normal((3, 4), std=1e38)
     assert np.isfinite(initializers.normal((300, 400), std=2e37, rng=0)).all()
+
+
+def test_a_record_is_frozen_options_and_all():
+    rule = initializer("xavier_normal", gain=2.0)
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        rule.options["gain"] = 3.0
+    assert {rule: 1}[initializer("glorot_normal", gain=2)] == 1
+    assert len({hash(initializer("xavier_normal", gain=gain)) for gain in (1.0, 1.5, 2.0)}) == 3
+    for again in (copy.deepcopy(rule), pickle.loads(pickle.dumps(rule))):
+        assert (again, hash(again)) == (rule, hash(rule))
+    assert repr(rule) == "Initializer('xavier_normal', {'gain': 2.0})"

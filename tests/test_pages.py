@@ -7,10 +7,12 @@ import pytest
 from test_report import Outline, Tables, lost_and_slope
 
 import fastgrad
+from fastgrad import theory
 from fastgrad.report import page as pages
 from fastgrad.sweeps import plan, study
-from fastgrad.sweeps.store import Failure, Store, StoreError, encode
-from fastgrad.sweeps.study import Cell
+from fastgrad.sweeps.cell import Cell
+from fastgrad.sweeps.rows import Failure, StoreError
+from fastgrad.sweeps.store import Store
 
 HOSTILE = "ValueError: <img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'"
 
@@ -106,6 +108,18 @@ def test_a_network_of_several_cells_has_one_figure_everywhere(tmp_path):
         assert curve[name] == pytest.approx(values, rel=2e-5)
 
 
+def test_each_store_is_opened_once_and_the_report_measures_and_predicts_nothing(store, folder, tmp_path, monkeypatch):
+    fastgrad.sweep(tmp_path / "b.db", activation="relu", depth=[3, 9], width=8, batch=4, data="normal",
+                   seeds=[[0, 1], [2, 3]], workers=1)  # fmt: skip
+    opened, real = [], Store.__init__
+    monkeypatch.setattr(Store, "__init__", lambda self, path, *more: opened.append(path) or real(self, path, *more))
+    for module, name in ((study, "measure_cell"), (study, "measure"), (theory, "predict")):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("the report does not measure"))
+    page = pages.write_folder([store, tmp_path / "b.db"], tmp_path / "out").read_text(encoding="utf-8")
+    assert opened == [store, tmp_path / "b.db"]
+    assert "relu" in page
+
+
 def test_page_escapes_what_it_is_given(without_scripts):
     words = "".join(Outline(without_scripts.replace("<input", "<br")).words)
     assert words.count(HOSTILE) == 3  # the failure, the processor, the command
@@ -150,7 +164,7 @@ def test_only_failures_make_a_page_all_the_same(tmp_path):
 def test_numbers_that_are_not_finite_make_a_page(tmp_path):
     grid = plan.grid(init="normal", std=0.0, depth=[1, 3], width=4, batch=4, data="normal", seeds=1)
     with Store(tmp_path / "a.db", writable=True) as file:
-        file.add([encode(study.measure_cell(cell)) for cell in grid], [], {})
+        file.add([study.measure_cell(cell) for cell in grid], [], {})
     page = pages.write_folder([tmp_path / "a.db"], tmp_path / "out").read_text(encoding="utf-8")
     data = re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1)
     assert json.loads(data, parse_constant=pytest.fail)["profiles"]

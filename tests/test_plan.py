@@ -15,14 +15,14 @@ def test_a_grid_is_the_product_of_its_axes_once():
     grid = plan.grid(activation=["tanh", "relu", "tanh"], gain=[1, 2.0], init="xavier_normal", seeds=[3, 4], **SMALL)
     cells = list(grid)
     assert len(grid) == len(cells) == len(set(cells)) == 2 * 2 * 2
-    found = {(c.activation, dict(c.init_options)["gain"], c.depth) for c in cells}
+    found = {(c.activation.name, c.init.options["gain"], c.depth) for c in cells}
     assert found == set(itertools.product(("tanh", "relu"), (1.0, 2.0), (2, 3)))
     assert {c.seeds for c in cells} == {(3, 4)}
 
 
 def test_options_go_to_those_who_take_them():
     grid = plan.grid(activation=["elu", "tanh"], alpha=[0.5, 1], init=["normal", "he_normal"], std=0.1, **SMALL)
-    found = {(c.activation_label, c.init_label) for c in grid}
+    found = {(c.activation.label, c.init_label) for c in grid}
     assert found == set(itertools.product(("elu(alpha=0.5)", "elu(alpha=1)", "tanh"), ("normal(std=0.1)", "he_normal")))
 
 

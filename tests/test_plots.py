@@ -9,8 +9,8 @@ import pytest
 
 import fastgrad
 from fastgrad.report import palette, plots
+from fastgrad.sweeps import networks, study
 from fastgrad.sweeps import run as sweeps
-from fastgrad.sweeps import study
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_delta_figure_draws_measurement_theory_and_labels(results):
     axes = [ax for ax in figure.axes if ax.get_title(loc="left")]
     assert [ax.get_title(loc="left") for ax in axes] == ["sigmoid", "relu", "elu(alpha=1)"]
     drawn = {tuple(line.get_ydata()) for line in axes[0].lines}
-    for result in study.deepest(results)[:2]:
+    for result in networks.deepest(results)[:2]:
         assert result.log10_delta_ratio in drawn
         assert result.predicted_ratio in drawn
     assert {text.get_text() for text in axes[0].texts} == {"xavier_normal", "he_normal"}

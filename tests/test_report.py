@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 import fastgrad
+from fastgrad.report import findings, terminal
 from fastgrad.report import survey as report
+from fastgrad.sweeps import networks, remedies, study
 from fastgrad.sweeps import run as sweeps
-from fastgrad.sweeps import study
 
 SPEED = [
     {
@@ -31,6 +32,10 @@ MACHINE = {"processor": "A <b>processor</b> & co", "cores": "2"}
 COMMAND = "fastgrad run --out '<script>alert(1)</script>'"
 
 
+def remedies_of(results):
+    return remedies.diagnoses(results, list(sweeps.run_study(remedies.needed(results))))
+
+
 @pytest.fixture(scope="module")
 def found():
     cells = study.grid(
@@ -38,7 +43,7 @@ def found():
         width=16, batch=8, seeds=(0, 1), data="normal",
     )  # fmt: skip
     results = list(sweeps.run_study(cells))
-    return report.Report(results, MACHINE, SPEED, COMMAND, study.remedies(results))
+    return report.Report(results, MACHINE, SPEED, COMMAND, remedies_of(results))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +150,7 @@ def test_page_escapes_what_it_is_given(page):
 
 def test_page_says_what_was_found(found, page):
     words = " ".join(Outline(page).words)
-    assert study.headline(found.results) in words
+    assert findings.headline(found.results) in words
     for result in found.results:
         assert f"{result.decades_per_layer:z.3f}" in words
         assert f"{result.predicted_decades_per_layer:z.3f}" in words
@@ -180,13 +185,13 @@ def test_csv_has_a_row_per_cell(found):
         assert None not in row
         assert float(row["decades_per_layer"]) == result.decades_per_layer
         assert float(row["half_life"]) == result.half_life
-        assert (row["activation"], int(row["depth"])) == (result.cell.activation_label, result.cell.depth)
+        assert (row["activation"], int(row["depth"])) == (result.cell.activation.label, result.cell.depth)
         assert row["float32_zero_layer"] == ""
 
 
 def printed(found, **options):
     buffer = io.StringIO()
-    report.print_report(found, Console(file=buffer, width=report.TERMINAL_WIDTH, **options))
+    terminal.print_report(found, Console(file=buffer, width=terminal.TERMINAL_WIDTH, **options))
     return buffer.getvalue()
 
 
@@ -195,7 +200,7 @@ def test_terminal_fits_and_is_plain_when_it_is_not_a_terminal(found):
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 100
     assert "…" not in text
-    for result in study.deepest(found.results):
+    for result in networks.deepest(found.results):
         assert f"{result.decades_lost:z.1f}" in text
         assert f"{result.decades_per_layer:z.3f} ± {result.decades_per_layer_reach:.3f}" in text
         assert result.verdict in text
@@ -262,7 +267,7 @@ def test_folder_holds_everything_the_page_links_to(found, tmp_path):
 
 
 def test_every_deepest_network_that_is_not_healthy_has_its_remedy_shown(found, page):
-    ill = [result for result in study.deepest(found.results) if result.verdict != "healthy"]
+    ill = [result for result in networks.deepest(found.results) if result.verdict != "healthy"]
     assert ill
     assert [result for result, _ in found.remedies] == ill
     data = json.loads(report.to_json(found))
@@ -279,7 +284,7 @@ def survey():
     cells = study.grid(["tanh", "relu"], ["xavier_normal", "he_normal", "torch_linear"], [5, 40],
                        width=32, batch=16, seeds=range(5))  # fmt: skip
     results = list(sweeps.run_study(cells))
-    return report.Report(results, MACHINE, [], COMMAND, study.remedies(results))
+    return report.Report(results, MACHINE, [], COMMAND, remedies_of(results))
 
 
 def lost_and_slope(evidence):
@@ -320,8 +325,8 @@ def test_one_network_has_one_figure_in_json_and_csv(survey):
         assert row["in_band"] == cell["in_band"]
     known = 0
     for found, (result, _) in zip(data["remedies"], survey.remedies, strict=True):
-        phi = result.cell.activation
-        assert found["decades_lost"] == cells[phi, result.cell.init, 40]["decades_lost"]
+        phi = result.cell.activation.name
+        assert found["decades_lost"] == cells[phi, result.cell.init.name, 40]["decades_lost"]
         for cause in found["causes"]:
             if cause["kind"] == "init" and (same := cells.get((phi, cause["change"], 40))):
                 known += 1
@@ -361,7 +366,7 @@ def test_an_ordinary_survey_fits_80_columns():
     """Five activations and the usual initialisers, deep enough for float32 to give zeros and theory to say nothing."""
     cells = study.grid(fastgrad.ACTIVATIONS, ["xavier_normal", "torch_linear"], [100], width=8, batch=4, seeds=(0, 1))
     results = list(sweeps.run_study(cells))
-    survey = report.Report(results, {}, [], "", study.remedies(results))
+    survey = report.Report(results, {}, [], "", remedies_of(results))
     text = printed(survey)
     tables = [line for rows in text.split("\n\n")[1:] for line in rows.splitlines()[1:] if "  " in line or "─" in line]
     assert any("beyond" in line for line in tables)

@@ -8,7 +8,8 @@ import pytest
 
 from fastgrad import machine
 from fastgrad.sweeps import plan, study
-from fastgrad.sweeps.store import Failure, Store, StoreError, decode, encode, key
+from fastgrad.sweeps.rows import Failure, StoreError, decode, encode, key
+from fastgrad.sweeps.store import Store
 
 ENVIRONMENT = {"code": "x", "flush to zero": "off"}
 
@@ -28,7 +29,7 @@ def results():
 def filled(path, results):
     with Store(path, writable=True) as store:
         store.claim(["plan"])
-        store.add(list(map(encode, results)), [], ENVIRONMENT)
+        store.add(results, [], ENVIRONMENT)
     return path
 
 
@@ -61,7 +62,7 @@ def test_adding_again_replaces_and_cures(results, tmp_path):
         assert list(store.failures()) == [Failure(cell, "ValueError: no")]
         assert (store.failed([key(cell)]), store.present([key(cell)])) == ({key(cell)}, set())
         for _ in range(2):
-            store.add([encode(results[0])], [], ENVIRONMENT)
+            store.add([results[0]], [], ENVIRONMENT)
         assert (len(store), store.failed_count()) == (1, 0)
         assert store.environments() == {1: ENVIRONMENT}
 
@@ -72,10 +73,10 @@ def test_one_process_writes_and_others_read(results, tmp_path):
         with pytest.raises(StoreError, match="is being written by another process"):
             Store(path, writable=True)
         with Store(path) as reader:
-            writer.add([encode(results[2])], [], ENVIRONMENT)
+            writer.add([results[2]], [], ENVIRONMENT)
             assert len(reader) == 3
             with pytest.raises(StoreError, match="cannot open or write"):
-                reader.add([encode(results[3])], [], ENVIRONMENT)
+                reader.add([results[3]], [], ENVIRONMENT)
     with Store(path, writable=True) as writer:
         assert len(writer) == 3
 
@@ -93,11 +94,11 @@ def test_one_process_writes_whatever_name_it_uses(link, results, tmp_path):
     with Store(first, writable=True) as writer:
         with pytest.raises(StoreError, match="is being written by another process"):
             Store(second, writable=True)
-        writer.add([encode(results[0])], [], ENVIRONMENT)
+        writer.add([results[0]], [], ENVIRONMENT)
         with Store(second) as reader:
             assert len(reader) == 1
     with Store(second, writable=True) as writer:
-        writer.add([encode(results[1])], [], ENVIRONMENT)
+        writer.add([results[1]], [], ENVIRONMENT)
     with Store(first) as reader:
         assert len(reader) == 2
 
@@ -124,7 +125,7 @@ def test_the_size_is_that_of_the_file_whoever_reads_it(results, tmp_path):
         with Store(path, writable=True) as writer:
             for i in range(100):
                 cell = replace(results[1].cell, seeds=(i, i + 1))
-                writer.add([encode(replace(results[1], cell=cell))], [], ENVIRONMENT)
+                writer.add([replace(results[1], cell=cell)], [], ENVIRONMENT)
             size = writer.bytes
         assert path.stat().st_size == size > before
 
@@ -175,7 +176,7 @@ def test_a_full_disk_keeps_what_there_is(results, tmp_path):
     path = filled(tmp_path / "a.db", results[:1])
     with Store(path, writable=True) as store:
         store._db.execute(f"PRAGMA max_page_count = {store._one('PRAGMA page_count')}")
-        many = [encode(replace(results[1], cell=replace(results[1].cell, seeds=(i, i + 1)))) for i in range(50)]
+        many = [replace(results[1], cell=replace(results[1].cell, seeds=(i, i + 1))) for i in range(50)]
         with pytest.raises(StoreError, match=r"the disk is full: .* keeps what it has"):
             store.add(many, [], ENVIRONMENT)
         assert [same(result, results[0]) for result in store.results()] == [True]

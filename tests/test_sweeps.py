@@ -27,7 +27,8 @@ from killing import (
 import fastgrad
 from fastgrad import machine
 from fastgrad.sweeps import batches, plan, pools, study
-from fastgrad.sweeps.store import Failure, Store, StoreError
+from fastgrad.sweeps.rows import Failure, StoreError
+from fastgrad.sweeps.store import Store
 
 FEW = {"depth": [2, 3], "seeds": [[0, 1], [5]], "width": 8, "batch": 4}
 CELLS = 3 * 2 * 2 * 2 * 2
@@ -105,7 +106,7 @@ def test_a_cell_that_fails_is_listed_and_stops_nothing(undisturbed, tmp_path, mo
     real = study.measure_cell
 
     def failing(cell):
-        if (cell.activation, cell.depth) == ("relu", 3):
+        if (cell.activation.name, cell.depth) == ("relu", 3):
             raise ZeroDivisionError("<b>no</b>")
         return real(cell)
 
@@ -116,7 +117,7 @@ def test_a_cell_that_fails_is_listed_and_stops_nothing(undisturbed, tmp_path, mo
     with Store(path) as store:
         failures = list(store.failures())
     assert {failure.error for failure in failures} == {"ZeroDivisionError: <b>no</b>"}
-    assert {(failure.cell.activation, failure.cell.depth) for failure in failures} == {("relu", 3)}
+    assert {(failure.cell.activation.name, failure.cell.depth) for failure in failures} == {("relu", 3)}
     monkeypatch.setattr(study, "measure_cell", real)
     again = sweep(path, **FEW)
     assert (again.failed, again.measured) == (CELLS // 6, 0)
@@ -126,7 +127,7 @@ def test_a_cell_that_fails_is_listed_and_stops_nothing(undisturbed, tmp_path, mo
 
 
 def of_a_kind(cell):
-    return (cell.activation, cell.depth, cell.seeds) == ("tanh", 2, (5,))
+    return (cell.activation.name, cell.depth, cell.seeds) == ("tanh", 2, (5,))
 
 
 class Losing(Inline):

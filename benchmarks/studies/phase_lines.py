@@ -7,7 +7,7 @@ from fastgrad import theory
 from fastgrad.machine import machine
 from fastgrad.report.survey import Comparison, comparison_markdown
 from fastgrad.report.tables import Table
-from fastgrad.sweeps import phases, plan, study
+from fastgrad.sweeps import networks, phases, plan, study
 
 BIASES = (0.01, 0.05, 0.25)  # sigma_b^2
 AROUND = (0.9, 0.95, 1.0, 1.05, 1.1)  # of theory's sigma_w^2
@@ -23,7 +23,7 @@ def crossings(activation):
         axes = {"width": 256, "depth": 40, "batch": 128, "seeds": 10, "data": "normal", "bias_std": math.sqrt(bias)}
         cells = plan.grid(activation=activation, init="xavier_normal", gain=gains, **axes)
         results += [study.measure_cell(cell) for cell in cells]
-    (diagram,) = phases.diagrams(phases.networks(results))
+    (diagram,) = phases.diagrams(map(networks.merged, networks.groups(results)))
     return diagram.crossings
 
 

@@ -5,10 +5,8 @@
 #         - A chart is one benchmark in one environment, with a line for each of its parameters: an axis is never shared
 #           by two machines. It is logarithmic where its numbers differ by more than ``DECADE``.
 
-import base64
 import csv
 import datetime
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -20,7 +18,8 @@ from typing import Any
 
 import fastgrad
 from fastgrad.bench.history import History, Series, read, settings
-from fastgrad.report.survey import bundled, fill, html_table
+from fastgrad.report.html import bundled, digests, fill
+from fastgrad.report.tables import html_table
 
 SCRIPTS = ("d3.min.js", "plot.umd.min.js", "history.js")
 DECADE = 10.0  # largest over smallest number of a chart
@@ -90,7 +89,7 @@ def to_html(found: History) -> str:
         project=escape(found.project),
         headline=escape(_headline(found)),
         lead=escape(_lead(found)),
-        policy=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+        policy=digests(scripts),
         regressions=_regression_table(found),
         benchmarks="\n".join(_section(at, chart) for at, chart in enumerate(charts)),
         data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
@@ -98,10 +97,6 @@ def to_html(found: History) -> str:
         script=scripts[-1],
         version=escape(fastgrad.__version__),
     )
-
-
-def _digest(script):
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _day(milliseconds):

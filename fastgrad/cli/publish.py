@@ -2,6 +2,7 @@
 
 import click
 
+from fastgrad._validation import strict_json
 from fastgrad.cli.shared import BAD_INPUT, one_line, say, status
 
 
@@ -25,8 +26,6 @@ def publish(config, out, as_json):
     if found["left_out"]:
         say(f"{len(found['left_out'])} results are left out: their commits are on no branch of {config}")
     if as_json:
-        from fastgrad.report.survey import strict_json
-
         click.echo(strict_json(found), nl=False)
     else:
         _show(found)

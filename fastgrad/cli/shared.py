@@ -9,6 +9,7 @@ import click
 import rich.console
 
 import fastgrad
+from fastgrad._validation import strict_json
 
 INTERRUPTED = 130
 _TABLE = "fastgrad.table"
@@ -82,14 +83,12 @@ def show_comparison(rows, shown, versions, typed, form):
 
 def comparison_json(found, **more):
     """What stands in every JSON output, and more."""
-    from fastgrad.report.survey import strict_json
-
     return strict_json({"fastgrad": fastgrad.__version__, "command": found.command, "machine": found.machine, **more})
 
 
 def show_as(form, found, json, markdown):
     """Print a comparison in one of its forms."""
-    from fastgrad.report.survey import print_comparison
+    from fastgrad.report.terminal import print_comparison
 
     if form is None:
         print_comparison(found, stdout_console())
@@ -110,7 +109,7 @@ def progress_bar():
 
 def stdout_console():
     """stdout, at most as wide as the tables are made for."""
-    from fastgrad.report.survey import TERMINAL_WIDTH
+    from fastgrad.report.terminal import TERMINAL_WIDTH
 
     console = rich.console.Console(highlight=False)
     if not console.is_terminal or console.width > TERMINAL_WIDTH:

@@ -64,12 +64,12 @@ def run(typed, out, quick, as_json, workers):
             ACTIVATIONS, SURVEYED, size["depth"],
             width=size["width"], batch=size["batch"], seeds=tuple(range(size["seeds"])),
         )  # fmt: skip
-    results = _measure(cells, out, workers)
+    results, found = _survey(cells, out, workers)
     with status("timing the kernels"):
         from fastgrad.bench import activations
 
         speed = activations.quick_speed()
-    _show(results, speed, typed, out, as_json)
+    _show(results, found, speed, typed, out, as_json)
 
 
 @click.command()
@@ -116,13 +116,28 @@ def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend
             dtype=dtype,
             backend=backend,
         )
-    results = _measure(cells, out, workers)
-    _show(results, [], typed, out, as_json)
+    results, found = _survey(cells, out, workers)
+    _show(results, found, [], typed, out, as_json)
     return 0 if all(result.verdict == "healthy" for result in results) else 1
 
 
+def _survey(cells, out, workers):
+    """The results in the order of the cells, and the remedies of those that are not healthy, measured likewise."""
+    from fastgrad.sweeps import remedies
+    from fastgrad.sweeps.run import STORE_FILE
+
+    results, reused = _measure(cells, out, workers)
+    tried, _ = _measure(remedies.needed(results), out, workers)
+    if reused:
+        say(f"{reused} of {len(cells)} networks were measured before; {out}/{STORE_FILE} has them")
+    return results, remedies.diagnoses(results, tried)
+
+
 def _measure(cells, out, workers):
-    """The results in the order of the cells, with a progress bar on a terminal; Ctrl-C says how to go on."""
+    """The results in the order of the cells, and how many were measured before.
+
+    There is a progress bar on a terminal, and Ctrl-C says how to go on.
+    """
     from fastgrad.sweeps import run as sweeps
 
     done, reused = {}, []
@@ -137,19 +152,14 @@ def _measure(cells, out, workers):
     except KeyboardInterrupt:
         kept = "kept" if out else "lost, as there is no --out"
         raise click.exceptions.Exit(interrupted(f"what was measured is {kept}", out)) from None
-    if any(reused):
-        say(f"{sum(reused)} of {len(cells)} networks were measured before; {out}/{sweeps.STORE_FILE} has them")
-    return [done[cell] for cell in cells]
+    return [done[cell] for cell in cells], sum(reused)
 
 
-def _show(results, speed, typed, out, as_json):
+def _show(results, remedies, speed, typed, out, as_json):
     from fastgrad.machine import machine
-    from fastgrad.report import survey
-    from fastgrad.sweeps import study
+    from fastgrad.report import survey, terminal
 
     page = None
-    with status("looking for remedies"):
-        remedies = study.remedies(results)
     found = survey.Report(results, machine(), speed, typed, remedies)
     if out is not None:
         with status("drawing"), one_line(OSError):
@@ -158,6 +168,6 @@ def _show(results, speed, typed, out, as_json):
         click.echo(survey.to_json(found), nl=False)
         return
     with one_line(ValueError):
-        survey.print_report(found, stdout_console(), wanted_table())
+        terminal.print_report(found, stdout_console(), wanted_table())
     if page is not None:
         click.echo(f"Report: {page}")

@@ -9,6 +9,7 @@ from itertools import islice
 import click
 import rich.console
 
+from fastgrad._validation import strict_json
 from fastgrad.cli.shared import BAD_INPUT, interrupted, one_line, say, status
 
 FAILURES_SHOWN = 10
@@ -65,10 +66,8 @@ def sweep(plan, store, workers, address, retry_failed, extend, patience, as_json
     except KeyboardInterrupt:
         raise click.exceptions.Exit(interrupted("what was measured is kept", store)) from None
     if as_json:
-        from fastgrad.report.survey import strict_json
-
         facts = asdict(summary) | {"rate": summary.rate, "scheduling": summary.scheduling}
-        failed = [{"cell": asdict(failure.cell), "error": failure.error} for failure in failures]
+        failed = [{"cell": failure.cell.to_dict(), "error": failure.error} for failure in failures]
         click.echo(strict_json(facts | {"failures": failed}), nl=False)
     else:
         _show(summary, failures, store)
@@ -128,23 +127,26 @@ def _progress():
 
 
 def _show(summary, failures, store):
+    from fastgrad.report.tables import count, number, percent
+
     click.echo(
-        f"{summary.cells:,} cells: {summary.measured:,} measured, {summary.reused:,} were there, "
-        f"{summary.failed:,} failed. Store: {store}, {summary.bytes:,} bytes."
+        f"{count(summary.cells)} cells: {count(summary.measured)} measured, {count(summary.reused)} were there, "
+        f"{count(summary.failed)} failed. Store: {store}, {count(summary.bytes)} bytes."
     )
     if summary.measured:
+        rate, idle = count(round(summary.rate)), percent(summary.scheduling, 1)
         click.echo(
-            f"{summary.seconds:.1f} s on {summary.workers} workers: {summary.rate:,.0f} cells a second, "
-            f"{summary.scheduling:.1%} of it without work; {summary.memory:.0f} MB, {summary.cpu:.1f} s CPU here."
+            f"{number(summary.seconds, 1)} s on {summary.workers} workers: {rate} cells a second, {idle} of it without "
+            f"work; {number(summary.memory, 0)} MB, {number(summary.cpu, 1)} s CPU here."
         )
     if summary.resent:
-        click.echo(f"{summary.resent:,} times a cell was handed out again, as it had been lost on the way.")
+        click.echo(f"{count(summary.resent)} times a cell was handed out again, as it had been lost on the way.")
     if summary.lost:
-        click.echo(f"{summary.lost:,} cells never came back. The same command measures them.")
+        click.echo(f"{count(summary.lost)} cells never came back. The same command measures them.")
     for failure in failures:
         click.echo(f"  failed: {failure.cell.label}, depth {failure.cell.depth}: {failure.error}")
     if summary.failed > len(failures):
-        click.echo(f"  and {summary.failed - len(failures):,} more")
+        click.echo(f"  and {count(summary.failed - len(failures))} more")
     if summary.failed:
         click.echo("The same command with --retry-failed measures them again.")
 

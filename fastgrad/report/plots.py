@@ -25,7 +25,9 @@ except ImportError as error:
     raise missing("a picture", "matplotlib", "plot") from error
 
 from fastgrad.report.palette import BINS, decade_bin
-from fastgrad.sweeps.study import CellResult, deepest
+from fastgrad.report.tables import number
+from fastgrad.sweeps.cell import CellResult
+from fastgrad.sweeps.networks import deepest
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def delta_figure(
     """
     panels = {}
     for result in deepest(results):
-        panels.setdefault(result.cell.activation_label, []).append(result)
+        panels.setdefault(result.cell.activation.label, []).append(result)
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     with rc_context(_STYLE):
@@ -267,7 +269,7 @@ def _label_ends(ax, ends):
 def _heat_cell(ax, x, y, result, theme):
     _, _, back, ink = BINS[decade_bin(result.decades_lost)]
     ax.add_patch(Rectangle((x, y), 1, 1, facecolor=back, edgecolor=theme.paper, linewidth=1.5))
-    ax.text(x + 0.5, y + 0.52, f"{result.decades_lost:z.1f}", ha="center", va="center", color=ink, fontsize=9)
+    ax.text(x + 0.5, y + 0.52, number(result.decades_lost, 1), ha="center", va="center", color=ink, fontsize=9)
 
 
 def _key(figure, spare, theme):

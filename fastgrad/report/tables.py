@@ -40,9 +40,9 @@ def significant(value: float | None, absent: str = "none") -> str:
     return f"{value:.0f}" if 999.5 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def percent(share: float | None, digits: int = 0, absent: str = "none") -> str:
-    """A share of 1: ``37%``; ``absent`` for None and NaN."""
-    return absent if share is None or math.isnan(share) else f"{share:.{digits}%}"
+def percent(share: float | None, digits: int = 0, absent: str = "none", sign: str = "") -> str:
+    """A share of 1: ``37%``, with ``sign="+"`` ``+37%``; ``absent`` for None and NaN."""
+    return absent if share is None or math.isnan(share) else f"{share:{sign}.{digits}%}"
 
 
 def count(value: int) -> str:

@@ -1,10 +1,8 @@
 """A training run, and what repairing it did, as tables of text; no arithmetic."""
 
-import math
-
 from fastgrad.learning.repair import Attempt, Repair
 from fastgrad.report.palette import BINS, decade_bin
-from fastgrad.report.tables import Table
+from fastgrad.report.tables import Table, number, percent, significant
 
 EPOCH_ROWS = 12  # of a longer run every so many epochs are shown, and the last
 STRIP = 60  # layers shown in a strip; of a deeper network every so many
@@ -58,9 +56,9 @@ def epoch_table(attempt: Attempt) -> Table:
     rows = [
         (
             str(epoch + 1),
-            *(_number(_at(getattr(history, name), epoch)) for name in EPOCH_MEASURES),
-            f"{history.learning_rate[epoch]:.3g}",
-            f"{1000 * history.seconds[epoch]:.3g}",
+            *(number(_at(getattr(history, name), epoch), 4, "") for name in EPOCH_MEASURES),
+            significant(history.learning_rate[epoch]),
+            significant(1000 * history.seconds[epoch]),
         )
         for epoch in shown
     ]  # fmt: skip
@@ -75,9 +73,9 @@ def layer_table(attempt: Attempt) -> Table:
     rows = [
         (
             str(layer + 1),
-            *(_log(_at(values, layer)) for values in (
+            *(number(_at(values, layer), 2, "") for values in (
                 reading.log10_delta, reading.log10_weight_gradient, reading.log10_signal, reading.log10_update_ratio)),
-            *(_percent(_at(values, layer)) for values in (reading.saturated_fraction, reading.dead_fraction)),
+            *(percent(_at(values, layer), absent="") for values in (reading.saturated_fraction, reading.dead_fraction)),
         )
         for layer in shown
     ]  # fmt: skip
@@ -89,7 +87,9 @@ def verdicts(found: Repair) -> list[str]:
     lines = [_verdict(found.attempts[0])]
     for change, attempt in zip(found.changes, found.attempts[1:], strict=True):
         if change.diagnosis is not None:
-            cures = "; ".join(f"{cure}, loss {_number(change.trials[cure.change])}" for cure in change.diagnosis.cures)
+            cures = "; ".join(
+                f"{cure}, loss {number(change.trials[cure.change], 4)}" for cure in change.diagnosis.cures
+            )
             lines.append(f"Cures, with decades then lost (theory's) and the loss of a short trial: {cures}.")
         lines.append(f"Changed to {change.what} and trained again: {_verdict(attempt)}")
     if found.hopeless is not None:
@@ -124,7 +124,7 @@ def _verdict(attempt):
     if history.stopped != "epochs":
         parts.append(f"{history.stopped}: {history.reason}")
     if history.test_accuracy is not None:
-        parts.append(f"test accuracy {history.test_accuracy:.1%}")
+        parts.append(f"test accuracy {percent(history.test_accuracy, 1)}")
     return "; ".join(parts) + "."
 
 
@@ -132,32 +132,32 @@ def _rejection(found):
     kept = found.attempts.index(found.final)
     rows = "validation" if found.final.history.validation_loss else "training"
     worse = [
-        f"{change.what} (ends at {_number(attempt.history.reached)})"
+        f"{change.what} (ends at {number(attempt.history.reached, 4)})"
         for change, attempt in zip(found.rejected, found.attempts[kept + 1 :], strict=True)
     ]
     name = f"with {names(found)[kept]}" if kept else names(found)[kept]
     return (
         f"Rejected for a worse {rows} loss: {', '.join(worse)}. The network {name} remains "
-        f"({_number(found.final.history.reached)}): {found.final.verdict}."
+        f"({number(found.final.history.reached, 4)}): {found.final.verdict}."
     )
 
 
 def _cost(cost):
     reached = "never" if cost.epochs is None else f"after {cost.epochs} epochs"
     theirs = "never" if cost.twin_epochs is None else f"after {cost.twin_epochs}"
-    lost = "" if cost.accuracy_lost is None else f"; it cost {100 * cost.accuracy_lost:.1f} points of accuracy"
-    return f"The network as it was reached {cost.target:.3g} {reached}, the changed one {theirs}{lost}."
+    lost = "" if cost.accuracy_lost is None else f"; it cost {number(100 * cost.accuracy_lost, 1)} points of accuracy"
+    return f"The network as it was reached {significant(cost.target)} {reached}, the changed one {theirs}{lost}."
 
 
 def _result(attempt, predicted, outcome):
     history = attempt.history
     return (
-        f"{attempt.chi:.3g}",
-        _number(attempt.decades_lost, 2),
-        _number(predicted, 2),
-        _number(_at(history.loss, -1)),
-        _number(_at(history.accuracy, -1)),
-        _number(history.test_accuracy),
+        significant(attempt.chi),
+        number(attempt.decades_lost, 2, ""),
+        number(predicted, 2, ""),
+        number(_at(history.loss, -1), 4, ""),
+        number(_at(history.accuracy, -1), 4, ""),
+        number(history.test_accuracy, 4, ""),
         f"{attempt.verdict}; rejected" if outcome == "rejected" else attempt.verdict,
     )
 
@@ -165,15 +165,3 @@ def _result(attempt, predicted, outcome):
 def _at(values, index):
     """The entry at an index, None where there is none."""
     return None if values is None or not -len(values) <= index < len(values) else float(values[index])
-
-
-def _number(value, digits=4):
-    return "" if value is None or math.isnan(value) else f"{value:z.{digits}f}"
-
-
-def _log(value):
-    return "" if value is None or math.isnan(value) else f"{value:z.2f}"
-
-
-def _percent(value):
-    return "" if value is None else f"{value:.0%}"

@@ -7,19 +7,15 @@
 #           estimate's scale corrected by every batch that comes back.
 #         - At most ``AHEAD`` batches for each worker are out at once and cells are made when they are needed:
 #           the memory of this process does not grow with the sweep.
-#         - What a cell's computation raises comes back as data. So whatever a future raises is not the cell's
-#           fault: its cells go out again one by one, ``TRIES`` times at the most, and are then counted as lost.
+#         - What a cell's computation raises comes back as data (worker.py). So whatever a future raises is not the
+#           cell's fault: its cells go out again one by one, ``TRIES`` times at the most, and are then counted as lost.
 #         - Only who kills a worker is guilty of it, and all that was out is suspected. Suspects go out as single
 #           cells, one for each worker; those that are out when another worker ends go out quite alone; and
 #           who ends its worker ``GUILTY`` times while nothing else is out has failed.
 #         - Nobody can tell a lost batch from a slow one. After ``patience`` seconds without anything we say what
 #           is waited for, and hand it out once more; what comes back twice is stored once.
-#         - Workers say what they ran on, and refuse to work with another code than the coordinator's.
 
 import functools
-import os
-import pickle
-import socket
 import threading
 import time
 from collections import Counter, deque
@@ -29,10 +25,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from fastgrad import machine
-from fastgrad.sweeps import plan, pools, study
+from fastgrad.sweeps import plan, study
+from fastgrad.sweeps.cell import Cell, CellResult
 from fastgrad.sweeps.pools import Pool, WorkerError
-from fastgrad.sweeps.store import Failure, Store, StoreError, encode, key
-from fastgrad.sweeps.study import Cell
+from fastgrad.sweeps.rows import Failure, StoreError, key
+from fastgrad.sweeps.store import Store
+from fastgrad.sweeps.worker import Batch, measure_batch, portable, process
 
 BATCH_SECONDS = 0.5
 TASKS_PER_SECOND = 200  # what a scheduler is asked for at the most; Dask's does a few thousand
@@ -48,64 +46,19 @@ SLOW = 20  # times as long as estimated: what takes no longer is not handed out 
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What a worker hands back: rows as the store holds them, cells that raised, where, and how long it took."""
-
-    rows: list[tuple]
-    raised: list[tuple[Cell, Exception]]
-    environment: dict[str, str]
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Step:
     """What the sweep did next: a batch that came back, cells that were in the store, had failed before, or were lost.
 
     ``lost`` are given up, and the reason of the last time; ``resent`` is how many cells have to be handed out again.
     """
 
-    rows: list[tuple] = field(default_factory=list)
+    results: list[CellResult] = field(default_factory=list)
     raised: list[tuple[Cell, Exception]] = field(default_factory=list)
     reused: list[Cell] = field(default_factory=list)
     failed_before: int = 0
     lost: list[tuple[Cell, Exception]] = field(default_factory=list)
     resent: int = 0
     seconds: float = 0.0
-
-
-def measure_batch(cells: list[Cell], code: str, coordinator: str) -> Batch:
-    """Measure cells one after the other; runs in a worker. ``coordinator`` is ``_process()`` where it was sent."""
-    if machine.code() != code:
-        raise WorkerError(f"a worker on {socket.gethostname()} runs fastgrad {machine.code()}, and this is {code}")
-    if coordinator != _process():
-        _limit_blas()
-        pools.end_with_parent()
-    start = time.perf_counter()
-    rows, raised = [], []
-    for cell in cells:
-        try:
-            rows.append(encode(study.measure_cell(cell)))
-        except Exception as error:
-            raised.append((cell, _portable(error)))
-    return Batch(rows, raised, machine.environment(), time.perf_counter() - start)
-
-
-def _process():
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-@functools.cache
-def _limit_blas():
-    study.one_blas_thread().__enter__()  # for as long as the worker lives
-
-
-def _portable(error):
-    """The error, or one of its type's name and text if it cannot travel."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 class _Batches:
@@ -191,7 +144,7 @@ class _Out:
         return _Task(cells, self._most) if cells else None
 
     def _submit(self, task):
-        self._futures[self._pool.submit(measure_batch, task.cells, machine.code(), _process())] = task
+        self._futures[self._pool.submit(measure_batch, task.cells, machine.code(), process())] = task
 
     def come_back(self):
         """Wait until something comes back, and give the steps of it, stored."""
@@ -238,8 +191,8 @@ class _Out:
     def _stored(self, batch):
         if self._store is not None:
             failures = [Failure(cell, _reason(error)) for cell, error in batch.raised]
-            self._store.add(batch.rows, failures, batch.environment)
-        return Step(batch.rows, batch.raised, seconds=batch.seconds)
+            self._store.add(batch.results, failures, batch.environment)
+        return Step(batch.results, batch.raised, seconds=batch.seconds)
 
     def _lost(self, task, error):
         """The step of a task that something between us and the cell has lost."""
@@ -250,7 +203,7 @@ class _Out:
                 f"{_reason(error)}; what was measured is kept, and the same call goes on from there"
             ) from error
         if task.lost + 1 == TRIES:
-            return Step(lost=[(cell, _portable(error)) for cell in task.cells])
+            return Step(lost=[(cell, portable(error)) for cell in task.cells])
         self._again[task.most].extend(task.one_by_one(task.most, task.lost + 1))
         return Step(resent=len(task.cells))
 
@@ -260,7 +213,7 @@ class _Out:
         if error is None:
             ended = f"its worker ended: {_reason(tasks[0][1])}"
         else:
-            trial = functools.partial(measure_batch, [], machine.code(), _process())
+            trial = functools.partial(measure_batch, [], machine.code(), process())
             ended = f"its worker process ended: {self._pool.replace(error, trial, self._timeout)}"
         guilty, resent = [], 0
         for task, _ in tasks:

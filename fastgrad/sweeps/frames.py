@@ -8,14 +8,15 @@ import csv
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from fastgrad._validation import known
-from fastgrad.sweeps.store import ARRAYS, DEFINITION, SCALARS, Store
-from fastgrad.sweeps.study import CellResult
+from fastgrad.sweeps.rows import ARRAYS, DEFINITION, SCALARS
+from fastgrad.sweeps.store import Store
 
 FORMATS = ("parquet", "csv", "netcdf")
 SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".nc": "netcdf"}
@@ -48,25 +49,14 @@ class Sweep:
     @cached_property
     def frame(self):
         """The cells as a pandas DataFrame."""
-        pandas = _needed("pandas")
-        return pandas.DataFrame.from_records(list(_records(self._paths)), columns=_columns())
+        with opened(self._paths) as stores:
+            return _frame(stores)
 
     @cached_property
     def dataset(self):
         """The cells and their layers as an xarray Dataset."""
-        xarray = _needed("xarray")
-        found = [result for path in self._paths for result in results(path)]
-        depth = max((len(result.log10_delta) for result in found), default=0)
-        layers = np.full((len(ARRAYS), len(found), depth), np.nan)
-        for i, result in enumerate(found):
-            for values, name in zip(layers, ARRAYS, strict=True):
-                array = getattr(result, name)
-                values[i, : len(array)] = array
-        variables = {name: ("cell", self.frame[name].to_numpy()) for name in self.frame}
-        variables |= {name: (("cell", "layer"), values) for name, values in zip(ARRAYS, layers, strict=True)}  # type: ignore[misc]
-        return xarray.Dataset(variables, coords={"layer": np.arange(1, depth + 1)}).set_coords(
-            [*DEFINITION, *DERIVED, "environment", *ENVIRONMENT]
-        )
+        with opened(self._paths) as stores:
+            return _dataset(stores)
 
 
 def load(*paths: str | os.PathLike) -> Sweep:
@@ -83,13 +73,19 @@ def load(*paths: str | os.PathLike) -> Sweep:
     """
     if not paths:
         raise TypeError("load needs the path of a store")
-    codes = {}
-    for path in paths:
-        with Store(path) as store:
-            codes[str(path)] = store.code
-    if len(set(codes.values())) > 1:
-        raise ValueError(f"the stores were measured by different code: {codes}")
-    return Sweep(paths)
+    with opened(paths):
+        return Sweep(paths)
+
+
+@contextmanager
+def opened(paths: Sequence[str | os.PathLike]) -> Iterator[list[Store]]:
+    """The stores, open to be read; StoreError or ValueError as :func:`load`."""
+    with ExitStack() as stack:
+        stores = [stack.enter_context(Store(path)) for path in paths]
+        codes = {str(store.path): store.code for store in stores}
+        if len(set(codes.values())) > 1:
+            raise ValueError(f"the stores were measured by different code: {codes}")
+        yield stores
 
 
 def export(paths: Sequence[str | os.PathLike], out: str | os.PathLike, form: str | None = None) -> int:
@@ -118,32 +114,63 @@ def export(paths: Sequence[str | os.PathLike], out: str | os.PathLike, form: str
             raise ValueError(f"the file must end in {', '.join(SUFFIXES)}, or say the format, got {out.name!r}")
         form = SUFFIXES[out.suffix]
     write = _WRITERS[known("format", form, FORMATS)]
-    sweep = load(*paths)
+    with opened(paths) as stores:
+        return _whole(write, stores, out)
+
+
+def write_csv(stores: Sequence[Store], out: Path) -> int:
+    """:func:`export` of open stores as CSV."""
+    return _whole(_write_csv, stores, out)
+
+
+def _whole(write, stores, out):
+    """What ``write`` returns; the file is there only once it is whole."""
     partial = out.with_name(out.name + ".partial")
     try:
-        count = write(sweep, paths, partial)
+        count = write(stores, partial)
         os.replace(partial, out)
     finally:
         partial.unlink(missing_ok=True)
     return count
 
 
-def _write_csv(sweep, paths, out):
+def _frame(stores):
+    return _needed("pandas").DataFrame.from_records(list(_records(stores)), columns=_columns())
+
+
+def _dataset(stores):
+    xarray = _needed("xarray")
+    frame = _frame(stores)
+    found = [result for store in stores for result in store.results()]
+    depth = max((len(result.log10_delta) for result in found), default=0)
+    layers = np.full((len(ARRAYS), len(found), depth), np.nan)
+    for i, result in enumerate(found):
+        for values, name in zip(layers, ARRAYS, strict=True):
+            array = getattr(result, name)
+            values[i, : len(array)] = array
+    variables = {name: ("cell", frame[name].to_numpy()) for name in frame}
+    variables |= {name: (("cell", "layer"), values) for name, values in zip(ARRAYS, layers, strict=True)}  # type: ignore[misc]
+    return xarray.Dataset(variables, coords={"layer": np.arange(1, depth + 1)}).set_coords(
+        [*DEFINITION, *DERIVED, "environment", *ENVIRONMENT]
+    )
+
+
+def _write_csv(stores, out):
     count = 0
     with open(out, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_columns())
-        for record in _records(paths):
+        for record in _records(stores):
             writer.writerow(record)
             count += 1
     return count
 
 
-def _write_parquet(sweep, paths, out):
+def _write_parquet(stores, out):
     pyarrow, parquet = _needed("pyarrow"), _needed("pyarrow.parquet")
     arrays = [pyarrow.field(name, pyarrow.list_(pyarrow.float64())) for name in ARRAYS]
     schema = pyarrow.schema([*(pyarrow.field(n, _arrow_type(pyarrow, n)) for n in _columns()), *arrays])
-    count, pairs = 0, _pairs(paths)
+    count, pairs = 0, _pairs(stores)
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         while some := list(itertools.islice(pairs, ROWS_AT_ONCE)):
             records = [(*record, *(getattr(result, name) for name in ARRAYS)) for result, record in some]
@@ -154,8 +181,8 @@ def _write_parquet(sweep, paths, out):
     return count
 
 
-def _write_netcdf(sweep, paths, out):
-    dataset = sweep.dataset
+def _write_netcdf(stores, out):
+    dataset = _dataset(stores)
     for name, variable in dataset.variables.items():
         if variable.dtype.kind not in "fiu":  # netCDF has no None: "" is none
             dataset[name] = (variable.dims, np.array(["" if v is None else str(v) for v in variable.values]))
@@ -183,33 +210,26 @@ _TEXT = (
 )
 
 
-def results(path: str | os.PathLike) -> Iterator[CellResult]:
-    """The results of a store, one by one."""
-    with Store(path) as store:
-        yield from store.results()
+def _records(stores):
+    return (record for _, record in _pairs(stores, layers=False))
 
 
-def _records(paths):
-    return (record for _, record in _pairs(paths))
-
-
-def _pairs(paths):
+def _pairs(stores, layers=True):
     """Every result, and its row as plain values: seeds and options are text."""
-    for path in paths:
-        with Store(path) as store:
-            environments = store.environments()
-            for result, number in store.rows():
-                cell, facts = result.cell, environments[number]
-                definition = [getattr(cell, name) for name in DEFINITION]
-                definition[DEFINITION.index("seeds")] = " ".join(map(str, cell.seeds))
-                options = ", ".join(f"{name}={value}" for name, value in cell.init_options)
-                definition[DEFINITION.index("init_options")] = options
-                derived = (getattr(cell, name) for name in DERIVED)
-                scalars = (getattr(result, name) for name in (*SCALARS, "seconds"))
-                yield (
-                    result,
-                    (*definition, *derived, *scalars, number, *(facts.get(name) for name in ENVIRONMENT.values())),
-                )
+    for store in stores:
+        environments = store.environments()
+        for result, number in store.rows(layers):
+            scalars = (getattr(result, name) for name in (*SCALARS, "seconds"))
+            facts = (environments[number].get(name) for name in ENVIRONMENT.values())
+            yield result, (*_definition(result.cell), *scalars, number, *facts)
+
+
+def _definition(cell):
+    """The columns of a cell, and those that are derived from it."""
+    columns = cell.to_dict()
+    columns["seeds"] = " ".join(map(str, cell.seeds))
+    columns["init_options"] = ", ".join(f"{name}={value}" for name, value in columns["init_options"])
+    return *columns.values(), cell.activation.label, cell.init_label, cell.weight_variance, cell.bias_variance
 
 
 def _needed(name):

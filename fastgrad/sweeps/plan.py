@@ -1,7 +1,7 @@
 """What a sweep consists of: axes, from Python lists or a TOML file -> cells, how many, and how long they take.
 
-A plan is one grid or several. A grid is the product of its axes, named as the fields of :class:`study.Cell` and
-the options of activations and initialisers are.
+A plan is one grid or several. A grid is the product of its axes, named as the fields of :class:`cell.Cell` and the
+options of activations and initialisers are.
 """
 
 # Design: - Cells are counted, and their time is estimated, from the axes alone; they are made one by one when
@@ -23,9 +23,10 @@ from statistics import fmean as mean
 import numpy as np
 
 from fastgrad._validation import known, positive_int
-from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, activation
-from fastgrad.initializers import SURVEYED, initializer
-from fastgrad.sweeps.study import Cell, check
+from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, Activation, activation
+from fastgrad.initializers import SURVEYED, Initializer, initializer
+from fastgrad.sweeps.cell import Cell
+from fastgrad.sweeps.study import check
 
 INIT_OPTIONS = ("gain", "std")
 # From the outermost to the innermost; each with its default. Cell knows the rest.
@@ -69,12 +70,12 @@ def with_options(record, names, options: Mapping[str, Sequence], takes) -> list:
     return list(dict.fromkeys(records))
 
 
-def activations_with(names, **options) -> list:
+def activations_with(names, **options) -> list[Activation]:
     """Records of the named activations with each of ``PARAMETER_NAMES`` that applies."""
     return with_options(activation, names, options, lambda phi: (phi.parameter_name,))
 
 
-def initializers_with(names, **options) -> list:
+def initializers_with(names, **options) -> list[Initializer]:
     """Records of the named initialisers with each ``gain`` and ``std`` that applies."""
     return with_options(initializer, names, options, lambda rule: rule.options)
 
@@ -90,7 +91,7 @@ class Grid:
 
     def __iter__(self) -> Iterator[Cell]:
         for values in itertools.product(*self.axes.values()):
-            yield _cell(dict(zip(self.axes, values, strict=True)))
+            yield Cell(**dict(zip(self.axes, values, strict=True)))
 
     def extremes(self) -> list[Cell]:
         """A few cells that :func:`study.check` passes only if it passes all: the largest batch of each data set."""
@@ -133,9 +134,8 @@ def grid(**axes) -> Grid:
     values["init"] = initializers_with(values["init"], **_chosen(listed, INIT_OPTIONS))
     first = {name: items[0] for name, items in values.items()}
     for name, items in values.items():
-        checked = [_cell(first | {name: item}) for item in items]
-        if name not in ("activation", "init"):  # as the cell has them: NumPy integers are plain, seeds are tuples
-            values[name] = [getattr(cell, name) for cell in checked]
+        # As the cell has them: NumPy integers are plain, seeds are tuples.
+        values[name] = [getattr(Cell(**first | {name: item}), name) for item in items]
     return Grid({name: tuple(dict.fromkeys(items)) for name, items in values.items()})
 
 
@@ -234,25 +234,14 @@ def _chosen(values, names):
     return {name: values.get(name, ()) for name in names}
 
 
-def _cell(values):
-    phi, rule = values["activation"], values["init"]
-    values |= {
-        "activation": phi.name,
-        "parameter": phi.parameter,
-        "init": rule.name,
-        "init_options": tuple(rule.options.items()),
-    }
-    return Cell(**values)
-
-
 def _seconds(depth, width, weights, batch, seeds):
     layer = PER_LAYER + PER_WEIGHT * weights + PER_UNIT * batch * width + 3 * PER_PRODUCT * batch * weights
     return PER_CELL + depth * PER_CELL_LAYER + seeds * (PER_SEED + depth * layer)
 
 
 def _text(value):
-    if hasattr(value, "options"):
+    if isinstance(value, Initializer):
         return [value.name, dict(value.options)]
-    if hasattr(value, "parameter"):
+    if isinstance(value, Activation):
         return [value.name, value.parameter]
     return list(value) if isinstance(value, tuple) else value

@@ -1,6 +1,6 @@
 """Whole sweeps, and the few cells of a study: measured by any executor, and kept in a store."""
 
-# Design: - Both are one loop, ``batches.steps``: a sweep counts what comes by, a study decodes it.
+# Design: - Both are one loop, ``batches.steps``: a sweep counts what comes by, a study hands it on.
 #         - A sweep's store is of one plan and one code, and says so. A study's folder is the user's working
 #           place: whatever cells it has are used, and a store of other code is set aside, not refused.
 
@@ -20,9 +20,9 @@ from fastgrad import machine
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.sweeps import batches, plan, study
 from fastgrad.sweeps.batches import PATIENCE
+from fastgrad.sweeps.cell import Cell, CellResult
 from fastgrad.sweeps.pools import Pool
-from fastgrad.sweeps.store import Store, decode
-from fastgrad.sweeps.study import Cell, CellResult
+from fastgrad.sweeps.store import Store
 
 STORE_FILE = "cells.db"
 _LOG = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def sweep(
         for step in stack.enter_context(closing(steps)):
             busy += step.seconds
             counts["reused"] += len(step.reused)
-            counts["measured"] += len(step.rows)
+            counts["measured"] += len(step.results)
             counts["failed"] += len(step.raised) + step.failed_before
             counts["lost"] += len(step.lost)
             counts["resent"] += step.resent
@@ -198,7 +198,6 @@ def run_study(
 
 
 def _results(cells, store, progress, workers):
-    version = machine.code().partition("+")[0]
     with ExitStack() as stack:
         if store is not None:
             stack.enter_context(store)
@@ -210,8 +209,7 @@ def _results(cells, store, progress, workers):
                 result = store.get(cell)
                 progress(result, True)
                 yield result
-            for row in step.rows:
-                result = decode(row, version)
+            for result in step.results:
                 progress(result, False)
                 yield result
             for _, error in step.raised + step.lost:

@@ -6,122 +6,35 @@
 #           name: the log written under one is not seen under the other, so a file with two is not written.
 #         - One transaction for a batch of rows. Killing the process loses the batch at most; a power cut
 #           may lose the last transactions (synchronous=NORMAL), which are then measured again.
-#         - A row's key is a digest of the cell's definition, so a sweep asks which keys are there and never
-#           holds them all: memory does not grow with the store.
-#         - Rows are encoded where they are measured. The one process that writes then spends 60 us on a cell, all told.
-#         - A store holds the numbers of one code and of one plan; opening it with others says so. SQLite
-#           notices a broken page only where it breaks its own structure, hence a checksum for each row.
-#         - The layers' numbers are one blob of float64, (arrays, L), little-endian. In JSON they would be
-#           three times as long, and as columns of their own eleven.
+#         - A store holds the numbers of one code and of one plan; opening it with others says so.
+#         - Results come in and go out as records. Here alone they are rows (rows.py), as they are written and read.
 
-import hashlib
 import json
-import math
 import os
 import sqlite3
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from fastgrad import machine
-from fastgrad.sweeps.study import Cell, CellResult
+from fastgrad.sweeps.cell import Cell, CellResult
+from fastgrad.sweeps.rows import (
+    APPLICATION,
+    COLUMNS,
+    DEFINITION,
+    SCHEMA,
+    Failure,
+    StoreError,
+    cell_of,
+    decode,
+    definition,
+    encode,
+    key,
+    schema,
+)
 
-APPLICATION = 0x66677364  # "fgsd", in the file's header
-SCHEMA = 2
 KEYS_AT_ONCE = 500
 PAGE = 16384  # a row is 1 to 5 kB: in pages of 4 kB a third of the file would be empty
-
-ARRAYS = tuple(field.name for field in fields(CellResult) if field.type == tuple[float, ...])
-SCALARS = tuple(field.name for field in fields(CellResult) if field.name not in (*ARRAYS, "cell", "version", "seconds"))
-DEFINITION = tuple(field.name for field in fields(Cell))
-_JSON = ("seeds", "init_options")
-_TYPES: dict[Any, str] = {str: "TEXT", int: "INTEGER", float: "REAL", int | None: "INTEGER", float | None: "REAL"}
-_COLUMNS = (*DEFINITION, *SCALARS, "seconds", "layers", "checksum")
-
-
-class StoreError(OSError):
-    """The store cannot be used, in one sentence; nothing in it was changed."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A cell that could not be measured, and why."""
-
-    cell: Cell
-    error: str
-
-
-def _schema():
-    types = {f.name: "TEXT" if f.name in _JSON else _TYPES[f.type] for f in fields(Cell)}
-    types |= {f.name: _TYPES[f.type] for f in fields(CellResult) if f.name in SCALARS}
-    types |= {"seconds": "REAL", "layers": "BLOB", "checksum": "INTEGER"}
-    columns = ", ".join(f"{name} {types[name]}" for name in _COLUMNS)
-    return f"""
-        CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-        CREATE TABLE environments (id INTEGER PRIMARY KEY, facts TEXT NOT NULL UNIQUE);
-        CREATE TABLE cells (key BLOB PRIMARY KEY, {columns}, environment INTEGER REFERENCES environments);
-        CREATE TABLE failures (key BLOB PRIMARY KEY, cell TEXT, error TEXT,
-            environment INTEGER REFERENCES environments);
-        PRAGMA application_id = {APPLICATION};
-        PRAGMA user_version = {SCHEMA};
-    """
-
-
-def key(cell: Cell) -> bytes:
-    """A digest of the cell's definition, 16 bytes."""
-    return hashlib.blake2b(_definition(cell).encode(), digest_size=16).digest()
-
-
-def _definition(cell):
-    return json.dumps([getattr(cell, name) for name in DEFINITION], separators=(",", ":"))
-
-
-def encode(result: CellResult) -> tuple:
-    """A result as a row of ``cells`` without its environment."""
-    cell = result.cell
-    layers = len(result.log10_delta)
-    array = np.full((len(ARRAYS), layers), np.nan)
-    for row, name in zip(array, ARRAYS, strict=True):
-        values = getattr(result, name)
-        row[: len(values)] = values
-    blob = array.astype("<f8", copy=False).tobytes()
-    definition = [getattr(cell, name) for name in DEFINITION]
-    for name in _JSON:
-        definition[DEFINITION.index(name)] = json.dumps(getattr(cell, name), separators=(",", ":"))
-    values = (*definition, *(getattr(result, name) for name in SCALARS), result.seconds)
-    return (key(cell), *values, blob, _checksum(values, blob))
-
-
-def decode(row: Sequence, version: str) -> CellResult:
-    """The result that :func:`encode` made ``row`` of; StoreError if the row is damaged."""
-    _, *values, blob, checksum = row
-    values = [math.nan if v is None and t is float else v for v, t in zip(values, _VALUE_TYPES, strict=True)]
-    if _checksum(values, blob) != checksum:
-        raise StoreError(f"the row of {values[0]}, {values[DEFINITION.index('init')]} is damaged")
-    named = dict(zip((*DEFINITION, *SCALARS, "seconds"), values, strict=True))
-    definition = {name: named.pop(name) for name in DEFINITION}
-    definition["seeds"] = tuple(json.loads(definition["seeds"]))
-    definition["init_options"] = tuple(map(tuple, json.loads(definition["init_options"])))
-    array = np.frombuffer(blob, "<f8").reshape(len(ARRAYS), -1).tolist()
-    arrays: dict[str, Any] = dict(zip(ARRAYS, map(tuple, array), strict=True))
-    for name in ("saturated_fraction", "dead_fraction"):  # of the hidden layers alone
-        arrays[name] = arrays[name][:-1]
-    return CellResult(cell=Cell(**definition), version=version, **named, **arrays)
-
-
-_VALUE_TYPES = [f.type for f in fields(Cell)] + [f.type for f in fields(CellResult) if f.name in SCALARS] + [float]
-
-
-def _checksum(values, blob):
-    """CRC-32 of the row; floats by their bits, as NaN has no equal and its text no sign."""
-    text = repr([struct.pack("<d", v) if isinstance(v, float) else v for v in values])
-    return zlib.crc32(blob, zlib.crc32(text.encode()))
 
 
 class Store:
@@ -188,17 +101,17 @@ class Store:
         return lock
 
     def _check(self, writable):
-        application, schema = (self._one(f"PRAGMA {name}") for name in ("application_id", "user_version"))
+        application, found = (self._one(f"PRAGMA {name}") for name in ("application_id", "user_version"))
         if writable and not self._one("SELECT count(*) FROM sqlite_master") and not application:
             self._db.execute(f"PRAGMA page_size = {PAGE}")
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(f"BEGIN;{_schema()}COMMIT;")
+            self._db.executescript(f"BEGIN;{schema()}COMMIT;")
         elif application != APPLICATION:
             raise StoreError(f"{self.path} is no store of fastgrad")
-        elif schema != SCHEMA:
-            raise StoreError(f"{self.path} has schema {schema}, and this fastgrad reads {SCHEMA}: open it with its own")
-        elif writable and (found := self._one("PRAGMA quick_check(1)")) != "ok":
-            raise sqlite3.DatabaseError(found)
+        elif found != SCHEMA:
+            raise StoreError(f"{self.path} has schema {found}, and this fastgrad reads {SCHEMA}: open it with its own")
+        elif writable and (fault := self._one("PRAGMA quick_check(1)")) != "ok":
+            raise sqlite3.DatabaseError(fault)
         self._db.execute("PRAGMA synchronous = NORMAL" if writable else "PRAGMA query_only = ON")
 
     def close(self) -> None:
@@ -246,9 +159,10 @@ class Store:
 
     # Rows.
 
-    def add(self, rows: Sequence[tuple], failures: Sequence[Failure], environment: dict[str, str]) -> None:
-        """Add encoded results and failures of one environment, in one transaction."""
-        marks = ", ".join("?" * (len(_COLUMNS) + 1))
+    def add(self, results: Sequence[CellResult], failures: Sequence[Failure], environment: dict[str, str]) -> None:
+        """Add results and failures of one environment, in one transaction."""
+        marks = ", ".join("?" * (len(COLUMNS) + 1))
+        rows = list(map(encode, results))
         with self._clear_errors(), self._transaction():
             facts = json.dumps(environment, sort_keys=True)
             self._db.execute("INSERT OR IGNORE INTO environments (facts) VALUES (?)", (facts,))
@@ -257,7 +171,7 @@ class Store:
             self._db.executemany("DELETE FROM failures WHERE key = ?", ((row[0],) for row in rows))
             self._db.executemany(
                 f"INSERT OR REPLACE INTO failures VALUES (?, ?, ?, {where})",
-                ((key(failure.cell), _definition(failure.cell), failure.error) for failure in failures),
+                ((key(failure.cell), definition(failure.cell), failure.error) for failure in failures),
             )
 
     def present(self, keys: Sequence[bytes]) -> set[bytes]:
@@ -280,32 +194,33 @@ class Store:
     def get(self, cell: Cell) -> CellResult | None:
         """The result of a cell; None if it is not here."""
         with self._clear_errors():
-            query = f"SELECT key, {', '.join(_COLUMNS)} FROM cells WHERE key = ?"
+            query = f"SELECT key, {', '.join(COLUMNS)} FROM cells WHERE key = ?"
             row = self._db.execute(query, (key(cell),)).fetchone()
             return row and decode(row, self.code.partition("+")[0])
 
-    def results(self) -> Iterator[CellResult]:
-        """Every result, in order of its definition, read as it is asked for."""
-        for result, _ in self.rows():
+    def results(self, layers: bool = True) -> Iterator[CellResult]:
+        """Every result, in order of its definition, read as it is asked for.
+
+        Without ``layers`` its arrays are empty, and it takes about a tenth of the memory.
+        """
+        for result, _ in self.rows(layers):
             yield result
 
-    def rows(self) -> Iterator[tuple[CellResult, int]]:
+    def rows(self, layers: bool = True) -> Iterator[tuple[CellResult, int]]:
         """Every result with the number of its environment, in order of its definition."""
         with self._clear_errors():
             version = self.code.partition("+")[0]
-            query = f"SELECT key, {', '.join(_COLUMNS)}, environment FROM cells WHERE rowid = ?"
+            query = f"SELECT key, {', '.join(COLUMNS)}, environment FROM cells WHERE rowid = ?"
             # Sorting whole rows would copy the store to a temporary file.
             for number in self._db.execute(f"SELECT rowid FROM cells ORDER BY {', '.join(DEFINITION)}"):
                 *row, environment = self._db.execute(query, number).fetchone()
-                yield decode(row, version), environment
+                yield decode(row, version, layers), environment
 
     def failures(self) -> Iterator[Failure]:
         """Every cell that failed, in order of its definition."""
         with self._clear_errors():
-            for definition, error in self._db.execute("SELECT cell, error FROM failures ORDER BY cell"):
-                values = dict(zip(DEFINITION, json.loads(definition), strict=True))
-                values["init_options"] = tuple(map(tuple, values["init_options"]))
-                yield Failure(Cell(**values), error)
+            for text, error in self._db.execute("SELECT cell, error FROM failures ORDER BY cell"):
+                yield Failure(cell_of(text), error)
 
     def failed_count(self) -> int:
         """How many cells failed."""

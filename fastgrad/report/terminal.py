@@ -1,0 +1,97 @@
+"""Results and comparisons on the terminal, in tables that fit it."""
+
+import re
+
+from fastgrad.report import findings
+from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.survey import Comparison, Report
+from fastgrad.report.tables import number, rich_table
+from fastgrad.sweeps.networks import deepest
+
+TERMINAL_WIDTH = 100
+TERMINAL_ROWS = 24  # with more networks than this the terminal shows the deepest of each kind
+TERMINAL_DEPTHS = 8  # columns of a heat map in the terminal; more are shown below one another
+TERMINAL_EVIDENCE = 6  # with more than this it leaves the evidence to the page
+
+
+def print_report(report: Report, console, only: str | None = None) -> None:
+    """The report on a ``rich.console.Console``: findings, machine, heat map, cells, evidence, speed.
+
+    With ``only``, machine and the section of this title; ValueError if there is none.
+    """
+    from rich.text import Text
+
+    titles = []
+
+    def section(title, table):
+        titles.append(title)
+        if only in (None, title):
+            console.print(Text(f"\n{title}", style="bold"))
+            console.print(table)
+
+    shown = report.results if len(report.results) <= TERMINAL_ROWS else deepest(report.results)
+    if only is None:
+        console.print(Text(findings.headline(report.results), style="bold"))
+    console.print(Text(findings.setting(report.results)))
+    console.print(Text(findings.facts(report.machine), style="dim"))
+    depths, _ = findings.by_depth(report.results)
+    for start in range(0, len(depths), TERMINAL_DEPTHS):
+        heatmap = _rich_heatmap(report.results, depths[start : start + TERMINAL_DEPTHS])
+        section("Decades of delta lost from the last hidden layer to the first", heatmap)
+    section("Decades of delta lost per layer", _rich_cells(shown))
+    if findings.beyond(shown):
+        console.print(Text(findings.BEYOND, style="dim"))
+    if len(report.results) <= TERMINAL_EVIDENCE:
+        lines = [f"{r.cell.label}, depth {r.cell.depth}: {r.verdict}; {r.evidence}" for r in report.results]
+        section("Verdicts", Text("\n".join(lines)))
+    if report.remedies:
+        kept = [findings.REMEDY_COLUMNS.index(name) for name in findings.TERMINAL_REMEDY_COLUMNS]
+        groups = findings.remedy_rows(report.remedies)
+        groups = {phi: [[row[index] for index in kept] for row in rows] for phi, rows in groups.items()}
+        title = "Remedies of the deepest networks that are not healthy, and the decades of delta then lost"
+        section(title, rich_table(findings.TERMINAL_REMEDY_COLUMNS.values(), _terse(groups)))
+    if report.speed:
+        rows = [findings.speed_row(row) for row in report.speed]
+        section("Speed of the activations' values, one thread", rich_table(findings.SPEED_COLUMNS, {"": rows}))
+    if only not in (None, *titles):
+        raise ValueError(f"--table: there is no {only!r}; there is {', '.join(map(repr, titles))}")
+
+
+def print_comparison(found: Comparison, console) -> None:
+    """The comparison on a ``rich.console.Console``."""
+    from rich.text import Text
+
+    console.print(Text(findings.facts(found.machine), style="dim"))
+    for table in found.tables:
+        console.print(Text(f"\n{table.title}", style="bold"))
+        console.print(rich_table(table.columns, table.groups))
+    console.print(Text("\n".join(["", *found.verdicts]), style="bold"))
+    console.print(Text(found.note, style="dim"))
+
+
+def _rich_heatmap(results, depths):
+    _, groups = findings.by_depth(results)
+    body = {
+        phi: [[init, *(_rich_heat(found.get(depth)) for depth in depths)] for init, found in rows.items()]
+        for phi, rows in groups.items()
+    }
+    heads = [f"depth {depth}" if index == 0 else str(depth) for index, depth in enumerate(depths)]
+    return rich_table(["network", *heads], _terse(body))
+
+
+def _rich_heat(result):
+    from rich.text import Text
+
+    if result is None:
+        return ""
+    _, _, back, ink = BINS[decade_bin(result.decades_lost)]
+    return Text(f" {number(result.decades_lost, 1):>5} ", style=f"{ink} on {back}")
+
+
+def _rich_cells(results):
+    return rich_table(findings.TERMINAL_COLUMNS, _terse(findings.rows(results, findings.terminal_row)))
+
+
+def _terse(groups):
+    """Activations without the names of their parameters, ``leaky_relu(0.01)``: the terminal is narrow."""
+    return {re.sub(r"\w+=", "", phi): rows for phi, rows in groups.items()}
