@@ -232,7 +232,9 @@ def test_in_band_is_asked_for_the_mean_of_the_networks_tried(monkeypatch):
 def test_two_lucky_networks_of_three_are_no_cure():
     lucky = Counterfactual("init", "x", 9.0, 2.5, 2.4, "healthy")
     assert not lucky.cures
+    assert not replace(lucky, decades_lost_after=-2.5).cures  # what grows is no more level than what falls
     assert replace(lucky, decades_lost_after=1.5).cures
+    assert replace(lucky, decades_lost_after=-1.5).cures
     assert not replace(lucky, decades_lost_after=1.5, verdict_after="dead").cures
 
 
