@@ -79,6 +79,10 @@ def test_measured_cell_is_what_decay_and_theory_say():
     assert abs(result.predicted_decades_per_layer / predicted.decades_per_layer - 1) <= 1e-12
     interval = (result.log10_delta_ratio_low, result.log10_delta_ratio, result.log10_delta_ratio_high)
     assert all(low < mid < high for low, mid, high in list(zip(*interval, strict=True))[:-1])
+    bands = [*predicted.mean_band(3), predicted.decades_per_layer_band(3)]  # of a mean over the three seeds
+    slope_band = (result.predicted_decades_per_layer_low, result.predicted_decades_per_layer_high)
+    for ours, theirs in zip((result.predicted_low, result.predicted_high, slope_band), bands, strict=True):
+        assert np.abs(np.subtract(ours, theirs)).max() <= 1e-12
     assert result.verdict in study.VERDICTS
     assert 1 <= result.verdict_seeds <= 3
     assert result.evidence
