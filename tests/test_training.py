@@ -163,6 +163,19 @@ def test_early_stopping_returns_to_the_best_epoch():
     assert np.array_equal(flat(network), flat(best))
 
 
+def test_a_loss_is_better_only_if_it_is_so_by_min_delta():
+    losses, best, kept = fastgrad.fit(net(), X, Y, epochs=30, validation=0.2).validation_loss, np.inf, 0
+    for last, loss in enumerate(losses, start=1):
+        if best - loss > 0.1:
+            best, kept = loss, last
+        elif last - kept == 2:
+            break
+    assert kept < last == np.argmin(losses[:last]) + 1  # it still falls, by less than that
+    history = fastgrad.fit(net(), X, Y, epochs=30, validation=0.2, patience=2, min_delta=0.1)
+    assert (history.stopped, history.epochs, history.best_epoch) == ("early stopping", last, kept)
+    assert history.validation_loss == losses[:last]
+
+
 def test_splits_are_disjoint_fair_and_repeatable():
     (X1, y1), held = training.split(net(dtype="float64"), X, Y, {"validation": 0.1, "test": 0.2}, seed=1)
     sizes = len(y1), len(held["validation"][1]), len(held["test"][1])
