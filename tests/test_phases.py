@@ -101,6 +101,8 @@ def test_the_line_and_the_presets_are_theorys(results):
     presets = {name: point for name, *point in diagram.presets()}
     assert presets["he_normal"] == [2.0, 0.0]
     assert presets["torch_linear"] == pytest.approx([1 / 3, 1 / (3 * 16)])
+    gain = theory.gains(diagram.cell.activation)[1]
+    assert presets[f"xavier, gain {gain:.3g}"] == pytest.approx([gain**2, 0.0])
 
 
 def test_trainable_depth():
