@@ -24,9 +24,10 @@ def results():
 
 
 def test_the_slope_leaves_out_the_first_quarter(results):
-    bent = np.array([9.0, 9.0, 9.0, *(-0.25 * np.arange(9)), 0.0])
+    rest = np.array([0.0, -1.0, -2.0, -2.2, -2.4, -2.6, -2.8, -3.0, -3.1])  # steep in the second quarter, which counts
+    bent = np.array([9.0, 9.0, 9.0, *rest, 0.0])
     result = replace(results[0], log10_delta_ratio=tuple(bent))
-    assert abs(phases.settled_slope(result) + 0.25) <= 1e-12
+    assert abs(phases.settled_slope(result) - np.polyfit(range(9), rest, 1)[0]) <= 1e-12
     assert math.isnan(phases.settled_slope(replace(result, log10_delta_ratio=(1.0, 0.0))))
     assert math.isnan(phases.settled_slope(replace(result, log10_delta_ratio=(*bent[:-2], -math.inf, 0.0))))
 
@@ -46,6 +47,20 @@ def test_cells_of_other_seeds_are_one_network(results):
     (alone,) = phases.networks(results[:1])
     assert alone.decades_per_layer_low == results[0].decades_per_layer_low
     assert len(phases.networks([*results, *results])[0].members) == 2  # the same cell twice is one
+
+
+def test_every_seed_of_a_network_has_one_vote(results):
+    """Two cells of two seeds against one of five."""
+    votes = [("vanishing", 2), ("healthy", 5), ("vanishing", 2)]
+    cells = [replace(results[0].cell, seeds=(seed,)) for seed in range(3)]
+    members = [
+        replace(results[0], cell=cell, verdict=verdict, verdict_seeds=seeds)
+        for cell, (verdict, seeds) in zip(cells, votes, strict=True)
+    ]
+    (network,) = phases.networks(members)
+    assert (network.verdict, network.verdict_seeds) == ("healthy", 5)
+    (network,) = phases.networks([members[0], members[2], replace(members[1], verdict_seeds=3)])
+    assert (network.verdict, network.verdict_seeds) == ("vanishing", 4)
 
 
 def test_the_band_of_a_network_is_that_of_all_its_seeds():
