@@ -88,6 +88,17 @@ def test_measured_cell_is_what_decay_and_theory_say():
     assert result.evidence
 
 
+def test_a_remedy_says_what_was_measured_and_what_theory_says():
+    (cell,) = study.grid(["relu"], ["torch_linear"], [12], **SMALL)
+    ((_, found),) = study.remedies([study.measure_cell(cell)])
+    he = {cause.change: cause for cause in found.causes}["he_normal"]
+    X = datasets.load("normal")[0][:8]
+    predicted = theory.predict("relu", "he_normal", [64, *[16] * 12, 10], X)
+    measured = study.measure_cell(replace(cell, init="he_normal", init_options=()))
+    assert abs(he.predicted_after - predicted.decades_lost) <= 1e-12
+    assert he.decades_lost_after == measured.decades_lost != he.predicted_after
+
+
 def test_one_seed_has_no_interval_and_one_layer_no_slope():
     (cell,) = small_grid(("relu",), depths=(1,), seeds=(0,))
     result = study.measure_cell(cell)
