@@ -233,7 +233,9 @@ def test_in_band_is_asked_for_the_mean_of_the_networks_tried(monkeypatch):
 def test_two_lucky_networks_of_three_are_no_cure():
     lucky = Counterfactual("init", "x", 9.0, 2.5, 2.4, "healthy")
     assert not lucky.cures
+    assert not replace(lucky, decades_lost_after=-2.5).cures  # what grows is no more level than what falls
     assert replace(lucky, decades_lost_after=1.5).cures
+    assert replace(lucky, decades_lost_after=-1.5).cures
     assert not replace(lucky, decades_lost_after=1.5, verdict_after="dead").cures
 
 
@@ -259,6 +261,21 @@ def test_weights_drawn_anew_are_no_remedy_where_the_rule_is_to_blame():
     found = diagnose_network(net, X, Y)
     assert found.remedy.change == "he_normal"
     assert "weights" not in [c.kind for c in found.causes]
+
+
+def test_a_changed_network_is_the_same_but_for_the_change(monkeypatch):
+    """What is tried, and what is then trained: biases, type and loss are the network's own; the latter's seed too."""
+    tried, real = [], MLP.gradient_profile
+    monkeypatch.setattr(MLP, "gradient_profile", lambda net, *given: tried.append(net) or real(net, *given))
+    ill = network("relu", "torch_linear", 20, seed=7, bias_std=0.5, dtype="float64", backend="numpy")
+    cure = diagnose_network(ill, X, Y).remedy
+    made = diagnosis.changed(ill, cure)
+    assert (cure.kind, made.initializer.label, made.seed) == ("init", cure.change, 7)
+    assert {net.seed for net in tried[1:]} == set(range(diagnosis.SEEDS))
+    for net in (*tried, made):
+        assert (net.bias_std, net.dtype, net.loss, net.backend) == (0.5, np.float64, ill.loss, "numpy")
+    expected = network("relu", cure.change, 20, seed=7, bias_std=0.5, dtype="float64")
+    assert all(np.array_equal(a, b) for a, b in zip(made.weights, expected.weights, strict=True))
 
 
 def test_healthy_needs_no_counterfactuals(monkeypatch):

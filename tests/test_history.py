@@ -47,6 +47,17 @@ def test_cost_of_vanishing():
     assert math.isnan(cost_of_vanishing(GOOD, BAD, target=2.0).epochs_lost)
 
 
+def test_without_labels_the_cost_goes_by_the_loss():
+    """Nine tenths of the way from the baseline, 2, to the twin's best, .2."""
+    bad, twin = (
+        TrainingHistory(10, 2.0, losses, seconds=[0.5] * 4) for losses in ([2.0, 1.9, 1.5, 0.3], [1.0, 0.6, 0.3, 0.2])
+    )
+    cost = cost_of_vanishing(bad, twin)
+    assert cost.target == pytest.approx(0.38)
+    assert (cost.epochs, cost.twin_epochs, cost.epochs_lost, cost.seconds_lost) == (4, 3, 1, 0.5)
+    assert cost.accuracy_lost is None
+
+
 def test_a_real_run_survives_json():
     X, y = (array[:200] for array in datasets.load("digits"))
     net = fastgrad.MLP([64, 8, 8, 10], "sigmoid", "xavier_normal")

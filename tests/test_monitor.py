@@ -317,6 +317,16 @@ def test_units_are_dead_only_if_nothing_passes_in_the_whole_window():
     assert monitor.feed(2, gradient, derivatives=[second]).dead_fraction == [0.75]  # the first ten have left the window
 
 
+def test_saturated_units_are_counted_over_the_rows_of_the_window():
+    """By rows, not by calls: the last batch of an epoch is smaller."""
+    monitor = GradientMonitor(activation="tanh", window=40)
+    gradient = [np.ones((2, 4)), np.ones((4, 1))]
+    closed, opened = np.full((10, 4), 0.001), np.full((30, 4), 0.5)
+    closed[:, 0] = 0.02  # above a hundredth of tanh's largest derivative
+    assert monitor.feed(0, gradient, derivatives=[closed]).saturated_fraction == [0.75]
+    assert monitor.feed(1, gradient, derivatives=[opened]).saturated_fraction == [0.75 / 4]
+
+
 def test_update_ratio_of_a_step():
     network = net()
     monitor = GradientMonitor(X, Y)

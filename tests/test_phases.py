@@ -26,8 +26,9 @@ def results():
 
 
 def test_the_slope_leaves_out_the_first_quarter(results):
-    bent = np.array([9.0, 9.0, 9.0, *(-0.25 * np.arange(9)), 0.0])
-    assert abs(study.settled_slope(bent) + 0.25) <= 1e-12
+    rest = np.array([0.0, -1.0, -2.0, -2.2, -2.4, -2.6, -2.8, -3.0, -3.1])  # steep in the second quarter, which counts
+    bent = np.array([9.0, 9.0, 9.0, *rest, 0.0])
+    assert abs(study.settled_slope(bent) - np.polyfit(range(9), rest, 1)[0]) <= 1e-12
     assert math.isnan(study.settled_slope(np.array([1.0, 0.0])))
     assert math.isnan(study.settled_slope(np.array([*bent[:-2], -math.inf, 0.0])))
     for result in results:
@@ -84,6 +85,20 @@ def test_layers_that_were_not_read_are_not_missed(results, tmp_path):
     for network in merged(light):
         full = whole[network.cell]
         assert all(getattr(network, name) == getattr(full, name) for name in SCALARS if name != "evidence")
+
+
+def test_every_seed_of_a_network_has_one_vote(results):
+    """Two cells of two seeds against one of five."""
+    votes = [("vanishing", 2), ("healthy", 5), ("vanishing", 2)]
+    cells = [replace(results[0].cell, seeds=(seed,)) for seed in range(3)]
+    members = [
+        replace(results[0], cell=cell, verdict=verdict, verdict_seeds=seeds)
+        for cell, (verdict, seeds) in zip(cells, votes, strict=True)
+    ]
+    (network,) = merged(members)
+    assert (network.verdict, network.verdict_seeds) == ("healthy", 5)
+    (network,) = merged([members[0], members[2], replace(members[1], verdict_seeds=3)])
+    assert (network.verdict, network.verdict_seeds) == ("vanishing", 4)
 
 
 def test_the_band_of_a_network_is_that_of_all_its_seeds():
@@ -144,6 +159,8 @@ def test_the_line_and_the_presets_are_theorys(results):
     presets = {name: point for name, *point in diagram.presets()}
     assert presets["he_normal"] == [2.0, 0.0]
     assert presets["torch_linear"] == pytest.approx([1 / 3, 1 / (3 * 16)])
+    gain = diagram.cell.activation.gain
+    assert presets[f"xavier, gain {gain:.3g}"] == pytest.approx([gain**2, 0.0])
 
 
 def test_a_depth_map_is_of_the_least_bias_and_has_theorys_line(results):

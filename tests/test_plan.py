@@ -88,6 +88,8 @@ HOSTILE = [
     ("gain = {start = 1.0, stop = inf, num = 3}", ValueError, "gain: stop must be a finite number, got inf"),
     ("gain = {start = 1.0, stop = 2.0, num = 10000000}", ValueError, "gain: num must be at most 100,000"),
     ("batch = 5000", ValueError, "batch must be at most the 1797 rows of 'digits', got 5000"),
+    ("batch = [4, 2000, 16]", ValueError, "batch must be at most the 1797 rows of 'digits', got 2000"),
+    ("data = ['normal', 'digits']\nbatch = [4, 2000]", ValueError, "the 1797 rows of 'digits', got 2000"),
     ("data = 'mnist'", ValueError, "unknown data set 'mnist'"),
     ("grid = 3", TypeError, "grid must be tables, [[grid]]"),
     ("grid = []", ValueError, "the plan has no grid"),

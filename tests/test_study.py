@@ -100,9 +100,24 @@ def test_measured_cell_is_what_decay_and_theory_say():
     assert abs(result.predicted_decades_per_layer / predicted.decades_per_layer - 1) <= 1e-12
     interval = (result.log10_delta_ratio_low, result.log10_delta_ratio, result.log10_delta_ratio_high)
     assert all(low < mid < high for low, mid, high in list(zip(*interval, strict=True))[:-1])
+    bands = [*predicted.mean_band(3), predicted.decades_per_layer_band(3)]  # of a mean over the three seeds
+    slope_band = (result.predicted_decades_per_layer_low, result.predicted_decades_per_layer_high)
+    for ours, theirs in zip((result.predicted_low, result.predicted_high, slope_band), bands, strict=True):
+        assert np.abs(np.subtract(ours, theirs)).max() <= 1e-12
     assert result.verdict in VERDICTS
     assert 1 <= result.verdict_seeds <= 3
     assert result.evidence
+
+
+def test_a_remedy_says_what_was_measured_and_what_theory_says():
+    (cell,) = study.grid(["relu"], ["torch_linear"], [12], **SMALL)
+    ((_, found),) = study.remedies([study.measure_cell(cell)])
+    he = {cause.change: cause for cause in found.causes}["he_normal"]
+    X = datasets.load("normal")[0][:8]
+    predicted = theory.predict("relu", "he_normal", [64, *[16] * 12, 10], X)
+    measured = study.measure_cell(replace(cell, init="he_normal", init_options=()))
+    assert abs(he.predicted_after - predicted.decades_lost) <= 1e-12
+    assert he.decades_lost_after == measured.decades_lost != he.predicted_after
 
 
 def test_one_seed_has_no_interval_and_one_layer_no_slope():

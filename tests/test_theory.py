@@ -236,9 +236,10 @@ def test_bias_std_replaces_the_initializers():
     assert relative(10 ** (2 * p.log10_signal[0]), 3.0 / 3 + 0.25) <= 1e-14
 
 
-def test_samples_are_averaged_as_the_batch_norm_is():
-    """Three samples of different size: the mean of |delta|^2, not the logarithm's mean nor the size's."""
-    sizes, q0 = [16] * 6, np.array([0.1, 1.0, 9.0])
+@pytest.mark.parametrize("q0", [[0.1, 1.0, 9.0], [0.1, 0.1, 1, 2, 3, 4, 5, 6, 9.0]])  # two samples in one of 8 groups
+def test_samples_are_averaged_as_the_batch_norm_is(q0):
+    """Samples of different size: the mean of |delta|^2, not the logarithm's mean nor the size's."""
+    sizes, q0 = [16] * 6, np.array(q0)
     batch = theory.predict("tanh", "he_normal", sizes, q0=q0)
     each = [10 ** (2 * theory.predict("tanh", "he_normal", sizes, q0=q).log10_delta_ratio) for q in q0]
     assert (relative(10 ** (2 * batch.log10_delta_ratio), np.mean(each, axis=0)) <= 1e-13).all()
