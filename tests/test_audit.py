@@ -11,6 +11,7 @@ import oracle
 import pytest
 
 from fastgrad import formulas
+from fastgrad.bench import peers
 from fastgrad.bench.audit import audit, contestants, store, tables, tally, truth
 from fastgrad.bench.audit.audit import Audit
 from fastgrad.bench.audit.contestants import Contestant
@@ -182,16 +183,16 @@ def test_contestants_with_the_same_bits_share_a_tally_and_others_do_not():
     assert (found["a 1"].false_zeros, found["b 1"].false_zeros) == (0, 1)
 
 
-def test_the_chunks_are_every_float_once(monkeypatch):
+def test_the_chunks_are_every_float_once(foundpatch):
     """Beginnings and ends of all parts fit; within two of them so do those of all chunks."""
     edges = []
     for part in range(audit.PARTS):
-        monkeypatch.setattr(audit, "CHUNK", 1 << 27)
+        foundpatch.setattr(audit, "CHUNK", 1 << 27)
         (magnitudes, overlap) = next(audit.chunks(part, False))
         edges.append((int(magnitudes[overlap]), int(magnitudes[-1])))
         del magnitudes
         if part in (0, audit.PARTS - 1):
-            monkeypatch.setattr(audit, "CHUNK", (1 << 22) + 3)
+            foundpatch.setattr(audit, "CHUNK", (1 << 22) + 3)
             chunks = [(int(m[overlap]), int(m[-1]), len(m)) for m, overlap in audit.chunks(part, False)]
             assert (chunks[0][0], chunks[-1][1]) == edges[-1]
             assert all(low == high + 1 for (_, high, _), (low, _, _) in itertools.pairwise(chunks))
@@ -209,11 +210,11 @@ def test_the_sample_is_every_4099th_float_once():
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small(foundpatch):
     """An audit of a kernel of ours and one peer with known faults, in seven parts of a thin sample."""
-    monkeypatch.setattr(audit, "PARTS", 7)
-    monkeypatch.setattr(audit, "QUICK_STRIDE", 40_009)
-    monkeypatch.setattr(audit, "CHUNK", 1000)
+    foundpatch.setattr(audit, "PARTS", 7)
+    foundpatch.setattr(audit, "QUICK_STRIDE", 40_009)
+    foundpatch.setattr(audit, "CHUNK", 1000)
 
     def field(kind, name, group):
         def from_output(z):
@@ -224,7 +225,7 @@ def small(monkeypatch):
         theirs = Contestant("theirs", "2", exact(TANH) if kind == "value" else from_output)
         return [one for one in (mine, theirs) if group in ("all", "ours" if one.bound else "peers")]
 
-    monkeypatch.setattr(audit, "contestants", field)
+    foundpatch.setattr(audit, "contestants", field)
 
 
 def swept(**options):
@@ -284,25 +285,25 @@ def test_only_what_is_missing_is_swept(small, tmp_path):
     assert [list(record["tallies"]) for record in records] == [["fastgrad mine 1"]] * 14 + [["theirs 2"]] * 14
 
 
-def test_findings_of_another_version_sample_or_judge_are_not_used(small, tmp_path, monkeypatch):
+def test_findings_of_another_version_sample_or_judge_are_not_used(small, tmp_path, foundpatch):
     out = tmp_path / "audit.jsonl"
     swept(out=out)
     assert Audit(out, True, ["tanh"]).finished == 14
     assert Audit(out, False, ["tanh"]).finished == 0
-    with monkeypatch.context() as patch:
+    with foundpatch.context() as patch:
         patch.setattr(store, "JUDGE", tally.JUDGE + 1)
         assert Audit(out, True, ["tanh"]).finished == 0
     field = audit.contestants
     newer = lambda *formula: [Contestant(one.name, "3", one.run, one.bound) for one in field(*formula)]  # noqa: E731
-    monkeypatch.setattr(audit, "contestants", newer)
+    foundpatch.setattr(audit, "contestants", newer)
     assert Audit(out, True, ["tanh"]).finished == 0
 
 
-def test_an_error_in_a_kernel_ends_the_sweep(small, monkeypatch):
+def test_an_error_in_a_kernel_ends_the_sweep(small, foundpatch):
     def broken(z):
         raise RuntimeError("broken kernel")
 
-    monkeypatch.setattr(audit, "contestants", lambda *_: [Contestant("broken", "1", broken)])
+    foundpatch.setattr(audit, "contestants", lambda *_: [Contestant("broken", "1", broken)])
     with pytest.raises(RuntimeError, match="broken kernel"):
         swept(workers=2)
     assert threading.active_count() == 1
@@ -323,7 +324,9 @@ def test_every_contestant_here_takes_any_chunk(kind, name):
     field = contestants.contestants(kind, name)
     names = [one.name for one in field]
     assert len(set(names)) == len(names)
-    assert {"fastgrad scalar", "fastgrad numba", "fastgrad numpy", "numpy"} <= set(names)
+    assert {"fastgrad scalar", "fastgrad numba", "fastgrad numpy"} <= set(names)
+    one = np.ones(1, np.float32)
+    assert ("numpy" in names) == (peers.numpy(name, "value", one, one) is not None)
     for size in (1, 9000):
         z = np.linspace(-3, 3, size).astype(np.float32)
         for one in field:
@@ -343,6 +346,19 @@ def test_the_sample_finds_ours_without_fault_and_the_from_output_derivatives_wro
     assert len(ours) >= 3
     assert 9.99 <= rows["numpy"]["first_false_zero"] <= 10.1
     assert rows["numpy"]["false_zeros"] > 8000
+
+
+def test_a_step_from_where_the_result_is_a_convention_is_not_judged():
+    got, falls = np.array([2.0, 1.0, 0.5], np.float32), 5
+    for first, wrong in ((np.nan, 1), (2.0, 2)):
+        true = np.array([first, 1.0, 0.5])
+        assert tally.sums_of(got, true, np.nan, 1, 0.0, 2.0)[falls] == wrong
+
+
+def test_a_true_result_that_float32_cannot_hold_is_infinite():
+    z = np.float32([-3e38, 3e38, 1.0])
+    found = truth.true("value", "leaky_relu", z, 2.0)
+    assert found.tolist() == [-np.inf, float(z[1]), 1.0]
 
 
 def test_equal_findings_share_a_row_of_the_table(small):
