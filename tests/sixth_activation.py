@@ -7,7 +7,8 @@ if more than FILES files were touched.
 
 # Design: - Neither needs a new elementary function. SELU has numbers of its own and two slopes that are not 1; softsign
 #           saturates slowly, where tanh does exponentially.
-#         - A new constant is written as 1 + c or 2 - c with a small c, so that rounding it to float32 costs nothing.
+#         - Slopes are written as 1 + c: rounding c to float32 costs little, and both terms rise with z, so their sum
+#           does too.
 
 import os
 import shutil
@@ -21,20 +22,20 @@ FILES = 4
 NAMES = ("selu", "softsign")
 
 FORMULAS = '''selu_above = 0.05070098735548049342  # the slope above 0, less 1
-selu_below = -0.24190065915262314001  # that slope times alpha, less 2
+selu_below = 0.75809934084737685994  # that slope times alpha, less 1
 
 
 def selu(z):
     """1.0507 z above 0, 1.7581 (e^z - 1) below (Klambauer et al. 2017)."""
     m = expm1(minimum(zero, z))
-    return where(z < zero, two * m + selu_below * m, z + selu_above * z)
+    return where(z < zero, m + selu_below * m, z + selu_above * z)
 
 
 def selu_derivative(z):
     """1.0507 above 0, else 1.7581 e^z."""
     x = minimum(zero, z)
     s = significand(x)
-    return where(z > zero, one + selu_above, ldexp(two * s + selu_below * s, exponent(x)))
+    return where(z > zero, one + selu_above, ldexp(s + selu_below * s, exponent(x)))
 
 
 softsign_far = 2.0**100

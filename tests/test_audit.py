@@ -11,6 +11,7 @@ import oracle
 import pytest
 
 from fastgrad import formulas
+from fastgrad.bench import peers
 from fastgrad.bench.audit import audit, contestants, tables, tally, truth
 from fastgrad.bench.audit.audit import Audit
 from fastgrad.bench.audit.contestants import Contestant
@@ -324,7 +325,9 @@ def test_every_contestant_here_takes_any_chunk(kind, name):
     field = contestants.contestants(kind, name)
     names = [one.name for one in field]
     assert len(set(names)) == len(names)
-    assert {"fastgrad scalar", "fastgrad numba", "fastgrad numpy", "numpy"} <= set(names)
+    assert {"fastgrad scalar", "fastgrad numba", "fastgrad numpy"} <= set(names)
+    one = np.ones(1, np.float32)
+    assert ("numpy" in names) == (peers.numpy(name, "value", one, one) is not None)
     for size in (1, 9000):
         z = np.linspace(-3, 3, size).astype(np.float32)
         for one in field:
@@ -344,6 +347,19 @@ def test_the_sample_finds_ours_without_fault_and_the_from_output_derivatives_wro
     assert len(ours) >= 3
     assert 9.99 <= rows["numpy"]["first_false_zero"] <= 10.1
     assert rows["numpy"]["false_zeros"] > 8000
+
+
+def test_a_step_from_where_the_result_is_a_convention_is_not_judged():
+    got, falls = np.array([2.0, 1.0, 0.5], np.float32), 5
+    for first, wrong in ((np.nan, 1), (2.0, 2)):
+        true = np.array([first, 1.0, 0.5])
+        assert tally.sums_of(got, true, np.nan, 1, 0.0, 2.0)[falls] == wrong
+
+
+def test_a_true_result_that_float32_cannot_hold_is_infinite():
+    z = np.float32([-3e38, 3e38, 1.0])
+    found = truth.true("value", "leaky_relu", z, 2.0)
+    assert found.tolist() == [-np.inf, float(z[1]), 1.0]
 
 
 def test_equal_findings_share_a_row_of_the_table(small):

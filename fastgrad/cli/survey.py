@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fastgrad.activations import ACTIVATIONS
+from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, activation
 from fastgrad.cli.shared import (
     BAD_INPUT,
     interrupted,
@@ -72,6 +72,15 @@ def run(typed, out, quick, as_json, workers):
     _show(results, found, speed, typed, out, as_json)
 
 
+def parameter_options(command):
+    """An option for every parameter that an activation has."""
+    for name in reversed(PARAMETER_NAMES):
+        of = ", ".join(phi.name for phi in map(activation, ACTIVATIONS) if phi.parameter_name == name)
+        option = click.option(f"--{name.replace('_', '-')}", name, multiple=True, type=float, help=f"Of {of}.")
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
 @click.option("--init", "-i", "inits", multiple=True, default=SURVEYED, help=", ".join(INITIALIZERS))
@@ -82,15 +91,14 @@ def run(typed, out, quick, as_json, workers):
 @click.option("--data", default="digits", show_default=True, help=f"{' or '.join(DATASETS)}.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option("--backend", default="compiled", show_default=True, help=f"{', '.join(BACKENDS)}.")
-@click.option("--alpha", "alphas", multiple=True, type=float, help="Of elu.")
-@click.option("--negative-slope", "slopes", multiple=True, type=float, help="Of leaky_relu.")
+@parameter_options
 @click.option("--gain", "gains", multiple=True, type=float, help="Of the xavier initialisers.")
 @click.option("--std", "stds", multiple=True, type=float, help="Of the initialiser normal.")
 @click.option("--out", help="Also write a report into this folder, and go on from what it holds.")
 @survey_options
 @click.pass_obj
-def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend, alphas, slopes, gains, stds,
-          out, quick, as_json, workers):  # fmt: skip
+def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend, gains, stds,
+          out, quick, as_json, workers, **parameters):  # fmt: skip
     """The decay of the networks asked for. Exit code 1 unless every one is healthy.
 
     Activations, initialisers, their options and depths can be repeated: every combination is measured.
@@ -106,7 +114,7 @@ def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend
         if out is not None:
             need_matplotlib()
         cells = study.grid(
-            plan.activations_with(names, alpha=alphas, negative_slope=slopes),
+            plan.activations_with(names, **parameters),
             plan.initializers_with(inits, gain=gains, std=stds),
             depths or (20,),
             width=width or size["width"],

@@ -25,11 +25,17 @@ def in_blocks(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, dtype
 def true(kind: str, name: str, z: np.ndarray, parameter: float | None) -> np.ndarray:
     """The true results for float32 inputs, in float64; ``parameter`` is the slope or alpha, as float32 has it.
 
-    NaN where the derivative is a convention, on which libraries differ.
+    Infinite where float32 cannot hold them; NaN where the derivative is a convention, on which libraries differ.
     """
     textbook = getattr(Activation(name, parameter).facts, kind)
     with np.errstate(all="ignore"):
-        return in_blocks(lambda block: textbook(block.astype(np.float64)), z, np.float64)
+        return in_blocks(lambda block: _in_range(textbook(block.astype(np.float64))), z, np.float64)
+
+
+def _in_range(true):
+    """float64 numbers, infinite where they round to infinity in float32."""
+    rounded = true.astype(np.float32)
+    return np.where(np.isinf(rounded), rounded, true)
 
 
 def shape(kind: str, name: str) -> tuple[int, int, int, float, float]:
