@@ -13,6 +13,8 @@ and a diagnosis of the gradients after ``fit``.
 #           measures of what is better: the penalised loss, or the score on held-out rows.
 #         - ``partial_fit`` is an epoch of that loop with the optimiser's state of the call before; "adaptive" does not
 #           lower its rate, since no call knows of another.
+#         - A file of more than 350 lines: two thirds are scikit-learn's contract (parameters, records, refusals), which
+#           a reader checks against its documentation in one go.
 #         - A binary classifier has two outputs under a softmax, not one under a sigmoid: ``coefs_[-1]`` has two.
 
 import warnings
@@ -232,8 +234,8 @@ class _BaseMLP(BaseEstimator):
 
         def judge(history):
             self.n_iter_, self.t_ = iterations + history.epochs, before + history.epochs * rows
-            loss = scale_of_loss(self._loss) * history.loss[-1] + self._penalty(net, trainer.batch_size)
-            self.loss_ = float(loss)
+            squares = sum(float(np.vdot(w, w)) for w in net.weights)
+            self.loss_ = float(self._factor * history.loss[-1] + 0.5 * self.alpha * squares / trainer.batch_size)
             self.loss_curve_[losses + history.epochs - 1 :] = [self.loss_]
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
@@ -275,7 +277,7 @@ class _BaseMLP(BaseEstimator):
     def _minimise(self, net, X, y):
         """L-BFGS over all rows at once; the KeyboardInterrupt that ended it, or None."""
         found, interrupt = minimise(
-            net, X, y, scale=scale_of_loss(self._loss), weight_decay=self.alpha / len(X), iterations=self.max_iter,
+            net, X, y, scale=self._factor, weight_decay=self.alpha / len(X), iterations=self.max_iter,
             evaluations=self.max_fun, tolerance=self.tol, record=self.loss_curve_.append,
         )  # fmt: skip
         if not np.isfinite(found.x).all():
@@ -298,25 +300,17 @@ class _BaseMLP(BaseEstimator):
         """scikit-learn's gradient over this package's: its squared loss is a half, and summed over outputs."""
         return net.sizes[-1] / 2 if self._loss == "mse" else 1.0
 
-    def _penalty(self, net, rows):
-        return 0.5 * self.alpha * sum(float(np.vdot(w, w)) for w in net.weights) / rows
-
     def _predicted(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         return self._network().forward(X.astype(self.coefs_[0].dtype, copy=False))
 
 
-def scale_of_loss(loss: str) -> float:
-    """What scikit-learn's loss is of this package's: its squared loss has a half."""
-    return 0.5 if loss == "mse" else 1.0
-
-
 class MLPClassifier(ClassifierMixin, _BaseMLP):
     __doc__ = f"""A multilayer perceptron that classifies, trained by this package.
 {_PARAMETERS}    classes_ : ndarray
     """
-    _loss = "cross_entropy"
+    _loss, _factor = "cross_entropy", 1.0
 
     @available_if(_stochastic)
     def partial_fit(self, X, y, classes=None):
@@ -373,7 +367,7 @@ class MLPRegressor(RegressorMixin, _BaseMLP):
     __doc__ = f"""A multilayer perceptron that predicts numbers, trained by this package.
 {_PARAMETERS}
     """
-    _loss = "mse"
+    _loss, _factor = "mse", 0.5  # of this package's loss
 
     def _validated(self, X, y, onward, incremental):
         X, y = validate_data(
