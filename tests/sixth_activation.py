@@ -27,36 +27,30 @@ selu_below = 0.75809934084737685994  # that slope times alpha, less 1
 
 def selu(z):
     """1.0507 z above 0, 1.7581 (e^z - 1) below (Klambauer et al. 2017)."""
-    m = expm1(minimum(zero, z))
+    m = expm1(maximum(lowest, minimum(zero, z)))
     return where(z < zero, m + selu_below * m, z + selu_above * z)
 
 
 def selu_derivative(z):
     """1.0507 above 0, else 1.7581 e^z."""
-    x = minimum(zero, z)
+    x = maximum(lowest, minimum(zero, z))
     s = significand(x)
     return where(z > zero, one + selu_above, ldexp(s + selu_below * s, exponent(x)))
 
 
-softsign_far = 2.0**100
-softsign_near = 2.0**-100
-
-
 def softsign(z):
-    """z / (1 + |z|)."""
-    a = minimum(softsign_far, fabs(z))
-    d = one + a
-    return copysign(divide(a, zero, d, sum_low(maximum(one, a), minimum(one, a)), one / d), z)
+    """z / (1 + |z|) = e / (1 + e) or 1 / (1 + e), with e the smaller of |z| and its reciprocal."""
+    a = fabs(z)
+    e = minimum(a, one / maximum(one, a))
+    return copysign(over_one_plus(where(a < one, e, one), e), z)
 
 
 def softsign_derivative(z):
-    """1 / (1 + |z|)^2: even, at most 1; far away in units of 2^100, whose square is in range."""
+    """1 / (1 + |z|)^2: even, at most 1."""
     a = fabs(z)
-    d = where(a < softsign_far, one + a, a * softsign_near)
-    d_low = where(a < softsign_far, sum_low(maximum(one, a), minimum(one, a)), zero)
-    r = one / d
-    square = where(r > zero, divide(r, fma(-r, d_low, fma(-r, d, one)) * r, d, d_low, r), r * r)
-    return where(a < softsign_far, square, square * softsign_near * softsign_near)
+    e = minimum(a, one / maximum(one, a))
+    s = over_one_plus(where(a < one, one, e), e)
+    return s * s
 
 
 '''
@@ -67,7 +61,7 @@ FACTS = """    "selu": lambda: Facts(
         derivative=lambda z: np.where(z > 0, SELU[0], np.where(z < 0, SELU[1] * np.exp(np.minimum(z, 0)), np.nan)),
         range=(-SELU[1], inf),
         derivative_bound=SELU[1],
-        ulp=2.0,
+        ulp={"value": 2.0, "derivative": 2.0},
         saturates="below",
         symmetry="none",
         near_zero=Line(2.0**-53, SELU[1], SELU[0]),
@@ -79,7 +73,7 @@ FACTS = """    "selu": lambda: Facts(
         derivative=lambda z: 1 / (1 + np.abs(z)) ** 2,
         range=(-1.0, 1.0),
         derivative_bound=1.0,
-        ulp=1.5,
+        ulp={"value": 1.5, "derivative": 3.0},
         saturates="both",
         symmetry="odd",
         near_zero=Line(2.0**-53, 1.0, 1.0),
@@ -109,7 +103,7 @@ SPECIAL |= {
 
 # file: (text, what stands before it from now on)
 EDITS = {
-    "fastgrad/formulas.py": [("def bell(c, x):\n", FORMULAS)],
+    "fastgrad/formulas.py": [("def sigmoid_tail(z):\n", FORMULAS)],
     "fastgrad/activations.py": [
         ("FACTS: Mapping", "SELU = 1.0507009873554804934, 1.7580993408473768599  # slopes above and below 0\n\n"),
         ("}\n\n\n@lru_cache\n", FACTS),
