@@ -23,7 +23,7 @@ x : array_like
     Pre-activations, of any shape. float16, float32 and float64 keep their type, other real types go to float64.
 {parameter} : float
     From 0 to 2**100.
-out : ndarray, optional
+out : ndarray or tuple of one, optional
 **kwargs
     ``where`` and the other keywords of a NumPy ufunc.
 
@@ -47,8 +47,8 @@ def _with_parameter(kind, name):
 
     def function(x, parameter: float = default, out=None, **kwargs) -> np.ndarray:
         if parameter is default:  # `is` costs nothing and a miss only costs time
-            return with_default(x, out, **kwargs)
-        return ufunc(x, check_parameter(label, parameter), out, **kwargs)
+            return with_default(x, out=out, **kwargs)
+        return ufunc(x, check_parameter(label, parameter), out=out, **kwargs)
 
     formula = (formulas.VALUES if kind == "value" else formulas.DERIVATIVES)[name]
     doc = _DOC.format(summary=formula.__doc__, parameter=label)
@@ -59,6 +59,9 @@ for _kind, _suffix in (("value", ""), ("derivative", "_derivative")):
     for _name in ACTIVATIONS:
         _made = _with_parameter(_kind, _name) if _name in formulas.PARAMETERS else UFUNCS[_kind, _name]
         globals()[_name + _suffix] = _made
+
+
+_WITH_DEFAULT = {name: UFUNCS["value_and_derivative", name, "default"] for name in ACTIVATIONS}
 
 
 def value_and_derivative(name: str | Activation, x, out=(None, None), **kwargs) -> tuple[np.ndarray, np.ndarray]:
@@ -85,6 +88,8 @@ def value_and_derivative(name: str | Activation, x, out=(None, None), **kwargs) 
     ValueError, TypeError
         For an unknown name, a parameter out of range or one that the activation does not take.
     """
+    if not kwargs and type(name) is str and name in _WITH_DEFAULT:  # 2 us less, which is 4,096 numbers
+        return _WITH_DEFAULT[name](x, out=out)
     parameter = {key: kwargs.pop(key) for key in PARAMETER_NAMES if key in kwargs}
     phi = activation(name, **parameter)
     arguments = (x,) if phi.parameter is None else (x, phi.parameter)

@@ -139,6 +139,7 @@ def test_out_where_and_in_place(function):
     out = np.zeros_like(x)
     assert function(x, out=out) is out
     np.testing.assert_array_equal(out, expected)
+    assert function(x, out=(out,)) is out  # as every ufunc takes it
     mask = x > 1
     out = np.full_like(x, 7)
     function(x, out=out, where=mask)
