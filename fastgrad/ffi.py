@@ -125,6 +125,11 @@ def number_and_parameter(phi: Activation) -> tuple[int, float]:
     return ACTIVATION_NUMBERS[phi.name], phi.parameter or 0.0
 
 
+@cache  # a class of ctypes is never freed
+def _choice():
+    return type("fastgrad_choice", (ctypes.Structure,), {"_fields_": list(_fields("fastgrad_choice"))})
+
+
 def low_level_callable(name: str | Activation, kind: str = "value", **parameter: float):
     """phi or phi' of one number for SciPy's integrators and solvers, which call it without going through Python.
 
@@ -155,7 +160,6 @@ def low_level_callable(name: str | Activation, kind: str = "value", **parameter:
 
     number, value = number_and_parameter(activation(name, **parameter))
     derivative = known("kind", kind, _KINDS) == "derivative"
-    layout = type("fastgrad_choice", (ctypes.Structure,), {"_fields_": list(_fields("fastgrad_choice"))})
-    choice = layout(number, derivative, value)
+    choice = _choice()(number, derivative, value)
     data = ctypes.cast(ctypes.pointer(choice), ctypes.c_void_p)  # keeps `choice` alive
     return LowLevelCallable(table().scalar, data, "double (double, void *)")

@@ -335,3 +335,16 @@ if __name__ == "__main__":
     target = HERE / "abi" / f"{fastgrad.__version__}.txt"
     target.write_text("\n".join(layout()) + "\n")
     print(target, os.linesep, target.read_text())
+
+
+def test_a_callable_for_scipy_makes_no_class_of_its_own():
+    """A class of ctypes is never freed: 6 kB a call."""
+    import ctypes
+    import gc
+
+    ffi.low_level_callable("tanh")
+    gc.collect()
+    before = len(ctypes.Structure.__subclasses__())
+    for _ in range(5):
+        ffi.low_level_callable("elu", "derivative", alpha=0.5)
+    assert len(ctypes.Structure.__subclasses__()) == before

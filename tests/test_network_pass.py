@@ -223,3 +223,20 @@ def test_other_processors(cpu, dtype, batch, sizes):
     profile = in_float64(net).gradient_profile(X.astype(np.float64), y)
     assert np.max(np.abs(log10_delta - profile.log10_delta)) <= (1e-4 if dtype == "float32" else 1e-12)
     assert np.max(np.abs(log10_gradient - profile.log10_weight_gradient)) <= (1e-4 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("size", [1e8, 1e12, 1e19, 1e30])
+@pytest.mark.parametrize("cpu", compiled.SETS)
+def test_classes_that_lie_far_below_the_label_pass_nothing_on(cpu, size):
+    """As in losses.py: the exponent of what they pass would not fit into 64 bits."""
+    net = fastgrad.MLP([3, 4, 2], "relu", "he_normal", seed=0)
+    net.biases[-1][:] = 0, -size
+    X, y = np.ones((5, 3), np.float32), np.zeros(5, np.int64)
+    loss, statistics, exponents, dweights, _ = run(net, X, y, cpu, measured=True, gradients=True)
+    assert loss == 0
+    assert all(not dweight.any() for dweight in dweights)
+    net.backend = "numpy"
+    profile = net.gradient_profile(X, y)
+    if size > 1e9:
+        assert not exponents.any()
+        assert np.isneginf(profile.log10_delta).all()

@@ -35,6 +35,7 @@ typedef struct {
 #define FG_DEEP 128 /* terms of a product's sums that are added in one go */
 #define FG_SUMMED 256 /* squares that a lane adds before they go into a double */
 #define FG_HOP 32   /* bytes fetched ahead per term of a block */
+#define FG_LOWEST_LOG -1e9 /* below it the other classes count for nothing: losses.py */
 #define FG_LN_2 0.69314718055994530942
 #define FG_EXPONENTIAL FG_PASTE(exponential, f64, FG_SET)
 #endif
@@ -287,7 +288,10 @@ static int64_t FG(cross_entropy)(fg_network *net)
         loss -= row[labels[b]];
     }
     net->loss = loss / (double)batch;
-    const int64_t k = largest > -INFINITY ? (int64_t)floor(largest / FG_LN_2) + 1 : 0; /* exponents below are at most 0 */
+    const int none = largest < FG_LOWEST_LOG;
+    if (none && loss == loss) /* delta stays 0; NaN goes on */
+        return 0;
+    const int64_t k = none ? 0 : (int64_t)floor(largest / FG_LN_2) + 1; /* exponents below are at most 0 */
     for (size_t i = 0; i < batch * classes; i++)
         log_p[i] -= (double)k * FG_LN_2;
     FG_EXPONENTIAL(batch * classes, log_p, 0, p);
