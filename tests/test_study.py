@@ -14,7 +14,7 @@ from fastgrad.activations import activation
 from fastgrad.diagnosis import VERDICTS
 from fastgrad.initializers import initializer
 from fastgrad.report import findings
-from fastgrad.sweeps import networks, study
+from fastgrad.sweeps import networks, store, study
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.store import Store
 
@@ -169,6 +169,16 @@ def test_finished_cells_are_on_disk_at_once_and_not_measured_again(tmp_path, mon
     assert {result.cell for result in results} == set(cells)
     assert sum(seen) == len(cells) - len(measured)
     assert first in results
+
+
+def test_what_is_not_stored_is_not_encoded(tmp_path, monkeypatch):
+    """Results went through columns in memory too, and each activation became a record again."""
+    monkeypatch.setattr(store, "encode", lambda result: pytest.fail("encoded"))
+    cells = small_grid()
+    results = list(sweeps.run_study(cells, workers=2))
+    assert {id(result.cell) for result in results} == {id(cell) for cell in cells}
+    with pytest.raises(pytest.fail.Exception, match="encoded"):
+        list(sweeps.run_study(cells, tmp_path))
 
 
 @pytest.mark.parametrize("change", [{"depth": 3}, {"seeds": (0, 1)}, {"dtype": "float64"}, {"batch": 9}])
