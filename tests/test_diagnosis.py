@@ -255,6 +255,11 @@ def test_dead_layer_of_an_edited_network():
     assert found.remedy is found.causes[0]
 
 
+def test_one_hidden_layer_that_is_dead_gets_another_initialisation():
+    found = diagnose_network(network("relu", initializer("normal", std=0.0), 1), X, Y)
+    assert (found.verdict, found.remedy.kind, found.remedy.change) == ("dead", "init", "he_normal")
+
+
 def test_weights_drawn_anew_are_no_remedy_where_the_rule_is_to_blame():
     net = network("relu", "torch_linear", 30)
     net.weights[0] *= 2

@@ -120,6 +120,16 @@ def test_a_remedy_says_what_was_measured_and_what_theory_says():
     assert he.decades_lost_after == measured.decades_lost != he.predicted_after
 
 
+def test_whatever_is_not_healthy_has_a_remedy():
+    cells = study.grid(["relu"], ["he_normal", initializer("normal", std=1.0)], [12], **SMALL)
+    healthy, ill = map(study.measure_cell, cells)
+    assert (healthy.verdict, ill.verdict) == ("healthy", "exploding")
+    ((result, found),) = study.remedies([healthy, ill])
+    assert result is ill
+    assert found.verdict == "exploding"
+    assert found.remedy.change == "he_normal"
+
+
 def test_one_seed_has_no_interval_and_one_layer_no_slope():
     (cell,) = small_grid(("relu",), depths=(1,), seeds=(0,))
     result = study.measure_cell(cell)

@@ -59,13 +59,23 @@ def test_backends_agree(backend, loss):
     runs = []
     for which in ("compiled", backend):
         network = net(dtype="float64", loss=loss, backend=which)
-        runs.append((fastgrad.fit(network, X, y, epochs=3, batch_size=32), flat(network)))
+        runs.append((fastgrad.fit(network, X, y, epochs=3, batch_size=32, weight_decay=0.1), flat(network)))
     (a, w), (b, v) = runs
     assert np.linalg.norm(w - v) <= 1e-9 * np.linalg.norm(v)
     assert np.abs(np.array(a.loss) / b.loss - 1).max() <= 1e-10
     assert a.accuracy == b.accuracy
     assert [r.step for r in a.readings] == [r.step for r in b.readings]
     assert bool(a.accuracy) == (loss == "cross_entropy")
+
+
+def test_every_epoch_takes_the_rows_in_an_order_of_its_own():
+    first, second = (Trainer(net(), X, Y, optimizer("sgd"), 40, 0.0, True, seed) for seed in (0, 1))
+    orders = [first.order(0), first.order(1), first.order(2), second.order(0)]
+    assert all(np.array_equal(np.sort(order), np.arange(300)) for order in orders)
+    assert len({order.tobytes() for order in orders}) == 4
+    assert np.array_equal(first.order(1), orders[1])  # whatever was asked for before: a resumed run has it again
+    in_place = Trainer(net(), X, Y, optimizer("sgd"), 40, 0.0, False, 0)
+    assert np.array_equal(in_place.order(1), np.arange(300))
 
 
 def test_the_seed_decides_everything():
