@@ -43,7 +43,7 @@ class WatchedProfile(GradientProfile):
         For every recurrent layer, log10 RMS of dL/dz_t over batch and gates, in the order in which its steps run, up to
         the last that the loss depends on. dL/dx_t is ``dL/dz_t @ W_ih``: it vanishes where that does.
     log10_update_ratio : ndarray, shape (L,), or None
-        As in :class:`fastgrad.learning.reading.Reading`, of the step that followed; None until the optimizer has made it.
+        As in :class:`fastgrad.learning.reading.Reading`, of the step that followed; None until the optimizer made it.
     not_watched : tuple of str
         Parameters of two or more dimensions that learn and that no layer here is multiplied by.
     fault : str
