@@ -294,8 +294,10 @@ class MLP:
     def plain_arrays(self, X, y):
         """(weights, biases, X, y) as C code reads them; X and y are checked ones."""
         targets = np.int64 if self.loss == "cross_entropy" else self.dtype
-        weights, biases = ([np.require(a, requirements="CA") for a in arrays] for arrays in (self.weights, self.biases))
-        return weights, biases, np.require(X, requirements="CA"), np.require(y, targets, "CA")
+        weights, biases = (
+            [np.require(a, requirements=["C", "A"]) for a in arrays] for arrays in (self.weights, self.biases)
+        )
+        return weights, biases, np.require(X, None, ["C", "A"]), np.require(y, targets, ["C", "A"])
 
     def check(self, X, y):
         """X and y as this network wants them, or the error that says what is wrong with them or the parameters."""

@@ -212,7 +212,11 @@ CALLS = {
             "a dweight of out for each of the 2 layers, go",
         ),
         ("net().loss_and_gradients(X, Y, out=[(W, B)] * 2)", TypeError, "dweight of out must be float32, got float64"),
-        ("net().loss_and_gradients(X, Y, out=read_only(net()))", ValueError, "out must hold C-contiguous, writeable"),
+        (
+            "net().loss_and_gradients(X, Y, out=read_only(net()))",
+            ValueError,
+            "out must hold C-contiguous, aligned, writeable",
+        ),
         ("net().gradient_profile(X[:0], Y[:0])", ValueError, "X is an empty batch: it has no rows"),
         (
             'replaced("weights", 0, W.T).predict(X)',

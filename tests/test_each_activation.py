@@ -58,7 +58,8 @@ def test_a_library_that_does_not_offer_it_is_left_out_and_the_others_agree(name,
     monkeypatch.setitem(peers.PEERS, "without it", lambda *case: None)
     here = [peer for peer in peers.installed() if peer not in ("torch.compile", "without it")]
     for operation in peers.OPERATIONS:
-        rows = speed.measure(speed.Case(name, operation, "float32", 1000), [*here, "without it"], 1)
+        case = speed.ActivationCase(name, operation, "float32", 1000)
+        rows = speed.time_activation(case, [*here, "without it"], 1)
         assert rows[0].contestant == "fastgrad"
         assert "without it" not in [row.contestant for row in rows]
         assert [row.difference for row in rows] == [None] * len(rows)

@@ -25,6 +25,8 @@ from fastgrad.bench import history as histories
 from fastgrad.bench import history_page
 from fastgrad.cli import commands
 
+# asv forks to call git, of which JAX warns wherever a test before this one has loaded it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 STEPS = {
     "speed": ((SPEED, ACTIVATIONS[0]), 13, 1.10),
     "the other speed": ((SPEED, ACTIVATIONS[1]), 6, 1.08),

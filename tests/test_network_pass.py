@@ -232,11 +232,6 @@ def test_classes_that_lie_far_below_the_label_pass_nothing_on(cpu, size):
     net = fastgrad.MLP([3, 4, 2], "relu", "he_normal", seed=0)
     net.biases[-1][:] = 0, -size
     X, y = np.ones((5, 3), np.float32), np.zeros(5, np.int64)
-    loss, _, exponents, dweights, _ = run(net, X, y, cpu, measured=True, gradients=True)
+    loss, _, _, dweights, _ = run(net, X, y, cpu, gradients=True)
     assert loss == 0
     assert all(not dweight.any() for dweight in dweights)
-    net.backend = "numpy"
-    profile = net.gradient_profile(X, y)
-    if size > 1e9:
-        assert not exponents.any()
-        assert np.isneginf(profile.log10_delta).all()

@@ -109,13 +109,17 @@ def test_measured_cell_is_what_decay_and_theory_say():
     assert result.evidence
 
 
+def remedied(results):
+    return remedies.diagnoses(results, map(study.measure_cell, remedies.needed(results)))
+
+
 def test_a_remedy_says_what_was_measured_and_what_theory_says():
     (cell,) = study.grid(["relu"], ["torch_linear"], [12], **SMALL)
-    ((_, found),) = study.remedies([study.measure_cell(cell)])
+    ((_, found),) = remedied([study.measure_cell(cell)])
     he = {cause.change: cause for cause in found.causes}["he_normal"]
     X = datasets.load("normal")[0][:8]
     predicted = theory.predict("relu", "he_normal", [64, *[16] * 12, 10], X)
-    measured = study.measure_cell(replace(cell, init="he_normal", init_options=()))
+    measured = study.measure_cell(replace(cell, init="he_normal"))
     assert abs(he.predicted_after - predicted.decades_lost) <= 1e-12
     assert he.decades_lost_after == measured.decades_lost != he.predicted_after
 
@@ -124,7 +128,7 @@ def test_whatever_is_not_healthy_has_a_remedy():
     cells = study.grid(["relu"], ["he_normal", initializer("normal", std=1.0)], [12], **SMALL)
     healthy, ill = map(study.measure_cell, cells)
     assert (healthy.verdict, ill.verdict) == ("healthy", "exploding")
-    ((result, found),) = study.remedies([healthy, ill])
+    ((result, found),) = remedied([healthy, ill])
     assert result is ill
     assert found.verdict == "exploding"
     assert found.remedy.change == "he_normal"

@@ -7,6 +7,7 @@
 #           made by rebinding the code object, which is what one formula in three backends means.
 #         - Compiled when first used (a quarter of a second for each function and type).
 
+import math
 from functools import cache
 from types import FunctionType
 from typing import Any
@@ -84,8 +85,9 @@ def _maximum(a, b):
 def _names(dtype):
     """What the names in formulas.py and kernels/exponential.py mean for one type."""
     real = REAL[dtype]
-    names = {name: real(number) for name, number in exponential.CONSTANTS[dtype].items()}
-    half, shifter = real(0.5), names["shifter"] + np.log2(names["lowered"])  # whose low bits are the bias alone
+    constants = exponential.CONSTANTS[dtype]
+    names = {name: real(number) for name, number in constants.items()}
+    half, shifter = real(0.5), real(constants["shifter"] + math.log2(constants["lowered"]))  # low bits: the bias alone
 
     @nb.njit(**OPTIONS)
     def ldexp(a, n):
