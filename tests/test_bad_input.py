@@ -215,7 +215,7 @@ CALLS = {
         (
             "net().loss_and_gradients(X, Y, out=read_only(net()))",
             ValueError,
-            "out must hold C-contiguous, aligned, writeable",
+            "out must hold C-contiguous, aligned",
         ),
         ("net().gradient_profile(X[:0], Y[:0])", ValueError, "X is an empty batch: it has no rows"),
         (
