@@ -12,6 +12,10 @@ from fastgrad.dense import affine_backward, affine_forward
 from fastgrad.losses import LOSSES, SCALED, accuracy, check_n_out, check_targets, r_squared
 
 
+def _plain(array, dtype=None):
+    return np.require(array, dtype, ["C", "A"])
+
+
 class MLP:
     """A multilayer perceptron: dense hidden layers of one activation, an affine output layer and a loss.
 
@@ -294,10 +298,8 @@ class MLP:
     def plain_arrays(self, X, y):
         """(weights, biases, X, y) as C code reads them; X and y are checked ones."""
         targets = np.int64 if self.loss == "cross_entropy" else self.dtype
-        weights, biases = (
-            [np.require(a, requirements=["C", "A"]) for a in arrays] for arrays in (self.weights, self.biases)
-        )
-        return weights, biases, np.require(X, None, ["C", "A"]), np.require(y, targets, ["C", "A"])
+        weights, biases = ([_plain(a) for a in arrays] for arrays in (self.weights, self.biases))
+        return weights, biases, _plain(X), _plain(y, targets)
 
     def check(self, X, y):
         """X and y as this network wants them, or the error that says what is wrong with them or the parameters."""

@@ -14,7 +14,7 @@ from fastgrad.activations import activation
 from fastgrad.diagnosis import VERDICTS
 from fastgrad.initializers import initializer
 from fastgrad.report import findings
-from fastgrad.sweeps import networks, store, study
+from fastgrad.sweeps import networks, remedies, store, study
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.store import Store
 
