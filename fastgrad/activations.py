@@ -82,6 +82,11 @@ class Facts:
             raise ValueError(f"{self.title}: only a bounded activation is constant far from 0")
 
 
+def _elu_derivative(z, alpha):
+    slopes = np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0)))
+    return slopes if alpha == 1 else np.where(z == 0, np.nan, slopes)
+
+
 def _kinked(z, left):
     return np.where(z > 0, 1.0, np.where(z < 0, left, np.nan))
 
@@ -138,7 +143,7 @@ FACTS: Mapping[str, Callable[..., Facts]] = {
     "elu": lambda alpha: Facts(
         title="ELU",
         value=lambda z: np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0))),
-        derivative=lambda z: np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0))),
+        derivative=lambda z: _elu_derivative(z, alpha),
         range=(-alpha, inf),
         derivative_bound=max(1.0, alpha),
         ulp=dict.fromkeys(("value", "derivative"), 1.5 if alpha == 1 else 2.0),

@@ -11,6 +11,7 @@ import oracle
 import pytest
 
 from fastgrad import formulas
+from fastgrad.activations import activation
 from fastgrad.bench import peers
 from fastgrad.bench.audit import audit, contestants, tables, tally, truth
 from fastgrad.bench.audit.audit import Audit
@@ -20,6 +21,8 @@ from fastgrad.report.tables import markdown
 SIGMOID = ("derivative", "sigmoid")
 TANH = ("value", "tanh")
 ONE = np.float32(1.0).view(np.uint32)
+
+FORMULAS = [(kind, name) for kind in audit.KINDS for name in formulas.VALUES]
 
 
 def exact(formula):
@@ -65,7 +68,7 @@ def ulps(k):
     return lambda y: (y.view(np.int32) + k).view(np.float32)
 
 
-@pytest.mark.parametrize("formula", truth.SHAPES)
+@pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("start", [0.0, 2.0**-130, 1.0, 87.0, 1e30])
 def test_the_rounded_truth_has_no_fault(formula, start):
     found = judged(formula, exact(formula), at(start), chunk=700)
@@ -74,7 +77,7 @@ def test_the_rounded_truth_has_no_fault(formula, start):
     assert audit.faults(found, 0.5) == []
 
 
-@pytest.mark.parametrize("formula", truth.SHAPES)
+@pytest.mark.parametrize("formula", FORMULAS)
 def test_the_truth_is_mpmath(formula):
     z = oracle.bit_patterns("float32", 400)[::7]
     parameter = contestants.parameter_of(formula[1])
@@ -390,3 +393,24 @@ def test_every_float_through_every_kernel_of_ours(tmp_path):  # half an hour
     rows = sweep.rows()
     assert {row["count"] for row in rows} == {2**32 - 2**24 + 2}
     assert [row["faults"] for row in rows] == [[]] * len(rows)
+
+
+@pytest.mark.parametrize(
+    "phi", [activation("elu", alpha=a) for a in (0.0, 0.3, 7.0, 2.0**100)]
+    + [activation("leaky_relu", negative_slope=s) for s in (0.0, 0.2, 1.0, 3.0)], ids=str,
+)  # fmt: skip
+def test_ours_keep_their_promises_with_any_parameter(phi):
+    sweep = Audit(quick=True, activations=[phi], group="ours")
+    sweep.run()
+    rows = sweep.rows()
+    assert {row["activation"] for row in rows} == {phi.label}
+    assert [row["contestant"] for row in rows if row["faults"]] == []
+    assert max(row["max_ulp"] for row in rows if row["kind"] == "value") <= phi.facts.ulp["value"]
+
+
+def test_peers_are_asked_for_the_default_parameter_only():
+    half = activation("elu", alpha=0.5)
+    assert contestants.contestants("value", half, "peers") == []
+    assert "numpy" in [one.name for one in contestants.contestants("value", activation("elu", alpha=1), "peers")]
+    (mine, *_) = contestants.contestants("value", half, "ours")
+    assert mine.run(np.float32([-200.0])) == np.float32(-0.5)

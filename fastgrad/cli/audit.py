@@ -3,11 +3,20 @@
 import click
 
 from fastgrad.activations import ACTIVATIONS
-from fastgrad.cli.shared import BAD_INPUT, comparison_options, interrupted, one_line, progress_bar, show_comparison
+from fastgrad.cli.shared import (
+    BAD_INPUT,
+    comparison_options,
+    interrupted,
+    one_line,
+    parameter_options,
+    progress_bar,
+    show_comparison,
+)
 
 
 @click.command()
 @click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
+@parameter_options
 @click.option("--kind", "kinds", multiple=True, default=("value", "derivative"), help="value, derivative")
 @click.option("--only", "group", default="all", show_default=True, help="ours, peers or all.")
 @click.option("--out", help="A file that keeps finished parts; with it the same command goes on from there.")
@@ -15,7 +24,7 @@ from fastgrad.cli.shared import BAD_INPUT, comparison_options, interrupted, one_
 @click.option("--quick", is_flag=True, help="A sample of the inputs: a look in seconds.")
 @comparison_options
 @click.pass_obj
-def audit(typed, names, kinds, group, out, workers, quick, form):
+def audit(typed, names, kinds, group, out, workers, quick, form, **parameters):
     """Every float32 through every kernel, and through the same formulas in NumPy, PyTorch and JAX.
 
     Exit code 1 if a kernel of ours breaks what it promises: its ULP bound, no false zero, monotonic where the
@@ -24,13 +33,15 @@ def audit(typed, names, kinds, group, out, workers, quick, form):
     \b
     Example:
       fastgrad audit --quick --activation tanh
+      fastgrad audit --quick --activation elu --alpha 0.5 --alpha 3
       fastgrad audit --workers 2 --out audit.jsonl
     """
     from fastgrad.bench.audit import tables
     from fastgrad.bench.audit.audit import Audit
+    from fastgrad.sweeps import plan
 
     with one_line(*BAD_INPUT):
-        sweep = Audit(out, quick, names, kinds, group, workers)
+        sweep = Audit(out, quick, plan.activations_with(names, **parameters), kinds, group, workers)
     try:
         with one_line(OSError), progress_bar() as show:
             sweep.run(show)

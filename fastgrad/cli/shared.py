@@ -10,6 +10,7 @@ import rich.console
 
 import fastgrad
 from fastgrad._validation import strict_json
+from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, activation
 
 INTERRUPTED = 130
 _TABLE = "fastgrad.table"
@@ -51,6 +52,15 @@ def table_option(command):
 def wanted_table() -> str | None:
     """The title that ``--table`` asks for."""
     return click.get_current_context().meta.get(_TABLE)
+
+
+def parameter_options(command):
+    """An option for every parameter that an activation has."""
+    for name in reversed(PARAMETER_NAMES):
+        of = ", ".join(phi.name for phi in map(activation, ACTIVATIONS) if phi.parameter_name == name)
+        option = click.option(f"--{name.replace('_', '-')}", name, multiple=True, type=float, help=f"Of {of}.")
+        command = option(command)
+    return command
 
 
 def comparison_options(command):

@@ -4,12 +4,13 @@ from typing import Any
 
 import click
 
-from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, activation
+from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     BAD_INPUT,
     interrupted,
     need_matplotlib,
     one_line,
+    parameter_options,
     progress_bar,
     say,
     status,
@@ -70,15 +71,6 @@ def run(typed, out, quick, as_json, workers):
 
         speed = activations.quick_speed()
     _show(results, found, speed, typed, out, as_json)
-
-
-def parameter_options(command):
-    """An option for every parameter that an activation has."""
-    for name in reversed(PARAMETER_NAMES):
-        of = ", ".join(phi.name for phi in map(activation, ACTIVATIONS) if phi.parameter_name == name)
-        option = click.option(f"--{name.replace('_', '-')}", name, multiple=True, type=float, help=f"Of {of}.")
-        command = option(command)
-    return command
 
 
 @click.command()

@@ -17,10 +17,10 @@ import numpy as np
 
 from fastgrad import kernels
 from fastgrad._validation import known, positive_int
-from fastgrad.activations import ACTIVATIONS
-from fastgrad.bench.audit.contestants import CHUNK, GROUPS, Contestant, contestants, parameter_of
+from fastgrad.activations import ACTIVATIONS, Activation, activation
+from fastgrad.bench.audit.contestants import CHUNK, GROUPS, Contestant, contestants, label, parameter_of
 from fastgrad.bench.audit.tally import JUDGE, SHAPE_FAULTS, Tally, asymmetries, sums_of
-from fastgrad.bench.audit.truth import SHAPES, true
+from fastgrad.bench.audit.truth import shape, true
 from fastgrad.bench.journal import Parts
 
 INFINITY_BITS = 0x7F800000  # magnitudes are the bit patterns 0 ... INFINITY_BITS
@@ -39,7 +39,8 @@ class Audit:
         is of the same kernels and versions.
     quick : bool
         Every 4099th magnitude only.
-    activations, kinds : iterables of str
+    activations : iterable of str or Activation
+    kinds : iterable of str
     group : str
         ``"ours"``, ``"peers"`` or ``"all"``.
     workers : int
@@ -60,9 +61,9 @@ class Audit:
         known("group", group, GROUPS)
         self.workers, self.quick = positive_int("workers", workers), bool(quick)
         kinds = [known("kind", kind, KINDS) for kind in dict.fromkeys(kinds)]
-        names = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
+        phis = dict.fromkeys(map(activation, activations))
         self.parts = Parts(out, f"{'quick' if self.quick else 'whole'}, judge {JUDGE}", "an audit")
-        self.fields = {(kind, name): contestants(kind, name, group) for name in names for kind in kinds}
+        self.fields = {(kind, phi): contestants(kind, phi, group) for phi in phis for kind in kinds}
 
     def run(self, progress: Callable[[int, int, str], None] = lambda done, total, label: None) -> None:
         """Sweep what is not in the file; an interruption stops every thread at its next chunk.
@@ -79,7 +80,7 @@ class Audit:
                 for done, future in enumerate(as_completed(futures), 1 + self.finished):
                     formula, part = futures[future]
                     self._keep(formula, part, future.result())
-                    progress(done, self.total, " ".join(reversed(formula)))
+                    progress(done, self.total, f"{label(formula[1])} {formula[0]}")
             except BaseException:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
@@ -130,7 +131,8 @@ class Audit:
 
 
 def _name(formula, part):
-    return f"{' '.join(formula)} {part}"
+    kind, phi = formula
+    return f"{kind} {label(phi)} {part}"
 
 
 def _part(formula, part, field, quick, stop) -> dict[str, Tally]:
@@ -155,7 +157,7 @@ def chunks(part: int, quick: bool) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def sweep(
-    formula: tuple[str, str],
+    formula: tuple[str, str | Activation],
     field: Sequence[Contestant],
     magnitudes: np.ndarray,
     overlap: int,
@@ -166,7 +168,7 @@ def sweep(
     The first ``overlap`` magnitudes (0 or 1) are there as the neighbours of the next only. What is found is added to
     the tallies in ``found``, by the contestants' identities.
     """
-    up, down, symmetry, low, high = SHAPES[formula]
+    up, down, symmetry, low, high = shape(*formula)
     positive = magnitudes.view(np.float32)
     inputs = (positive, -positive)
     truths = [true(*formula, z[overlap:], parameter_of(formula[1])) for z in inputs]
@@ -195,9 +197,9 @@ def _row(formula, one, tallies):
     total = Tally()
     for tally in tallies:
         total.join(tally)
-    kind, name = formula
+    kind, phi = formula
     return {
-        "activation": name,
+        "activation": label(phi),
         "kind": kind,
         "contestant": one.name,
         "version": one.version,

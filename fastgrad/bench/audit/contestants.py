@@ -6,14 +6,14 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from fastgrad import formulas, kernels
-from fastgrad.activations import Activation
+from fastgrad.activations import Activation, activation
 from fastgrad.bench import peers
 from fastgrad.bench.audit.truth import in_blocks
 from fastgrad.kernels import compiled, exponential, names
@@ -49,35 +49,51 @@ class Contestant:
         return f"{self.name} {self.version} {self.form}".rstrip()
 
 
-def parameter_of(name: str) -> float | None:
-    """The activation's default parameter as float32 has it, or None."""
-    return float(np.float32(formulas.PARAMETERS[name][1])) if name in formulas.PARAMETERS else None
+def parameter_of(phi: str | Activation) -> float | None:
+    """The activation's parameter as float32 has it, or None."""
+    parameter = activation(phi).parameter
+    return None if parameter is None else float(np.float32(parameter))
 
 
-def contestants(kind: str, name: str, group: str = "all") -> list[Contestant]:
-    """Those of this formula that run here, of a group: "ours", "peers" or "all"."""
-    found = []
+def label(phi: str | Activation) -> str:
+    """The activation's name, and its parameter if it is not the default."""
+    phi = activation(phi)
+    return phi.name if phi == activation(phi.name) else phi.label
+
+
+def contestants(kind: str, phi: str | Activation, group: str = "all") -> list[Contestant]:
+    """Those of this formula that run here, of a group: "ours", "peers" or "all".
+
+    Peers are asked for an activation's default parameter only.
+    """
+    found, phi = [], activation(phi)
     if group != "peers":
-        found += _ours(kind, name)
-    if group != "ours":
-        found += [_peer(peer, packages, kind, name) for peer, packages in PEERS.items() if _offers(peer, kind, name)]
+        found += _ours(kind, phi)
+    if group != "ours" and phi == activation(phi.name):
+        found += [_peer(peer, of, kind, phi.name) for peer, of in PEERS.items() if _offers(peer, kind, phi.name)]
     return found
 
 
-def _ours(kind, name) -> Iterator[Contestant]:
+def _ours(kind, phi) -> Iterator[Contestant]:
     """Every instruction set and backend."""
-    parameter = parameter_of(name)
-    bound = Activation(name).facts.ulp[kind]
+    parameter, bound = parameter_of(phi), phi.facts.ulp[kind]
+    arguments = () if parameter is None else (np.float32(parameter),)
     for cpu, ufuncs in compiled.SETS.items():
-        yield Contestant(f"fastgrad {cpu}", _our_version(), ufuncs[kind, name, "default"], bound)
+        default = ufuncs[kind, phi.name, "default"] if phi == activation(phi.name) else None
+        run = default or partial(_with_parameter, ufuncs[kind, phi.name], arguments)
+        yield Contestant(f"fastgrad {cpu}", _our_version(), run, bound)
     numba, numpy = kernels.get("numba"), kernels.get("numpy")
     of_numba, of_numpy = (getattr(backend, kind) for backend in (numba, numpy))
-    yield Contestant("fastgrad numba", _our_version(), lambda z: of_numba(name, z, parameter), bound)
+    yield Contestant("fastgrad numba", _our_version(), lambda z: of_numba(phi.name, z, parameter), bound)
 
     def in_pieces(z):
-        return in_blocks(lambda block: of_numpy(name, block, parameter), z, z.dtype)
+        return in_blocks(lambda block: of_numpy(phi.name, block, parameter), z, z.dtype)
 
     yield Contestant("fastgrad numpy", _our_version(), in_pieces, numpy.ULP_BOUND)
+
+
+def _with_parameter(ufunc, arguments, z):
+    return ufunc(z, *arguments)
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgrad.activations import ACTIVATIONS, Activation
+from fastgrad.activations import Activation, activation
 
 BLOCK = 1 << 13
 
@@ -22,12 +22,12 @@ def in_blocks(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, dtype
     return out
 
 
-def true(kind: str, name: str, z: np.ndarray, parameter: float | None) -> np.ndarray:
+def true(kind: str, phi: str | Activation, z: np.ndarray, parameter: float | None) -> np.ndarray:
     """The true results for float32 inputs, in float64; ``parameter`` is the slope or alpha, as float32 has it.
 
     Infinite where float32 cannot hold them; NaN where the derivative is a convention, on which libraries differ.
     """
-    textbook = getattr(Activation(name, parameter).facts, kind)
+    textbook = getattr(Activation(activation(phi).name, parameter).facts, kind)
     with np.errstate(all="ignore"):
         return in_blocks(lambda block: _in_range(textbook(block.astype(np.float64))), z, np.float64)
 
@@ -38,18 +38,15 @@ def _in_range(true):
     return np.where(np.isinf(rounded), rounded, true)
 
 
-def shape(kind: str, name: str) -> tuple[int, int, int, float, float]:
-    """How the function goes as |z| grows, its symmetry and its range, at the default parameter.
+def shape(kind: str, phi: str | Activation) -> tuple[int, int, int, float, float]:
+    """How the function goes as |z| grows, its symmetry and its range.
 
     For z > 0 and for z < 0 1 (it does not fall) or -1 (it does not rise); 1 if it is even, -1 if it is odd, else 0; the
     ends of its range, as float32 has them.
     """
-    facts = Activation(name).facts
+    facts = activation(phi).facts
     if kind == "value":
         low, high = facts.range
         return 1, -1, -1 if facts.symmetry == "odd" else 0, float(np.float32(low)), float(np.float32(high))
     above = -1 if facts.saturates == "both" else 1
     return above, -1, 0 if facts.symmetry == "none" else 1, 0.0, float(np.float32(facts.derivative_bound))
-
-
-SHAPES = {(kind, name): shape(kind, name) for kind in ("value", "derivative") for name in ACTIVATIONS}

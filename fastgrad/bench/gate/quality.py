@@ -14,7 +14,7 @@ import numpy as np
 from fastgrad.bench.audit.audit import INFINITY_BITS, QUICK_STRIDE
 from fastgrad.bench.audit.contestants import parameter_of
 from fastgrad.bench.audit.tally import Tally, sums_of
-from fastgrad.bench.audit.truth import SHAPES, true
+from fastgrad.bench.audit.truth import shape, true
 from fastgrad.bench.gate.cases import KERNELS
 from fastgrad.bench.gate.sides import GateError, Side
 
@@ -39,7 +39,7 @@ def numbers(side: Side, plants: Iterable[str] = ()) -> dict[str, dict[str, float
 
 def _errors(name, kind, z, positive, negative):
     """The audit's findings about one kernel, from its results at ``z`` and at ``-z``."""
-    up, down, _, low, high = SHAPES[kind, name]
+    up, down, _, low, high = shape(kind, name)
     tally = Tally()
     for inputs, got, direction in ((z, positive, up), (-z, negative, down)):
         truth = true(kind, name, inputs, parameter_of(name))
