@@ -4,6 +4,7 @@ Each has ``value``, ``derivative`` and ``value_and_derivative`` of ``(name, z, p
 """
 
 import importlib
+import sys
 from types import ModuleType
 
 from fastgrad._validation import unknown
@@ -31,6 +32,8 @@ def get(backend: str) -> ModuleType:
     """
     if not isinstance(backend, str) or backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
+    if found := sys.modules.get(BACKENDS[backend]):  # half a microsecond less, which small passes feel
+        return found
     try:
         return importlib.import_module(BACKENDS[backend])
     except ImportError as error:
