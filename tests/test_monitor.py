@@ -121,8 +121,8 @@ TORCH = {
     "relu": ("relu", lambda: nn.ReLU(inplace=True)),
     "leaky_relu": (fastgrad.activation("leaky_relu", negative_slope=0.3), lambda: nn.LeakyReLU(0.3)),
     "elu": (fastgrad.activation("elu", alpha=0.5), lambda: nn.ELU(0.5)),
-    "sigmoid": ("sigmoid", nn.Sigmoid),
-    "tanh": ("tanh", nn.Tanh),
+    "sigmoid": ("sigmoid", lambda: nn.Sigmoid()),
+    "tanh": ("tanh", lambda: nn.Tanh()),
     "our elu": (fastgrad.activation("elu", alpha=0.5), lambda: fastgrad.torch.ELU(0.5)),
     "our tanh": ("tanh", lambda: fastgrad.torch.Tanh()),
 }
