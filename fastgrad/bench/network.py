@@ -47,7 +47,8 @@ ROUNDS = 20_000  # of multiply-adds, half a millisecond
 AGREE = 1e-4  # norm of a gradient's difference over the norm of ours; 100 layers in float32 add up to 1e-5
 NOTE = (
     "us: ours, per pass. Peers: their time over ours; ! marks where ours is slower. GFLOP/s: of the three matrix "
-    "products per layer; peak: multiply-adds that wait for nothing. tanh, Xavier weights, float32, one thread each. "
+    "products per layer, though a profile of a narrow batch does without dL/dW and may pass the peak, which is that of "
+    "multiply-adds that wait for nothing. tanh, Xavier weights, float32, one thread each. "
     "NumPy writes into arrays that are there already, JAX runs in the thread that calls it. The data of all and the "
     "peers' arrays start on a cache line, our weights lie where NumPy puts them. The loss and every gradient agree "
     "with ours to 1e-4, or nothing is timed. All took turns; the least sample counts."
