@@ -1,4 +1,4 @@
-"""The table of C functions: its promise, its doors (ctypes, cffi, SciPy, capsule), and who may call it when."""
+"""The table of C functions: its promise, its entry points (ctypes, cffi, SciPy, capsule), and who may call it when."""
 
 # Design: tests/abi holds the table's layout as each version had it. What stands there may
 #         never change, only be added to; `python tests/test_ffi.py` writes the file of the present version.

@@ -2,7 +2,7 @@
 
 # Design: - Digits, four fifths to train on and a fifth to test, Adam, the same epochs and batches, float32, one thread.
 #         - A round is a seed: all contestants train from Xavier weights of that seed, in random order. The least time
-#           of the rounds counts, and the mean accuracy, since nobody should be fast by learning less.
+#           of the rounds counts, and the mean accuracy, so that a run that learns less does not count as fast.
 #         - PyTorch's loop is written as its users would, less a DataLoader, which would be slower. Of the forms of Adam
 #           it has the fastest: with the fused one a step takes a quarter less than with the default, and foreach is
 #           between them.

@@ -63,7 +63,7 @@ class Attempt:
 
     @property
     def verdict(self) -> str:
-        """What is wrong, or "healthy": the monitor's latest word, else what the loss stands still for."""
+        """The monitor's latest verdict; if that is healthy, the cause of the loss' plateau, or "healthy"."""
         latest = self.history.readings[-1].verdict if self.history.readings else None
         if latest not in (None, "healthy"):
             return latest

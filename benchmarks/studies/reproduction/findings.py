@@ -3,7 +3,7 @@
 # Design: - What others published and what this package's own theory predicts stand in rows of their own: that our
 #           measurement agrees with our theory says nothing about the papers.
 #         - Every interval has two finite ends and says where they come from. A published number has the precision it
-#           was printed with; where it hangs on what is not the same here (another data set, a single draw), a factor
+#           was printed with; where it depends on what is not the same here (another data set, a single draw), a factor
 #           that is written beside it. What then does not hold is printed as not holding.
 
 import math

@@ -7,7 +7,7 @@ shares only ``cases.py``, beside it, with the package it lies in.
 # Design: - The clock: a processor goes faster and slower by 3 % steps within seconds. Beside every sample stands one of
 #           a SHA-256 over zeros, which is Python's, waits on no memory and takes a fixed number of cycles; what is
 #           compared is time over its time. This took the spread of pairs from 3 % to .5 %.
-#         - Where results and weights happen to lie in memory moves a small layer by 5 %, and it hangs on what was
+#         - Where results and weights happen to lie in memory moves a small layer by 5 %, and that depends on what was
 #           allocated before. So each request makes its case anew among blocks of random size, and the median over
 #           requests is compared: a bias of a side becomes noise.
 
