@@ -79,7 +79,10 @@ def interrupted(code, *arguments):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["speed", "training", "--network", "3,64", "--peer", "scikit-learn"], "interrupted: 0 of 1 cases were measured"),
+        (
+            ["speed", "training", "--network", "3,64", "--peer", "scikit-learn"],
+            "interrupted: 0 of 1 cases were measured",
+        ),
         (["train", "--epochs", "50"], None),
         (["train", "--epochs", "50", "--json", "--repair"], None),
     ],
