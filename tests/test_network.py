@@ -445,3 +445,36 @@ def test_the_comparison_of_training_keeps_the_description(contestant):
     pytest.importorskip({"scikit-learn": "sklearn"}.get(contestant, contestant))
     net, trained = trained_by(contestant)
     assert described(trained) == described(net)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_arrays_that_c_code_reads_are_looked_at_in_c_alone(loss, monkeypatch):
+    """And the others in Python, with the same numbers."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(7, 5)).astype(np.float32)
+    y = np.arange(7) % 3 if loss == "cross_entropy" else rng.normal(size=(7, 3)).astype(np.float32)
+    net = fastgrad.MLP([5, 6, 4, 3], "tanh", "xavier_normal", seed=0, loss=loss)
+    true, gradients = net.loss_and_gradients(X, y)
+    profile = net.gradient_profile(X, y)
+    checks = []
+    check = fastgrad.MLP.check
+    monkeypatch.setattr(fastgrad.MLP, "check", lambda *given: checks.append(1) or check(*given))
+
+    def same(*arrays, checked, **more):
+        got, found = net.loss_and_gradients(*arrays, **more)
+        assert got == true
+        assert all(np.array_equal(a, b) for a, b in zip(sum(found, ()), sum(gradients, ()), strict=True))
+        assert np.array_equal(net.gradient_profile(*arrays).log10_delta, profile.log10_delta)
+        assert bool(checks) == checked
+        checks.clear()
+
+    same(X, y, checked=False)
+    same(X, y, checked=False, out=[(np.empty_like(w), np.empty_like(b)) for w, b in gradients])
+    same(X.astype(np.float64), y, checked=True)
+    same(X.tolist(), y, checked=True)
+    same(np.asfortranarray(X), y, checked=True)
+    same(X, y.astype(np.int32) if loss == "cross_entropy" else y.astype(np.float64), checked=True)
+    net.weights[1] = np.asfortranarray(net.weights[1])
+    same(X, y, checked=True)
+    net.weights = tuple(map(np.ascontiguousarray, net.weights))
+    same(X, y, checked=True)
