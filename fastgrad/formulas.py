@@ -106,7 +106,7 @@ def tanh_part(z):
     """
     x = minus_twice(z)
     s = scaled(one, x)
-    f = one_plus_p(x)
+    f = significand(x)
     e2 = scaled(f + f, x)
     small = fma(-s, p(x), one - s)
     return over_one_plus(where(x < tanh_split, e2, small), half * e2)

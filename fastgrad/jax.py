@@ -36,7 +36,6 @@ _NAMES = bind(
         "where": jnp.where,
         "expm1": jnp.expm1,
         "significand": jnp.exp,
-        "one_plus_p": jnp.exp,
         "p": jnp.expm1,
         "scaled_exp": lambda c, x: c * jnp.exp(x / 2) * jnp.exp(x / 2),
     }

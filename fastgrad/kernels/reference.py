@@ -21,7 +21,6 @@ PRIMITIVES = {
     "fma": lambda a, b, c: a * b + c,
     "expm1": np.expm1,
     "significand": np.exp,  # all of e^x: NumPy's is not taken apart
-    "one_plus_p": np.exp,
     "p": np.expm1,
     "scaled": lambda a, x: a,
     "scaled_exp": lambda c, x: c * np.exp(x / 2) * np.exp(x / 2),
