@@ -8,7 +8,7 @@
              is left of it.
            - FG_BESIDE vectors at a time: a formula is one long chain, and what a processor looks ahead holds a few vectors
              of it only. gcc has to be asked for its scheduler, or it leaves the chains one after the other (Zen 4, ns
-             per element, AVX2: tanh with derivative .95 -> .70, sigmoid .57 -> .46; AVX-512: .52 -> .46, .36 -> .31);
+             per element, AVX2: tanh with derivative .95 -> .70, sigmoid .57 -> .46; AVX-512: .52 -> .46, .36 -> .33);
              it is not asked in network.h, where it would spill the sums of a block. clang has its own. */
 
 #ifndef FG_LONG
