@@ -33,9 +33,7 @@ def selu(z):
 
 def selu_derivative(z):
     """1.0507 above 0, else 1.7581 e^z."""
-    x = maximum(lowest, minimum(zero, z))
-    s = significand(x)
-    return where(z > zero, one + selu_above, ldexp(s + selu_below * s, exponent(x)))
+    return where(z > zero, one + selu_above, scaled_exp(one + selu_below, maximum(lowest, minimum(zero, z))))
 
 
 def softsign(z):
@@ -73,7 +71,7 @@ FACTS = """    "selu": lambda: Facts(
         derivative=lambda z: 1 / (1 + np.abs(z)) ** 2,
         range=(-1.0, 1.0),
         derivative_bound=1.0,
-        ulp={"value": 1.5, "derivative": 3.0},
+        ulp={"value": 1.5, "derivative": 3.5},  # a square doubles its error
         saturates="both",
         symmetry="odd",
         near_zero=Line(2.0**-53, 1.0, 1.0),
