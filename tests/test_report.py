@@ -77,6 +77,18 @@ class Outline(html.parser.HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def well_formed(outline, tables):
+    """What every page of ours is: tags that close, names that are there once, tables that can be read aloud."""
+    assert outline.open == []
+    identifiers = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    for _, attributes in outline.tags:
+        assert attributes.get("aria-labelledby", identifiers[0]) in identifiers
+    assert all("scope" in attributes for attributes in outline.of("th"))
+    assert len(outline.of("table")) == len(outline.of("caption")) == tables
+    assert len(outline.of("h1")) == 1
+
+
 class Tables(html.parser.HTMLParser):
     """{caption: (columns, [(group, cells), ...])}; a row with one cell is the group's name."""
 
