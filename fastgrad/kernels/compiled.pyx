@@ -103,7 +103,6 @@ cdef extern from "fastgrad/fastgrad.h":
     int fastgrad_summarise(const fg_network *net, double *rows) noexcept nogil
     const int FG_SUMMARY, FG_LOG2_DELTA_TOP
     const int FG_STATISTICS
-    const char *FG_STATISTIC_NAMES
 
 cdef extern from "ufuncs.h":
     object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, double parameter,

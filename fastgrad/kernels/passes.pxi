@@ -1,9 +1,6 @@
 # Part of compiled.pyx: passes through whole networks.
 
 
-STATISTICS = tuple(FG_STATISTIC_NAMES.decode().split())
-
-
 # Design: room is kept for the next pass, as the system takes it back from the allocator and pages it in anew at every
 #         call, which doubled the time of 50 layers of 64 units. Appending to a list and popping from it are atomic.
 SPARE_ROOMS, LARGEST_SPARE = 4, 2**25  # bytes
@@ -146,7 +143,7 @@ cdef class NetworkPass:
         -------
         loss : float
         statistics : ndarray, shape (9, layers)
-            Rows as in ``STATISTICS``; those of delta and dL/dW in units of ``2**exponents``. Zero unless ``measured``.
+            Rows as in ``FG_EACH_STATISTIC``; those of delta and dL/dW in units of ``2**exponents``. Zero unless ``measured``.
         exponents : ndarray of int64, shape (layers,)
 
         None if the signal leaves the range of ordinary numbers while it is measured.

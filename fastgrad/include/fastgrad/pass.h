@@ -58,11 +58,8 @@ static inline size_t fg_lay_out(fg_network *net, char *start, const fg_kernels *
     X(signal_squares) X(signal_top) X(saturated) X(dead) X(delta_squares) X(delta_top)    \
     X(gradient_squares) X(weight_top) X(bias_top)
 #define FG_ONE(NAME) +1
-#define FG_TEXT(NAME) #NAME " "
 enum { FG_STATISTICS = 0 FG_EACH_STATISTIC(FG_ONE) };
-static const char *const FG_STATISTIC_NAMES = FG_EACH_STATISTIC(FG_TEXT);
 #undef FG_ONE
-#undef FG_TEXT
 
 /* Point `net` into `room`: the lists of arrays, what is measured, log_p and the arrays themselves; the bytes needed. */
 static inline size_t fastgrad_furnish(fg_network *net, char *room, const fg_kernels *kernels)
