@@ -177,17 +177,31 @@ def judge(log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: in
     """As :func:`diagnose`, from a profile's numbers: arrays of shape (L,), (L - 1,) and (L - 1,)."""
     if log10_delta[-1] == -math.inf:
         return Diagnosis("healthy", "delta is 0 at the output already: the loss is at its minimum here", 0.0)
-    lost = _lost(log10_delta)
-    level = abs(lost) < DECADES
-    if np.mean(saturated_fraction) >= SATURATED and not level:
-        verdict = "saturated"
-    elif np.max(dead_fraction) >= DEAD:
-        verdict = "dead"
-    else:
-        verdict = "healthy" if level else "vanishing" if lost > 0 else "exploding"
-    return Diagnosis(
-        verdict, evidence(verdict, log10_delta, saturated_fraction, dead_fraction, float32_zero_layer), lost
+    (verdict,) = verdicts(log10_delta[None], saturated_fraction[None], dead_fraction[None])
+    found = evidence(verdict, log10_delta, saturated_fraction, dead_fraction, float32_zero_layer)
+    return Diagnosis(verdict, found, float(_lost(log10_delta)))
+
+
+def verdicts(log10_delta, saturated_fraction, dead_fraction) -> list[str]:
+    """The verdict of each of several profiles: arrays of shape (profiles, L) and, of the hidden layers, (profiles, L - 1)."""
+    rows = zip(
+        (log10_delta[:, -1] == -math.inf).tolist(),  # the loss is at its minimum
+        _lost(log10_delta).tolist(),
+        saturated_fraction.mean(axis=1).tolist(),
+        dead_fraction.max(axis=1).tolist(),
+        strict=True,
     )
+    return ["healthy" if least else _verdict(*row) for least, *row in rows]
+
+
+def _verdict(lost, saturated, dead):
+    """The verdict from the decades lost, the mean share of saturated units and the largest share of dead ones."""
+    level = abs(lost) < DECADES
+    if saturated >= SATURATED and not level:
+        return "saturated"
+    if dead >= DEAD:
+        return "dead"
+    return "healthy" if level else "vanishing" if lost > 0 else "exploding"
 
 
 def evidence(verdict: str, log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: int | None) -> str:
@@ -262,12 +276,12 @@ def _worth(tried):
 
 def _lost(log10_delta):
     """As :func:`slopes.decades_lost`, and inf where delta is exactly 0 at every hidden layer."""
-    return math.inf if log10_delta[-2] == -math.inf else slopes.decades_lost(log10_delta)
+    return np.where(log10_delta[..., -2] == -math.inf, math.inf, slopes.decades_lost(log10_delta))
 
 
 def _course(log10_delta, float32_zero_layer):
     """How delta runs from the last hidden layer to the first, in words and numbers."""
-    lost, depth = _lost(log10_delta), len(log10_delta) - 1
+    lost, depth = float(_lost(log10_delta)), len(log10_delta) - 1
     if math.isinf(lost):
         blocked = int(np.flatnonzero(log10_delta == -math.inf)[-1]) + 1
         return f"delta is exactly 0 from hidden layer {blocked} down to the first"
@@ -374,7 +388,7 @@ def _try(network, X, y, before, change):
         change.name,
         before,
         float(np.mean([_lost(p.log10_delta) for p in profiles])),
-        _lost(predicted.log10_delta_ratio),
+        float(_lost(predicted.log10_delta_ratio)),
         Counter(diagnose(p).verdict for p in profiles).most_common(1)[0][0],
         predicted.in_band(float(np.mean([p.decades_per_layer for p in profiles])), SEEDS),
     )

@@ -46,8 +46,8 @@ def _with_parameter(kind, name):
     ufunc, with_default = UFUNCS[kind, name], UFUNCS[kind, name, "default"]
 
     def function(x, parameter: float = default, out=None, **kwargs) -> np.ndarray:
-        if parameter is default:  # `is` costs nothing and a miss only costs time
-            return with_default(x, out=out, **kwargs)
+        if parameter is default and not kwargs and type(out) is not tuple:  # without keywords half the cost of a call
+            return with_default(x, out)
         return ufunc(x, check_parameter(label, parameter), out=out, **kwargs)
 
     formula = (formulas.VALUES if kind == "value" else formulas.DERIVATIVES)[name]

@@ -143,21 +143,21 @@ def fit_through_the_ends(log10_delta):
     return (log10_delta[-2] - log10_delta[0]) / (len(log10_delta) - 2)
 
 
-def norms_averaged_in_place_of_logarithms(profiles, seeds):
+def norms_averaged_in_place_of_logarithms(profiles):
     raw = np.log10(np.mean([10**p.log10_delta for p in profiles], axis=0))
-    return replace(honest["summarise"](profiles, seeds), log10_delta=raw)
+    return replace(honest["summarise"](profiles), log10_delta=raw)
 
 
-def normal_interval_in_place_of_students(profiles, seeds):
-    found = honest["summarise"](profiles, seeds)
+def normal_interval_in_place_of_students(profiles):
+    found = honest["summarise"](profiles)
     slopes = [p.decades_per_layer for p in profiles]
     reach = theory.Z95 * np.std(slopes, ddof=1) / math.sqrt(len(slopes))
     return replace(found, decades_per_layer_interval=(np.mean(slopes) - reach, np.mean(slopes) + reach))
 
 
-def spread_in_place_of_the_standard_error(profiles, seeds):
-    found = honest["summarise"](profiles, seeds)
-    return replace(found, log10_delta_sem=found.log10_delta_sem * math.sqrt(len(seeds)))
+def spread_in_place_of_the_standard_error(profiles):
+    found = honest["summarise"](profiles)
+    return replace(found, log10_delta_sem=found.log10_delta_sem * math.sqrt(len(profiles)))
 
 
 # Initializers.
