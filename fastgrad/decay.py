@@ -171,8 +171,12 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
             arrays = _in_one_pass(network, threshold, recompute, *network.plain_arrays(X, y))
     if not arrays:
         arrays = _layer_by_layer(network, X, y, threshold)
-    *arrays, loss = arrays
-    return GradientProfile(*arrays, len(X), network, X, y, loss)
+    return _profile(arrays, network, X, y)
+
+
+def _profile(measured, network, X, y):
+    """A profile from what was measured, the fields of ``_MEASURED``."""
+    return GradientProfile(**dict(zip(_MEASURED, measured, strict=True)), batch=len(X), network=network, X=X, y=y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,9 +216,8 @@ class GradientProfiles(Sequence):
     def __getitem__(self, index):
         if isinstance(index, slice):
             return tuple(self[i] for i in range(len(self))[index])
-        *arrays, loss = (getattr(self, name)[index] for name in _MEASURED)
-        network = self.network.like(seed=self.seeds[index])
-        return GradientProfile(*arrays, len(self.X), network, self.X, self.y, loss)
+        measured = (getattr(self, name)[index] for name in _MEASURED)
+        return _profile(measured, self.network.like(seed=self.seeds[index]), self.X, self.y)
 
 
 _MEASURED = (
@@ -245,10 +248,14 @@ def profiles(network: MLP, seeds: tuple, X, y, workers: int = 1) -> GradientProf
     if len(parts) == 1:
         return GradientProfiles(network, seeds, X, y, *_of_seeds(network, seeds, X, y))
     with ThreadPoolExecutor(workers) as pool:
-        found = list(pool.map(lambda part: _of_seeds(network, part, X, y), parts))
-    *arrays, zero32, zero64, loss = zip(*found, strict=True)
-    lists = (list(chain.from_iterable(of_parts)) for of_parts in (zero32, zero64, loss))
-    return GradientProfiles(network, seeds, X, y, *map(np.concatenate, arrays), *lists)
+        found = _joined(pool.map(lambda part: _of_seeds(network, part, X, y), parts))
+    return GradientProfiles(network, seeds, X, y, *found)
+
+
+def _joined(parts):
+    """The fields of all seeds from those of some each."""
+    *arrays, zero32, zero64, loss = zip(*parts, strict=True)
+    return *map(np.concatenate, arrays), *(list(chain.from_iterable(lists)) for lists in (zero32, zero64, loss))
 
 
 def _of_seeds(network, seeds, X, y):

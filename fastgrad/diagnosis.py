@@ -183,7 +183,7 @@ def judge(log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: in
 
 
 def verdicts(log10_delta, saturated_fraction, dead_fraction) -> list[str]:
-    """The verdict of each of several profiles: arrays of shape (profiles, L) and, of the hidden layers, (profiles, L - 1)."""
+    """The verdict of each of several profiles: arrays of shape (n, L) and, of the hidden layers, twice (n, L - 1)."""
     rows = zip(
         (log10_delta[:, -1] == -math.inf).tolist(),  # the loss is at its minimum
         _lost(log10_delta).tolist(),

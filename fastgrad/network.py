@@ -107,7 +107,7 @@ class MLP:
         return initializers.draw("biases", "normal", self.bias_std, shape[1], key, self.dtype, stream)
 
     def draws(self):
-        """How weights and biases are drawn, for ``compiled.profiles``: of each the distribution and every layer's scale."""
+        """How weights and biases are drawn, for ``compiled.profiles``: of each the distribution and every scale."""
         rule, dtype, shapes = self.initializer, self.dtype, self._shapes
         kind, what = rule.distribution, f"weights of {rule}"
         weights = [initializers.scale(what, kind, math.sqrt(rule.weight_variance(*shape)), dtype) for shape in shapes]

@@ -66,7 +66,7 @@ def _scalar(found):
 
 @functools.lru_cache(maxsize=64)
 def weights(n: int) -> np.ndarray:
-    """The w, shape (n,), for which ``w @ y`` is the least-squares slope of y per index; 0 if n is 1. Not to be written."""
+    """The w, shape (n,), for which ``w @ y`` is the least-squares slope of y per index; 0 if n is 1."""
     centred = np.arange(n) - (n - 1) / 2
     slope = centred / (centred @ centred) if n > 1 else centred
     slope.setflags(write=False)
