@@ -161,9 +161,27 @@ def test_environment_chooses_the_instruction_set(cpu, says):
     assert says in run.stdout + run.stderr
 
 
-def test_unknown_and_missing_backends(monkeypatch):
+def test_unknown_and_missing_backends(without_numba):
     with pytest.raises(ValueError, match="unknown backend 'numbba'; did you mean 'numba'"):
         kernels.get("numbba")
-    monkeypatch.setitem(sys.modules, "fastgrad.kernels.jit", None)
     with pytest.raises(ImportError, match=r"backend 'numba' is not available: install it with .*fastgrad\[numba\]"):
         kernels.get("numba")
+
+
+def test_threads_that_ask_for_a_backend_at_once_all_get_it_whole():
+    """One imports it, and the others must not see the module before its functions are there."""
+    code = """
+import sys, threading
+from fastgrad import kernels
+sys.setswitchinterval(1e-6)
+together, found = threading.Barrier(8), []
+def ask():
+    together.wait()
+    found.append(hasattr(kernels.get("numpy"), "value"))
+threads = [threading.Thread(target=ask) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(found == [True] * 8)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "True\n"
