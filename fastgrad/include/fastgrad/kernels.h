@@ -53,7 +53,7 @@ typedef struct {
     size_t block;                           /* layers that are kept at a time; 0: all, and none shares x or d */
     void **x, **d;                          /* inputs of the layers, phi' of the hidden layers */
     void *outputs, *delta, *other, *scratch;
-    double *log_p;                          /* twice (batch, outputs) */
+    double *log_p;                          /* twice (outputs, batch), and twice (batch) */
 
     double loss;
     double *signal_squares, *signal_top;   /* per layer, of z: sum of squares and largest magnitude */

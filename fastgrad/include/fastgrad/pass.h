@@ -68,7 +68,7 @@ static inline size_t fastgrad_furnish(fg_network *net, char *room, const fg_kern
     const size_t layers = net->layers, lists = fg_lines(2 * layers * sizeof(void *));
     const size_t statistics = fg_lines(FG_STATISTICS * layers * sizeof(double));
     const size_t exponents = fg_lines(layers * sizeof(int64_t));
-    const size_t log_p = fg_lines(2 * net->batch * net->sizes[layers] * sizeof(double));
+    const size_t log_p = fg_lines(2 * net->batch * (net->sizes[layers] + 1) * sizeof(double));
     const size_t before = 64 + lists + statistics + exponents + log_p;
     net->ld = (net->batch + width - 1) / width * width;
     if (!room)

@@ -255,55 +255,64 @@ static int FG(layer_forward)(const fg_kernels *kernels, fg_network *net, size_t 
         || (d_top != 0 && (d_top < FG_SMALLEST_SLOPE || d_top > FG_LARGE));
 }
 
-/* The mean softmax cross-entropy and its delta, in double as losses.py has it: 2^k delta, k the value returned. */
+/* The mean softmax cross-entropy and its delta, in double as losses.py has it: 2^k delta, k the value returned. Arrays are
+   (classes, batch), so that loops over samples are vectors; `sum` and `most` hold a number per sample. */
 static int64_t FG(cross_entropy)(fg_network *net)
 {
-    const size_t batch = net->batch, classes = net->sizes[net->layers], ld = net->ld;
+    const size_t batch = net->batch, classes = net->sizes[net->layers], ld = net->ld, numbers = batch * classes;
     const FG_SCALAR *const outputs = (FG_SCALAR *)net->outputs;
     const int64_t *const labels = (const int64_t *)net->targets;
     FG_SCALAR *const delta = (FG_SCALAR *)net->delta;
-    double *const log_p = net->log_p, *const p = log_p + batch * classes;
+    double *FG_RESTRICT const log_p = net->log_p, *FG_RESTRICT const p = log_p + numbers;
+    double *FG_RESTRICT const sum = p + numbers, *FG_RESTRICT const most = sum + batch;
     double largest = -INFINITY, loss = 0;
-    for (size_t b = 0; b < batch; b++) {
-        double top = outputs[b];
-        for (size_t c = 1; c < classes; c++)
-            top = outputs[c * ld + b] > top ? outputs[c * ld + b] : top;
-        for (size_t c = 0; c < classes; c++)
-            log_p[b * classes + c] = (double)outputs[c * ld + b] - top;
-    }
-    FG_EXPONENTIAL(batch * classes, log_p, 0, p);
-    for (size_t b = 0; b < batch; b++) {
-        double *const row = log_p + b * classes, sum = 0;
-        size_t top = 0;
-        while (row[top] < 0) /* the largest output is the one whose 1 goes into log1p; NaN ends the search too */
-            top++;
-        for (size_t c = 0; c < classes; c++)
-            sum += c == top ? 0 : p[b * classes + c];
-        const double normaliser = log1p(sum);
-        for (size_t c = 0; c < classes; c++) {
-            row[c] -= normaliser;
-            if (c != (size_t)labels[b] && row[c] > largest)
-                largest = row[c];
+    for (size_t b = 0; b < batch; b++)
+        most[b] = outputs[b];
+    for (size_t c = 1; c < classes; c++)
+        for (size_t b = 0; b < batch; b++)
+            most[b] = outputs[c * ld + b] > most[b] ? outputs[c * ld + b] : most[b];
+    for (size_t c = 0; c < classes; c++)
+        for (size_t b = 0; b < batch; b++)
+            log_p[c * batch + b] = (double)outputs[c * ld + b] - most[b];
+    FG_EXPONENTIAL(numbers, log_p, 0, p);
+    for (size_t b = 0; b < batch; b++)
+        sum[b] = most[b] = 0;
+    for (size_t c = 0; c < classes; c++)
+        for (size_t b = 0; b < batch; b++) { /* the first of the largest is the 1 of log1p; NaN is taken for one too */
+            const int less = log_p[c * batch + b] < 0;
+            sum[b] += less || most[b] > 0 ? p[c * batch + b] : 0;
+            most[b] = less ? most[b] : 1;
         }
-        loss -= row[labels[b]];
+    for (size_t b = 0; b < batch; b++) {
+        sum[b] = log1p(sum[b]);
+        most[b] = -INFINITY;
+    }
+    for (size_t c = 0; c < classes; c++)
+        for (size_t b = 0; b < batch; b++) {
+            const double row = log_p[c * batch + b] -= sum[b];
+            most[b] = (int64_t)c != labels[b] && row > most[b] ? row : most[b];
+        }
+    for (size_t b = 0; b < batch; b++) {
+        loss -= log_p[(size_t)labels[b] * batch + b];
+        largest = most[b] > largest ? most[b] : largest;
     }
     net->loss = loss / (double)batch;
     const int none = largest < FG_LOWEST_LOG;
     if (none && loss == loss) /* delta stays 0; NaN goes on */
         return 0;
     const int64_t k = none ? 0 : (int64_t)floor(largest / FG_LN_2) + 1; /* exponents below are at most 0 */
-    for (size_t i = 0; i < batch * classes; i++)
+    for (size_t i = 0; i < numbers; i++)
         log_p[i] -= (double)k * FG_LN_2;
-    FG_EXPONENTIAL(batch * classes, log_p, 0, p);
-    for (size_t b = 0; b < batch; b++) {
-        double others = 0;
-        p[b * classes + (size_t)labels[b]] = 0;
-        for (size_t c = 0; c < classes; c++) {
-            others += p[b * classes + c];
-            delta[c * ld + b] = (FG_SCALAR)(p[b * classes + c] / (double)batch);
+    FG_EXPONENTIAL(numbers, log_p, 0, p);
+    for (size_t b = 0; b < batch; b++)
+        p[(size_t)labels[b] * batch + b] = sum[b] = 0;
+    for (size_t c = 0; c < classes; c++)
+        for (size_t b = 0; b < batch; b++) {
+            sum[b] += p[c * batch + b];
+            delta[c * ld + b] = (FG_SCALAR)(p[c * batch + b] / (double)batch);
         }
-        delta[(size_t)labels[b] * ld + b] = (FG_SCALAR)(-others / (double)batch);
-    }
+    for (size_t b = 0; b < batch; b++)
+        delta[(size_t)labels[b] * ld + b] = (FG_SCALAR)(-sum[b] / (double)batch);
     return k;
 }
 
@@ -374,13 +383,36 @@ static double FG(gram_squares)(fg_network *net, size_t l)
     return squares > 0 ? squares : 0;
 }
 
-/* to (m) = the sum of from's n rows, each ld long. */
+/* to[0 ... columns W) = the sum of from's n rows, each ld long, in registers: adding to memory waits for every store. */
+FG_INLINE void FG(sum_columns)(const int columns, size_t n, const FG_SCALAR *from, size_t ld, FG_SCALAR *to)
+{
+    FG_REAL sum[4];
+    FG_UNROLL
+    for (int j = 0; j < columns; j++)
+        sum[j] = FG_LOAD(from + j * FG_WIDTH);
+    for (size_t b = 1; b < n; b++)
+        FG_UNROLL
+        for (int j = 0; j < columns; j++)
+            sum[j] = sum[j] + FG_LOAD(from + b * ld + j * FG_WIDTH);
+    FG_UNROLL
+    for (int j = 0; j < columns; j++)
+        FG_STORE(to + j * FG_WIDTH, sum[j]);
+}
+
+/* The same for any number m of columns. */
 static void FG(sum_rows)(size_t m, size_t n, const FG_SCALAR *from, size_t ld, FG_SCALAR *to)
 {
-    memcpy(to, from, m * sizeof(FG_SCALAR));
-    for (size_t b = 1; b < n; b++)
-        for (size_t o = 0; o < m; o++)
-            to[o] += from[b * ld + o];
+    size_t o = 0;
+    for (; o + 4 * FG_WIDTH <= m; o += 4 * FG_WIDTH)
+        FG(sum_columns)(4, n, from + o, ld, to + o);
+    for (; o + FG_WIDTH <= m; o += FG_WIDTH)
+        FG(sum_columns)(1, n, from + o, ld, to + o);
+    for (; o < m; o++) {
+        FG_SCALAR sum = from[o];
+        for (size_t b = 1; b < n; b++)
+            sum += from[b * ld + o];
+        to[o] = sum;
+    }
 }
 
 /* dL/dW (fan_in, fan_out) of layer l, a panel of rows at a time, and dL/db: kept if wanted; dL/dW's sum of squares. */
