@@ -89,16 +89,18 @@ cdef extern from "fastgrad/kernels.h" nogil:
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, void *) noexcept nogil
         double (*multiply_add)(size_t, double) noexcept nogil
-    const int FG_DRAWN, FG_SETS
+    const int FG_DRAWN
     ctypedef struct fg_set:
         const char *name
-    const fg_set fg_all_sets[8]
+    const fg_set fg_all_sets[]
     int fg_runs(const fg_set *set)
     const fg_set *fg_find(const char *name)
     const fg_kernels *fg_of(const fg_set *set, size_t item)
 
 cdef extern from "fastgrad/fastgrad.h":
     const void *fastgrad_open(const char *cpu)
+
+cdef extern from "fastgrad/pass.h":
     size_t fastgrad_furnish(fg_network *net, char *room, const fg_kernels *kernels)
     void *fastgrad_aligned(void *room)
     int fastgrad_summarise(const fg_network *net, double *rows) noexcept nogil
@@ -163,17 +165,25 @@ def _ufuncs(int index):
     return made
 
 
-# Every instruction set of this build that this processor runs, the best first.
-SETS = {fg_all_sets[i].name.decode(): _ufuncs(i) for i in range(FG_SETS) if fg_runs(&fg_all_sets[i])}
+cdef list _built():
+    """The names of the instruction sets of this build, the best first."""
+    cdef list names = []
+    while fg_all_sets[len(names)].name:
+        names.append(fg_all_sets[len(names)].name.decode())
+    return names
+
+
+_BUILT = _built()
+# Those that this processor runs.
+SETS = {name: _ufuncs(i) for i, name in enumerate(_BUILT) if fg_runs(&fg_all_sets[i])}
 
 
 def _chosen():
     asked = os.environ.get("FASTGRAD_CPU")
     if not asked:
         return next(iter(SETS))
-    built = [fg_all_sets[i].name.decode() for i in range(FG_SETS)]
-    if asked not in built:
-        raise unknown("instruction set in FASTGRAD_CPU", asked, built)
+    if asked not in _BUILT:
+        raise unknown("instruction set in FASTGRAD_CPU", asked, _BUILT)
     if asked not in SETS:
         raise ValueError(f"FASTGRAD_CPU={asked}: this processor does not run {asked}; it runs {', '.join(SETS)}")
     return asked
@@ -366,8 +376,7 @@ def multiply_adds(size_t rounds) -> int:
 
 def runtime() -> dict:
     """Which kernels run here: ``cpu`` (the set in use), ``available`` (those this processor runs), ``built``."""
-    built = [fg_all_sets[i].name.decode() for i in range(FG_SETS)]
-    return {"cpu": CPU, "available": list(SETS), "built": built}
+    return {"cpu": CPU, "available": list(SETS), "built": _BUILT}
 
 
 def value(name, z, parameter=None, out=None):

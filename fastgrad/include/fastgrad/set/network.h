@@ -14,16 +14,7 @@
            - Layers may share memory, so that only the inputs of every block of layers are kept and the block is run
              forward again when backward comes to it: 2 sqrt(depth) layers in memory for a third more work. */
 
-#ifndef FG_PANEL
-#define FG_PANEL 24 /* rows at least that meet all their steps while they are in cache */
-#define FG_PANEL_NUMBERS 32768
-/* Rows of a panel whose rows are ld long: whole blocks of GEMM, and not many more numbers than FG_PANEL_NUMBERS. */
-FG_INLINE size_t fg_panel(size_t ld)
-{
-    const size_t rows = FG_PANEL_NUMBERS / ld / FG_PANEL * FG_PANEL;
-    return rows > FG_PANEL ? rows : FG_PANEL;
-}
-
+#ifndef FG_DEEP
 /* Memory that is wanted next, and is brought into the second-level cache while a product is computed. */
 typedef struct {
     const char *at, *end;
@@ -53,7 +44,7 @@ FG_INLINE void FG(gemm_block)(const int rows, const int columns, fg_ahead *ahead
     for (int i = 0; i < rows; i++)
         FG_UNROLL
         for (int j = 0; j < columns; j++)
-            sum[i][j] = first ? FG_SET1(0.0) : FG_LOAD(c + i * ldc + j * FG_WIDTH);
+            sum[i][j] = first ? FG_SET1(0.0) : FG_LOAD(c + (size_t)i * ldc + j * FG_WIDTH);
     for (size_t k = 0; k < depth; k++) {
         FG_PREFETCH(next + k * hop);
         FG_UNROLL
@@ -61,7 +52,7 @@ FG_INLINE void FG(gemm_block)(const int rows, const int columns, fg_ahead *ahead
             right[j] = FG_LOAD(b + k * ldb + j * FG_WIDTH);
         FG_UNROLL
         for (int i = 0; i < rows; i++) {
-            const FG_REAL left = FG_SET1(a[i * row + k * col]);
+            const FG_REAL left = FG_SET1(a[(size_t)i * row + k * col]);
             FG_UNROLL
             for (int j = 0; j < columns; j++)
                 sum[i][j] = FG_MAD(left, right[j], sum[i][j]);
@@ -71,7 +62,7 @@ FG_INLINE void FG(gemm_block)(const int rows, const int columns, fg_ahead *ahead
     for (int i = 0; i < rows; i++)
         FG_UNROLL
         for (int j = 0; j < columns; j++)
-            FG_STORE(c + i * ldc + j * FG_WIDTH, sum[i][j]);
+            FG_STORE(c + (size_t)i * ldc + j * FG_WIDTH, sum[i][j]);
 }
 
 /* The same for any number of rows. */
@@ -231,7 +222,8 @@ static int FG(layer_forward)(const fg_kernels *kernels, fg_network *net, size_t 
     FG_SCALAR *const y = (FG_SCALAR *)(hidden ? (FG_SCALAR *)net->x[l + 1] : (FG_SCALAR *)net->outputs);
     FG_SCALAR *const d = hidden ? (FG_SCALAR *)net->d[l] : NULL;
     const size_t above = hidden ? net->sizes[l + 2] * fan_out * sizeof(FG_SCALAR) : 0;
-    fg_ahead ahead = {(const char *)net->weights[l + hidden], (const char *)net->weights[l + hidden] + above};
+    const char *const next = (const char *)net->weights[hidden ? l + 1 : l];
+    fg_ahead ahead = {next, next + above};
     double d_top = 0;
     for (size_t i = 0, m, rows = fg_panel(ld); i < fan_out; i += m) {
         m = fan_out - i < rows ? fan_out - i : rows;
@@ -352,7 +344,7 @@ static double FG(dot)(size_t n, const FG_SCALAR *a, const FG_SCALAR *b)
     double lanes[16] = {0}, sum = 0;
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++)
+        for (size_t j = 0; j < 16; j++)
             lanes[j] += (double)a[i + j] * (double)b[i + j];
     for (; i < n; i++)
         sum += (double)a[i] * (double)b[i];
@@ -367,10 +359,10 @@ static double FG(gram_squares)(fg_network *net, size_t l)
 {
     const size_t batch = net->batch, ld = net->ld;
     const FG_SCALAR *const x = (FG_SCALAR *)net->x[l], *const delta = (FG_SCALAR *)net->delta;
-    FG_SCALAR *const gram_x = (FG_SCALAR *)net->scratch, *const gram_delta = gram_x + fg_panel(ld) * ld;
+    FG_SCALAR *const gram_x = (FG_SCALAR *)net->scratch, *const gram_delta = gram_x + fg_gram_rows(batch, ld) * ld;
     fg_ahead ahead = {NULL, NULL};
     double squares = 0;
-    for (size_t i = 0, m, rows = fg_panel(ld); i < batch; i += m) {
+    for (size_t i = 0, m, rows = fg_gram_rows(batch, ld); i < batch; i += m) {
         m = batch - i < rows ? batch - i : rows;
         const size_t from = i / FG_WIDTH * FG_WIDTH, vectors = (ld - from) / FG_WIDTH;
         FG(gemm)(&ahead, m, vectors, net->sizes[l], x + i, 1, ld, x + from, ld, gram_x + from, ld);
