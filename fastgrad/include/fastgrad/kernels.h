@@ -6,6 +6,7 @@
 #ifndef FASTGRAD_KERNELS_H
 #define FASTGRAD_KERNELS_H
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
