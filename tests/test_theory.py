@@ -1,6 +1,7 @@
 """Theory against quadrature that shares no code with it, and against known constants and laws."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -356,6 +357,20 @@ def test_the_work_of_a_prediction_is_proportional_to_depth(name):
     assert 20 <= per_layer <= 200
     assert (calls(800) - calls(200)) / 600 == pytest.approx(per_layer, rel=0.01)
     assert calls(100, samples=100) == calls(100)
+
+
+def test_the_memory_of_a_prediction_is_proportional_to_depth():
+    """The variance of delta at each layer was once a product with a triangular matrix: 800 MB for 10,000 layers."""
+
+    def peak(depth):
+        tracemalloc.start()
+        theory.predict("relu", "he_normal", [8] * depth, q0=1.0)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(3)  # what is computed once and kept
+    assert peak(2000) <= 5 * peak(500)
 
 
 def test_homogeneous_networks_at_depth_1000():
