@@ -22,14 +22,12 @@ from typing import Any
 import numpy as np
 
 from fastgrad import slopes
-from fastgrad._validation import plain
-from fastgrad.initializers import key
+from fastgrad._validation import boolean, plain
+from fastgrad.draws import key
 from fastgrad.kernels import compiled
+from fastgrad.kernels.compiled import LARGEST_WEIGHT, WINDOW  # powers of two
 from fastgrad.losses import SCALED
 from fastgrad.network import MLP
-
-WINDOW = 24
-LARGEST_WEIGHT = 64
 
 # The largest magnitude that rounds to 0 (half the smallest subnormal, ties to even), as a power of two.
 FLOAT32_ZERO, FLOAT64_ZERO = -150, -1075
@@ -147,7 +145,7 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
     Parameters
     ----------
     network : MLP
-    X, y
+    X, y : array_like
         As for :meth:`fastgrad.MLP.loss_and_gradients`, which also lists the errors.
     recompute : bool
         Keep the activations of about ``2 sqrt(depth)`` layers in memory instead of all, and compute the others
@@ -158,8 +156,10 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
     ValueError
         Also if a weight is not finite or above 2^64 in magnitude, a bias is not finite, or ``recompute`` is asked of
         another backend.
+    TypeError
+        Also if ``recompute`` is not True or False.
     """
-    if recompute and network.backend != "compiled":
+    if boolean("recompute", recompute) and network.backend != "compiled":
         raise ValueError(f"recompute needs the compiled backend, got {network.backend!r}")
     threshold = network.activation.saturation_threshold
     arrays = None

@@ -22,7 +22,12 @@ CFLAGS = ("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off")
 
 
 def get_include() -> str:
-    """The directory to give to a C compiler with ``-I``: the headers are ``fastgrad/*.h`` in it."""
+    """The directory to give to a C compiler with ``-I``: the headers are ``fastgrad/*.h`` in it.
+
+    Returns
+    -------
+    str
+    """
     return str(_PACKAGE / "include")
 
 

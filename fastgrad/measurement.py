@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgrad._validation import listed, matrix, plain_array, positive_int
 from fastgrad.decay import GradientProfiles, profiles
-from fastgrad.initializers import Seed, check_distinct
+from fastgrad.draws import Seed, check_distinct
 from fastgrad.network import MLP
 from fastgrad.slopes import decades_lost, decades_per_layer, half_life
 
@@ -99,10 +99,13 @@ def measure(
         output may have shape (batch,).
     seeds : iterable of int or SeedSequence
         One network each, all on the same batch; no two alike.
-    dtype, loss, bias_std, backend
-        As for :class:`fastgrad.MLP`.
+    dtype : {"float32", "float64"}
+    loss : {"cross_entropy", "mse"}
     n_out : int, optional
         Number of outputs; by default the largest label plus one (at least 2), or the columns of the targets.
+    bias_std : float, optional
+        Standard deviation of the biases; without it they are what the initializer says.
+    backend : {"compiled", "numba", "numpy"}
     workers : int
         Threads that measure seeds side by side; the numbers do not depend on it. Each holds one network.
 

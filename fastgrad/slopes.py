@@ -8,7 +8,7 @@
 #           lost in the first five. That is .017 per layer from end to end and .012 along the line, which is nearer
 #           to what one more layer costs (.004).
 #         - The noise of delta is a random walk over the layers, for which the slope of the line has 6/5 of the
-#           variance of the slope through the ends. That is its price, and the band of theory.py knows it.
+#           variance of the slope through the ends. That is its price, and the band of finite_width.py knows it.
 
 import functools
 import math
@@ -31,7 +31,7 @@ def decades_per_layer(log10_delta):
     if np.isfinite(slope).all() and hidden.shape[-1] > 1:
         return slope
     nothing = np.isnan(hidden).any(-1) | (hidden[..., -1:] == -math.inf).any(-1) | (hidden.shape[-1] < 2)
-    return _scalar(np.where(np.isfinite(slope) & ~nothing, slope, np.where(nothing, math.nan, math.inf)))
+    return scalar(np.where(np.isfinite(slope) & ~nothing, slope, np.where(nothing, math.nan, math.inf)))
 
 
 def decades_lost(log10_delta):
@@ -42,7 +42,7 @@ def decades_lost(log10_delta):
     log10_delta = np.asarray(log10_delta)
     first, last = log10_delta[..., 0], log10_delta[..., -2]
     with np.errstate(invalid="ignore"):
-        return _scalar(np.where(last > -math.inf, last - first, math.nan))
+        return scalar(np.where(last > -math.inf, last - first, math.nan))
 
 
 def half_life(decades_per_layer: float) -> float:
@@ -57,10 +57,11 @@ def depth_of(decades: float, decades_per_layer: float) -> float:
 
 def line(values):
     """Slope of the least-squares line through finite values, shape (..., n), per index: a float or shape (...)."""
-    return _scalar(np.einsum("...i,i->...", values, weights(values.shape[-1])))
+    return scalar(np.einsum("...i,i->...", values, weights(values.shape[-1])))
 
 
-def _scalar(found):
+def scalar(found):
+    """A number for an array of no dimensions."""
     return found if found.ndim else found.item()
 
 

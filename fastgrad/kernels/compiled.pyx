@@ -89,7 +89,8 @@ cdef extern from "fastgrad/kernels.h" nogil:
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, void *) noexcept nogil
         double (*multiply_add)(size_t, double) noexcept nogil
-    const int FG_DRAWN
+    const int FG_DRAWN, FG_WINDOW, FG_LARGEST_WEIGHT
+    const double FG_LOWEST_LOG
     ctypedef struct fg_set:
         const char *name
     const fg_set fg_all_sets[]
@@ -123,8 +124,8 @@ Parameters
 x : array_like
     Pre-activations, of any shape. float16, float32 and float64 keep their type, any other real type goes to float64;
     float16 is computed in float32 and rounded once.
-out, where, **kwargs
-    As for every NumPy ufunc.
+out, where, **kwargs : as for every NumPy ufunc
+    Where to put the result, where to compute it, and the rest.
 
 Returns
 -------
@@ -349,6 +350,8 @@ cdef bint _apart(tuple outputs, tuple inputs):
 
 DISTRIBUTIONS = ("uniform", "normal", "truncated")
 DRAWN = FG_DRAWN
+# What decay.py and losses.py share with the passes in C (set/network.h).
+WINDOW, LARGEST_WEIGHT, LOWEST_LOG = FG_WINDOW, FG_LARGEST_WEIGHT, FG_LOWEST_LOG
 
 
 def fill(cnp.ndarray out, const uint32_t[::1] key, uint32_t stream, distribution, double scale, uint64_t first=0,

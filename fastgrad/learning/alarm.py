@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastgrad.diagnosis import DECADES
 from fastgrad.slopes import decades_lost
+from fastgrad.verdicts import DECADES
 
 PERSISTENCE = 5  # checks in a row
 # A loss at most this share of that of constant outputs is that of a network that has learned;

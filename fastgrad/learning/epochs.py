@@ -28,7 +28,7 @@ CHUNK = 4e9  # floating-point operations between two looks for Ctrl-C: about a t
 
 @dataclass(frozen=True)
 class Plan:
-    """What a loop over the epochs goes by; nothing is checked here (see :func:`fastgrad.fit`).
+    """The settings of a loop over the epochs; nothing is checked here (see :func:`fastgrad.fit`).
 
     Attributes
     ----------

@@ -59,8 +59,10 @@ class GradientMonitor:
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is out of range or of the wrong type.
+    ValueError
+        If an argument is out of range, or X and y have not as many rows.
+    TypeError
+        If an argument has the wrong type, or only one of X and y is given.
     """
 
     def __init__(self, X=None, y=None, *, activation=None, loss="cross_entropy", every=None, window=WINDOW,

@@ -11,7 +11,7 @@ from types import FunctionType
 
 import numpy as np
 
-from fastgrad._validation import real_number, unknown
+from fastgrad._validation import known, real_number, shown
 from fastgrad.kernels import steps as updates
 
 _NAMES = {"one": 1.0, "sqrt": np.sqrt}
@@ -35,14 +35,20 @@ LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adam": 0.001}
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A rule for steps against the gradient, with its options; get one with :func:`optimizer`."""
+    """A rule for steps against the gradient, with its options; get one with :func:`optimizer`.
+
+    Attributes
+    ----------
+    name : {"sgd", "momentum", "nesterov", "adam"}
+    options : mapping
+        Every option of the rule by name, the defaults among them.
+    """
 
     name: str
     options: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self):
-        if self.name not in OPTIMIZERS:
-            raise unknown("optimizer", self.name, OPTIMIZERS)
+        known("optimizer", self.name, OPTIMIZERS)
         defaults = _RULES[self.name][1]
         for name in self.options:
             if name not in defaults:
@@ -104,7 +110,11 @@ def optimizer(name: "str | Optimizer", **options: float) -> Optimizer:
         ``"sgd"``, ``"momentum"``, ``"nesterov"`` or ``"adam"``; a record is returned as it is.
     **options
         ``momentum`` (0.9) for momentum and nesterov; ``beta_1`` (0.9), ``beta_2`` (0.999) and ``epsilon`` (1e-8)
-        for adam.
+        for adam (Kingma and Ba 2015, algorithm 1).
+
+    Returns
+    -------
+    Optimizer
 
     Raises
     ------
@@ -125,5 +135,5 @@ def _checked(name, value):
         return real_number(name, value, above=0.0)
     number = real_number(name, value, minimum=0.0)
     if number >= 1:
-        raise ValueError(f"{name} must be below 1, got {value!r}")
+        raise ValueError(f"{name} must be below 1, got {shown(value)}")
     return number

@@ -1,4 +1,4 @@
-"""Does the loss still fall? Trend statistics that spikes and noise do not fool, and what a standstill is due to."""
+"""Does the loss still fall? A test for a plateau that spikes and noise do not upset, and the cause of one."""
 
 # Design: - The trend is Theil and Sen's slope of log loss over the last epochs: the median of the slopes of all pairs,
 #           which a third of outliers do not move. Its sign is tested as Mann and Kendall do. A rule that compares
@@ -54,7 +54,7 @@ class Trend:
     cause : str or None
         What a loss that does not fall is due to: "converged", "vanishing", "exploding", "saturated", "dead",
         "learning rate too low", "learning rate too high", "unknown". None while it falls, if it is too early to say,
-        or if nobody asked.
+        or before :func:`attribute`.
     evidence : str
     """
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 import fastgrad
-from fastgrad import datasets, diagnosis, kernels, slopes, theory
+from fastgrad import datasets, diagnosis, kernels, slopes, theory, verdicts
 from fastgrad._validation import listed
 from fastgrad.activations import Activation, activation
 from fastgrad.initializers import Initializer, initializer
@@ -174,9 +174,9 @@ def _verdict(measured):
     Where a mean is not finite it is the evidence of the first seed with that verdict.
     """
     found = measured.profiles
-    verdicts = diagnosis.verdicts(found.log10_delta, found.saturated_fraction, found.dead_fraction)
-    verdict, votes = Counter(verdicts).most_common(1)[0]
+    each = verdicts.of_each(found.log10_delta, found.saturated_fraction, found.dead_fraction)
+    verdict, votes = Counter(each).most_common(1)[0]
     if not np.isfinite(measured.log10_delta).all():
-        return verdict, votes, diagnosis.diagnose(found[verdicts.index(verdict)]).evidence
+        return verdict, votes, diagnosis.diagnose(found[each.index(verdict)]).evidence
     means = measured.log10_delta, measured.saturated_fraction, measured.dead_fraction
     return verdict, votes, diagnosis.evidence(verdict, *means, measured.float32_zero_layer)

@@ -6,6 +6,7 @@
 #ifndef FASTGRAD_KERNELS_H
 #define FASTGRAD_KERNELS_H
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -151,6 +152,12 @@ typedef struct {
 
 /* Numbers that a stream of random ones is drawn in: set/random.h. */
 #define FG_DRAWN 256
+/* 2^+-FG_WINDOW are the magnitudes outside which a measured pass carries exponents; as a power of two too, the largest
+   weights with which no product within the window overflows. */
+#define FG_WINDOW 24
+#define FG_LARGEST_WEIGHT 64
+/* Below it the other classes' log-probability has no digits left for what a layer changes. */
+#define FG_LOWEST_LOG -1e9
 /* A panel is the rows that meet all their steps while they are in cache (set/network.h): so many at least, whole blocks of
    GEMM, and not many more numbers than the second. */
 #define FG_PANEL 24

@@ -108,7 +108,8 @@ static inline void fastgrad_root_mean_squares(const fg_network *net, double *sig
 
 /* What a measured pass found, as rows of `layers` numbers: log10 of the root mean square of z, of delta and of dL/dW; the
    shares of saturated numbers and of dead units (0 for the output layer); log2 of the largest magnitude of delta and of
-   W. Returns whether they hold: no z is 0 everywhere, W and b are finite and no magnitude of W is above 2^64. */
+   W. Returns whether they hold: no z is 0 everywhere, W and b are finite, no magnitude of W is above
+   2^FG_LARGEST_WEIGHT. */
 enum { FG_LOG10_SIGNAL, FG_LOG10_DELTA, FG_LOG10_DWEIGHT, FG_SATURATED, FG_DEAD, FG_LOG2_DELTA_TOP, FG_LOG2_WEIGHT_TOP,
        FG_SUMMARY };
 static inline int fastgrad_summarise(const fg_network *net, double *rows)
@@ -123,7 +124,7 @@ static inline int fastgrad_summarise(const fg_network *net, double *rows)
         rows[FG_DEAD * layers + l] = net->dead[l] / units;
         rows[FG_LOG2_DELTA_TOP * layers + l] = log2(net->delta_top[l]) + (double)net->delta_exponent[l];
         rows[FG_LOG2_WEIGHT_TOP * layers + l] = log2(top);
-        hold &= net->signal_top[l] > 0 && top <= 18446744073709551616.0 && bias - bias == 0;
+        hold &= net->signal_top[l] > 0 && top <= ldexp(1.0, FG_LARGEST_WEIGHT) && bias - bias == 0;
     }
     return hold;
 }

@@ -19,14 +19,14 @@
 typedef struct {
     const char *at, *end;
 } fg_ahead;
-/* The window of magnitudes outside which exponents are carried, and the slopes that cannot underflow within it. */
-#define FG_SMALL 5.9604644775390625e-08 /* 2^-24; C++11 has no hexadecimal ones */
-#define FG_LARGE 16777216.0
+/* The ends of the window, and the slopes that cannot underflow within it. */
+#define FG_SMALL (1.0 / (1 << FG_WINDOW))
+#define FG_LARGE (double)(1 << FG_WINDOW)
 #define FG_SMALLEST_SLOPE 8.673617379884035e-19 /* 2^-60 */
 #define FG_DEEP 128 /* terms of a product's sums that are added in one go */
 #define FG_SUMMED 256 /* squares that a lane adds before they go into a double */
 #define FG_HOP 32   /* bytes fetched ahead per term of a block */
-#define FG_LOWEST_LOG -1e9 /* below it the other classes count for nothing: losses.py */
+#define FG_GRAM_ERROR 0.0078125 /* of |dL/dW|^2, by rounding: .0017 decades of the root mean square */
 #define FG_LN_2 0.69314718055994530942
 #define FG_EXPONENTIAL FG_PASTE(exponential, f64, FG_SET)
 #endif
@@ -353,15 +353,27 @@ static double FG(dot)(size_t n, const FG_SCALAR *a, const FG_SCALAR *b)
     return sum;
 }
 
+/* Rounding errors that a sum of n products in a Gram matrix may have: those of its blocks (gemm), and of adding them. */
+FG_INLINE double FG(roundings)(size_t n)
+{
+    return n <= 2 * FG_DEEP ? (double)n : FG_DEEP + (double)(n / FG_DEEP + 1);
+}
+
 /* |dL/dW|^2 = sum over pairs of samples of <x, x'> <delta, delta'>: two Gram matrices, cheaper than dL/dW itself
-   where the batch is narrower than the layer. They are symmetric: of each row only what lies beyond the diagonal. */
+   where the batch is narrower than the layer. They are symmetric: of each row only what lies beyond the diagonal.
+
+   A sum of n products is off by at most n u |x| |x'|, u half an ulp of 1, so that of samples which cancel (x much alike,
+   delta opposite) the sum over pairs is off by at most (n u + m u) (sum over samples of |x| |delta|)^2, and the norms are on
+   the diagonals. Where that is more than FG_GRAM_ERROR of the sum, -1: the product itself is off by its root only. */
 static double FG(gram_squares)(fg_network *net, size_t l)
 {
     const size_t batch = net->batch, ld = net->ld;
     const FG_SCALAR *const x = (FG_SCALAR *)net->x[l], *const delta = (FG_SCALAR *)net->delta;
     FG_SCALAR *const gram_x = (FG_SCALAR *)net->scratch, *const gram_delta = gram_x + fg_gram_rows(batch, ld) * ld;
     fg_ahead ahead = {NULL, NULL};
-    double squares = 0;
+    const double unit = sizeof(FG_SCALAR) == sizeof(float) ? FLT_EPSILON / 2 : DBL_EPSILON / 2;
+    const double error = unit * (FG(roundings)(net->sizes[l]) + FG(roundings)(net->sizes[l + 1]));
+    double squares = 0, norms = 0;
     for (size_t i = 0, m, rows = fg_gram_rows(batch, ld); i < batch; i += m) {
         m = batch - i < rows ? batch - i : rows;
         const size_t from = i / FG_WIDTH * FG_WIDTH, vectors = (ld - from) / FG_WIDTH;
@@ -369,10 +381,12 @@ static double FG(gram_squares)(fg_network *net, size_t l)
         FG(gemm)(&ahead, m, vectors, net->sizes[l + 1], delta + i, 1, ld, delta + from, ld, gram_delta + from, ld);
         for (size_t j = 0; j < m; j++) {
             const FG_SCALAR *const row_x = gram_x + j * ld + i + j, *const row_delta = gram_delta + j * ld + i + j;
-            squares += (double)*row_x * (double)*row_delta + 2 * FG(dot)(batch - i - j - 1, row_x + 1, row_delta + 1);
+            const double own = (double)*row_x * (double)*row_delta;
+            squares += own + 2 * FG(dot)(batch - i - j - 1, row_x + 1, row_delta + 1);
+            norms += sqrt(own);
         }
     }
-    return squares > 0 ? squares : 0;
+    return error * norms * norms <= FG_GRAM_ERROR * squares ? squares : -1;
 }
 
 /* to[0 ... columns W) = the sum of from's n rows, each ld long, in registers: adding to memory waits for every store. */
@@ -501,7 +515,9 @@ static int FG(network)(const fg_kernels *kernels, fg_network *net)
         const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1];
         /* Gram: batch^2 (fan_in + fan_out); the product: batch fan_in fan_out and a transposition. */
         const int gram = !net->dweights && net->batch * (fan_in + fan_out) < (fan_in + 2 * FG_WIDTH) * fan_out;
-        const double squares = gram ? FG(gram_squares)(net, l) : FG(weight_gradient)(net, l);
+        double squares = gram ? FG(gram_squares)(net, l) : -1;
+        if (squares < 0)
+            squares = FG(weight_gradient)(net, l);
         if (net->measured)
             net->gradient_squares[l] = squares;
         if (l && net->block && l % net->block == 0)
