@@ -355,9 +355,9 @@ def fill(cnp.ndarray out, const uint32_t[::1] key, uint32_t stream, distribution
         kernels.fill(&key[0], stream, number, scale, first, count, out.data)
 
 
-def multiply_adds(size_t rounds) -> int:
-    """Do this many rounds of float32 multiply-adds that wait for nothing; how many operations they were."""
-    cdef const fg_kernels *kernels = _kernels(None, sizeof(float))
+def multiply_adds(size_t rounds, size_t item) -> int:
+    """Do this many rounds of multiply-adds of ``item`` bytes that wait for nothing; how many operations they were."""
+    cdef const fg_kernels *kernels = _kernels(None, item)
     with nogil:
         kernels.multiply_add(rounds, 1)
     return 2 * 12 * kernels.width * rounds
