@@ -143,8 +143,8 @@ def caches(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> dict[st
 
 
 def _held(name, sizes):
-    """Bytes of source and target of a copy in this memory: half a cache, or twice the largest."""
-    return sizes[name] // 2 if name in sizes else 2 * max(sizes.values())
+    """Bytes of source and target of a copy in this memory: three quarters of a cache, or twice the largest."""
+    return sizes[name] * 3 // 4 if name in sizes else 2 * max(sizes.values())
 
 
 def _multiply_adds(item) -> Callable[[], int]:
