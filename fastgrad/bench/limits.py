@@ -101,7 +101,7 @@ class Limits:
 
     def table(self) -> Table:
         """The rows as text."""
-        lines = [
+        lines: list[tuple[str, ...]] = [
             (row["limit"], significant(row["figure"]), row["unit"], _size(row["bytes"]), _size(self._cache(row)))
             for row in self.rows()
         ]

@@ -160,11 +160,19 @@ CASES = {
 
 # Activations whose results and decay are judged, by what the tables call them: (name, parameter by its name).
 PARAMETERS = {"leaky_relu": ("negative_slope", (0.2, 0.9)), "elu": ("alpha", (0.5, 3.0))}
-JUDGED = {name: (name, {}) for name in ACTIVATIONS} | {
+JUDGED: dict[str, tuple[str, dict[str, float]]] = {name: (name, {}) for name in ACTIVATIONS} | {
     f"{name}({parameter}={value:g})": (name, {parameter: value})
     for name, (parameter, values) in PARAMETERS.items()
     for value in values
 }
-KERNELS = {f"{label} {kind}": (*phi, kind) for label, phi in JUDGED.items() for kind in ("value", "derivative")}
-NETWORKS = {f"{label} {init}": (*phi, init) for label, phi in JUDGED.items() for init in ("xavier_normal", "he_normal")}
+KERNELS = {
+    f"{label} {kind}": (name, parameter, kind)
+    for label, (name, parameter) in JUDGED.items()
+    for kind in ("value", "derivative")
+}
+NETWORKS = {
+    f"{label} {init}": (name, parameter, init)
+    for label, (name, parameter) in JUDGED.items()
+    for init in ("xavier_normal", "he_normal")
+}
 SEEDS, DEPTH, WIDTH = 3, 20, 64
