@@ -22,6 +22,7 @@ from fastgrad import ACTIVATIONS
 from fastgrad.bench.limits import limits
 from fastgrad.bench.timing import interleaved
 from fastgrad.kernels import compiled
+from fastgrad.kernels.memory import aligned, aligned_copy
 from fastgrad.machine import machine
 from fastgrad.report.survey import Comparison, comparison_markdown
 from fastgrad.report.tables import Table, significant
@@ -46,8 +47,8 @@ NOTE = (
     "two; select: comparisons, blends, minima, signs; spill: those of the stores that go to the stack. Per element: "
     "the sum without loads and stores. Bound: cycles per vector of a model that has four 256-bit pipes, of which two "
     f"multiply, and does two loads and a store a cycle and a division in {DIVISION}; 512 bits take twice as long. By: "
-    "what binds. Measured: cycles per vector in L1, without the call; at the peak two 256-bit multiply-adds take one. "
-    "% of bound: the bound over what was measured."
+    "what binds. Measured: cycles per vector in L1, without the call, on cache lines; at the peak two 256-bit "
+    "multiply-adds take one. % of bound: the bound over what was measured."
 )
 STACK = re.compile(r"\[(rsp|rbp-)")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*?)\s*(?:#.*|<.*)?$")
@@ -125,8 +126,8 @@ def measured(kind: str, name: str, cpu: str) -> float:
     ufunc = compiled.SETS[cpu][kind, name, "default"]
     calls = {}
     for size in (SIZE, SIZE // 2):
-        x = np.random.default_rng(0).normal(0, 1.5, size).astype(np.float32)
-        out = tuple(np.empty_like(x) for _ in range(ufunc.nout))
+        x = aligned_copy(np.random.default_rng(0).normal(0, 1.5, size))
+        out = tuple(aligned(size, np.float32) for _ in range(ufunc.nout))
         calls[str(size)] = lambda x=x, out=out: ufunc(x, out=out)
     seconds = interleaved(calls, ROUNDS)
     per_element = (seconds[str(SIZE)] - seconds[str(SIZE // 2)]) / (SIZE // 2)
