@@ -80,6 +80,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         void *gemm
     ctypedef struct fg_kernels:
         size_t item, width
+        void (*both[8])(size_t, const void *, double, void *, void *) noexcept nogil
         int (*network)(const fg_kernels *, fg_network *) noexcept nogil
         double (*largest)(size_t, const void *) noexcept nogil
         size_t (*train)(const fg_kernels *, fg_training *) noexcept nogil
@@ -109,6 +110,7 @@ cdef extern from "fastgrad/pass.h":
     const int FG_STATISTICS
 
 cdef extern from "ufuncs.h":
+    void fg_clear_flags() noexcept nogil
     object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, double parameter,
                          const char *name, const char *doc)
 
@@ -369,9 +371,9 @@ def fill(cnp.ndarray out, const uint32_t[::1] key, uint32_t stream, distribution
         kernels.fill(&key[0], stream, number, scale, first, count, out.data)
 
 
-def multiply_adds(size_t rounds) -> int:
-    """Do this many rounds of float32 multiply-adds that wait for nothing; how many operations they were."""
-    cdef const fg_kernels *kernels = _kernels(None, sizeof(float))
+def multiply_adds(size_t rounds, size_t item) -> int:
+    """Do this many rounds of multiply-adds of ``item`` bytes that wait for nothing; how many operations they were."""
+    cdef const fg_kernels *kernels = _kernels(None, item)
     with nogil:
         kernels.multiply_add(rounds, 1)
     return 2 * 12 * kernels.width * rounds
@@ -395,9 +397,49 @@ def derivative(name, z, parameter=None, out=None):
 
 
 def value_and_derivative(name, z, parameter=None, out=(None, None)):
-    """phi(z) and phi'(z) in one pass."""
-    ufunc = UFUNCS["value_and_derivative", name]
-    return ufunc(z, out=out) if parameter is None else ufunc(z, parameter, out=out)
+    """phi(z) and phi'(z) in one pass; without ``parameter`` with the default of one."""
+    found = _both(name, _DEFAULTS[name] if parameter is None else parameter, z, out)
+    if found is not None:
+        return found
+    if parameter is None:
+        return UFUNCS["value_and_derivative", name, "default"](z, out=out)
+    return UFUNCS["value_and_derivative", name](z, parameter, out=out)
+
+
+cdef tuple _both(name, double parameter, x, out):
+    """y and d of a plain array, into plain arrays apart from it or new ones; None for what is left to the ufunc.
+
+    NumPy calls a ufunc of two outputs by an iterator, which costs .5 us more than its short way for those of one.
+    """
+    if not cnp.PyArray_CheckExact(x):
+        return None
+    cdef cnp.ndarray z = x
+    cdef int type = cnp.PyArray_TYPE(z), dimensions = cnp.PyArray_NDIM(z), number = _NUMBERS[name]
+    cdef size_t n = cnp.PyArray_SIZE(z)
+    if not dimensions or (type != cnp.NPY_FLOAT and type != cnp.NPY_DOUBLE) or not cnp.PyArray_ISCARRAY_RO(z):
+        return None
+    if not isinstance(out, tuple) or len(out) != 2:
+        return None
+    y, d = out
+    if y is None and d is None:
+        y = cnp.PyArray_EMPTY(dimensions, cnp.PyArray_DIMS(z), type, 0)
+        d = cnp.PyArray_EMPTY(dimensions, cnp.PyArray_DIMS(z), type, 0)
+        out = (y, d)
+    elif not (_plain(y, dimensions, type) and _plain(d, dimensions, type)
+              and cnp.PyArray_SAMESHAPE(y, z) and cnp.PyArray_SAMESHAPE(d, z) and _apart(out, (x,))):
+        return None
+    cdef char *from_z = z.data
+    cdef char *to_y = (<cnp.ndarray>y).data
+    cdef char *to_d = (<cnp.ndarray>d).data
+    cdef const fg_kernels *kernels = fg_of(active, cnp.PyArray_ITEMSIZE(z))
+    if n > 500:  # as NumPy does: to give the GIL away costs more than so few numbers
+        with nogil:
+            kernels.both[number](n, from_z, parameter, to_y, to_d)
+            fg_clear_flags()
+    else:
+        kernels.both[number](n, from_z, parameter, to_y, to_d)
+        fg_clear_flags()
+    return out
 
 
 include "training.pxi"
