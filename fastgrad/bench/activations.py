@@ -67,9 +67,30 @@ def activation_cases(
     dtypes: Iterable[str] = FULL["dtypes"],
     sizes: Iterable[int] = FULL["sizes"],
 ) -> list[ActivationCase]:
-    """Every combination, small sizes first; ValueError or TypeError for one that does not exist.
+    """Every combination, small sizes first.
 
-    Operations are ``value``, ``backward`` and ``training`` (forward with derivative, then backward).
+    Parameters
+    ----------
+    activations : iterable of str
+        Names, of ``ACTIVATIONS``.
+    operations : iterable of str
+        ``"value"``, ``"backward"`` and ``"training"``: forward with the derivative, then backward.
+    dtypes : iterable of str
+        ``"float32"`` and ``"float64"``.
+    sizes : iterable of int
+        Elements.
+
+    Returns
+    -------
+    list of ActivationCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such activation or operation, or a size is below 1.
+    TypeError
+        If a dtype is another, or a size is not whole.
     """
     activations = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
     operations = [known("operation", name, peers.OPERATIONS) for name in dict.fromkeys(operations)]
@@ -138,7 +159,18 @@ def _figures(case, bounded, contestant, seconds):
 
 
 def operations_of(case: ActivationCase) -> int:
-    """Floating-point operations per element that our formulas take; backward is one product."""
+    """Floating-point operations per element that our formulas take; backward is one product.
+
+    Parameters
+    ----------
+    case : ActivationCase
+        An operation of an activation.
+
+    Returns
+    -------
+    int
+        As :func:`fastgrad.bench.arithmetic.operations` counts them.
+    """
     kind = {"value": "value", "training": "value_and_derivative"}.get(case.operation)
     formulas = arithmetic.operations(kind, case.activation, case.dtype) if kind else 0
     return formulas + (case.operation != "value")

@@ -43,7 +43,29 @@ class CallCase(NamedTuple):
 def call_cases(
     activations: Iterable[str] = ACTIVATIONS, operations: Iterable[str] = OPERATIONS, sizes: Iterable[int] = SIZES
 ) -> list[CallCase]:
-    """Every combination; ValueError or TypeError for one that does not exist."""
+    """Every combination.
+
+    Parameters
+    ----------
+    activations : iterable of str
+        Names, of this module's ``ACTIVATIONS``.
+    operations : iterable of str
+        ``"new arrays"`` and ``"out="``.
+    sizes : iterable of int
+        Elements.
+
+    Returns
+    -------
+    list of CallCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such operation or activation, or a number is below 1.
+    TypeError
+        If a number is not whole.
+    """
     operations = [known("operation", name, OPERATIONS) for name in dict.fromkeys(operations)]
     activations = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
     sizes = [positive_int("size", size) for size in dict.fromkeys(sizes)]
@@ -95,7 +117,24 @@ PEERS = {"numpy": numpy, "torch": torch}
 def time_call(
     case: CallCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
 ) -> list[Row]:
-    """Time one call in ours, alone and with the derivative, and in every one of these peers; ours first."""
+    """Time one call in ours, alone and with the derivative, and in every one of these peers.
+
+    Parameters
+    ----------
+    case : CallCase
+        What is timed.
+    contestants : iterable of str
+        Peers, of this module's ``PEERS``.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+    tell : callable
+        Called with the name of each contestant that begins.
+
+    Returns
+    -------
+    list of Row
+        Ours first.
+    """
     x = np.linspace(-3, 3, case.size, dtype=np.float32)
     makers = {OURS: ours, BOTH: with_derivative} | {name: PEERS[name] for name in contestants}
     with without_autograd(contestants):

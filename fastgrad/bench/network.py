@@ -67,7 +67,27 @@ class NetworkCase(NamedTuple):
 def network_cases(
     networks: Iterable[tuple[int, int, int]] = FULL, operations: Iterable[str] = OPERATIONS
 ) -> list[NetworkCase]:
-    """Every network with every operation; ValueError or TypeError for one that does not exist."""
+    """Every network with every operation.
+
+    Parameters
+    ----------
+    networks : iterable of (int, int, int)
+        Hidden layers, units in each, samples.
+    operations : iterable of str
+        ``"gradients"`` and ``"profile"``.
+
+    Returns
+    -------
+    list of NetworkCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such operation, or a number is below 1.
+    TypeError
+        If a number is not whole.
+    """
     operations = [known("operation", name, OPERATIONS) for name in dict.fromkeys(operations)]
     names = ("depth", "width", "batch")
     networks = [tuple(map(positive_int, names, network)) for network in dict.fromkeys(networks)]  # type: ignore[misc]
@@ -81,11 +101,27 @@ def time_network(
     tell: Callable[[str], None] = silent,
     memory: bool = False,
 ) -> list[Row]:
-    """Time one network in ours and in every one of these peers; ours first.
+    """Time one network in ours and in every one of these peers.
 
-    Figures are ``gflops``, 10^9 floating-point operations per second, ``limit`` and ``percent_of_limit``, which of the
-    machine's limits binds and the time at it over the time, see :meth:`fastgrad.bench.limits.Limits.figures`; and with
-    ``memory`` ``megabytes``, what the first pass takes beyond weights and data.
+    Parameters
+    ----------
+    case : NetworkCase
+        What is timed.
+    contestants : iterable of str
+        Peers, of ``PEERS``.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+    tell : callable
+        Called with the name of each contestant that begins.
+    memory : bool
+        Measure the memory of a pass too, in a process of its own.
+
+    Returns
+    -------
+    list of Row
+        Ours first. Figures are ``gflops``, 10^9 floating-point operations per second, ``limit`` and
+        ``percent_of_limit``, as of :meth:`fastgrad.bench.limits.Limits.figures`; and with ``memory`` ``megabytes``,
+        what the first pass takes beyond weights and data.
     """
     operations, moved, held = work_of(case)
 
@@ -107,12 +143,26 @@ def time_network(
 
 
 def work_of(case: NetworkCase) -> tuple[int, int, int]:
-    """The least that a pass takes: floating-point operations, bytes read and written, bytes of all arrays.
+    """The least that a pass takes.
 
     Operations are those of the matrix products (forward, delta, dL/dW), of tanh with its derivative and of the product
     with it. The size of dL/dW = x' delta needs x x' and delta delta' only, (batch, batch) and symmetric, which is less
     where the batch is narrow. Weights are read twice, dL/dW is written if it is wanted, x and phi'(z) of every layer
     are written and read.
+
+    Parameters
+    ----------
+    case : NetworkCase
+        The network.
+
+    Returns
+    -------
+    operations : int
+        Floating-point operations.
+    moved : int
+        Bytes read and written.
+    held : int
+        Bytes of all arrays.
     """
     sizes = _sizes(case)
     wanted, batch = case.operation == "gradients", case.batch

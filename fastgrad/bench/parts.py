@@ -54,12 +54,52 @@ class WeightsCase(NamedTuple):
 def dense_cases(
     shapes: Iterable[tuple[int, ...]] = DENSE_SHAPES, operations: Iterable[str] = OPERATIONS
 ) -> list[DenseCase]:
-    """Every (batch, fan_in, fan_out) with every operation; ValueError or TypeError for one that does not exist."""
+    """Every shape with every operation.
+
+    Parameters
+    ----------
+    shapes : iterable of (int, int, int)
+        Batch, fan_in, fan_out.
+    operations : iterable of str
+        ``"forward"`` and ``"backward"``.
+
+    Returns
+    -------
+    list of DenseCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such operation, or a number is below 1.
+    TypeError
+        If a number is not whole.
+    """
     return _cases(DenseCase, OPERATIONS, shapes, operations)
 
 
 def weights_cases(shapes: Iterable[tuple[int, ...]] = WEIGHT_SHAPES, rules: Iterable[str] = RULES) -> list[WeightsCase]:
-    """Every (fan_in, fan_out) with every rule; ValueError or TypeError for one that does not exist."""
+    """Every shape with every rule.
+
+    Parameters
+    ----------
+    shapes : iterable of (int, int)
+        Fan_in, fan_out.
+    rules : iterable of str
+        ``"he_normal"`` and ``"xavier_uniform"``.
+
+    Returns
+    -------
+    list of WeightsCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such rule, or a number is below 1.
+    TypeError
+        If a number is not whole.
+    """
     return _cases(WeightsCase, RULES, shapes, rules)
 
 
@@ -185,10 +225,24 @@ WEIGHT_PEERS = {"numpy": weights_numpy, "torch": weights_torch, "jax": weights_j
 def time_dense(
     case: DenseCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
 ) -> list[Row]:
-    """Time one pass in ours and in every one of these peers; ours first.
+    """Time one pass in ours and in every one of these peers.
 
-    Figures are ``ns_each``, per number of y, and ``limit`` and ``percent_of_limit``, as of
-    :meth:`fastgrad.bench.limits.Limits.figures`.
+    Parameters
+    ----------
+    case : DenseCase
+        What is timed.
+    contestants : iterable of str
+        Peers, of ``DENSE_PEERS``.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+    tell : callable
+        Called with the name of each contestant that begins.
+
+    Returns
+    -------
+    list of Row
+        Ours first. Figures are ``ns_each``, per number of y, and ``limit`` and ``percent_of_limit``, as of
+        :meth:`fastgrad.bench.limits.Limits.figures`.
     """
     rng = np.random.default_rng(0)
     shapes = ((case.batch, case.fan_in), case[2:], case[3:], (case.batch, case.fan_out))
@@ -202,10 +256,24 @@ def time_dense(
 
 
 def dense_work(case: DenseCase) -> tuple[int, int, int]:
-    """The least that a pass takes: floating-point operations, bytes read and written, bytes of all arrays.
+    """The least that a pass takes.
 
     Forward reads x, weight and bias and writes y and d; backward reads dy, d, x and weight and writes a gradient for
     each of x, weight and bias. It has two matrix products, dy d and the sums for the bias.
+
+    Parameters
+    ----------
+    case : DenseCase
+        The layer.
+
+    Returns
+    -------
+    operations : int
+        Floating-point operations.
+    moved : int
+        Bytes read and written.
+    held : int
+        Bytes of all arrays.
     """
     batch, m, n = case[1:]
     product, y, inputs = 2 * batch * m * n, batch * n, batch * m + m * n
@@ -227,7 +295,24 @@ def _dense_figures(case, contestant, seconds):
 def time_weights(
     case: WeightsCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
 ) -> list[Row]:
-    """Time one rule in ours and in every one of these peers; ours first. The figure is ``ns_each``, per number."""
+    """Time one rule in ours and in every one of these peers.
+
+    Parameters
+    ----------
+    case : WeightsCase
+        What is timed.
+    contestants : iterable of str
+        Peers, of ``WEIGHT_PEERS``.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+    tell : callable
+        Called with the name of each contestant that begins.
+
+    Returns
+    -------
+    list of Row
+        Ours first. The figure is ``ns_each``, per number.
+    """
     makers = {OURS: weights_fastgrad} | {name: WEIGHT_PEERS[name] for name in contestants}
     with without_autograd(contestants):
         calls = {name: make(case.rule, case[1:]) for name, make in makers.items()}

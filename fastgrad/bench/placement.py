@@ -46,7 +46,29 @@ class PlacementCase(NamedTuple):
 def placement_cases(
     activations: Iterable[str] = ACTIVATIONS, operations: Iterable[str] = OPERATIONS, sizes: Iterable[int] = SIZES
 ) -> list[PlacementCase]:
-    """Every combination; ValueError or TypeError for one that does not exist."""
+    """Every combination.
+
+    Parameters
+    ----------
+    activations : iterable of str
+        Names, of ``ACTIVATIONS``.
+    operations : iterable of str
+        ``"value"`` and ``"value and derivative"``.
+    sizes : iterable of int
+        Elements.
+
+    Returns
+    -------
+    list of PlacementCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such operation or activation, or a number is below 1.
+    TypeError
+        If a number is not whole.
+    """
     operations = [known("operation", name, OPERATIONS) for name in dict.fromkeys(operations)]
     activations = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
     sizes = [positive_int("size", size) for size in dict.fromkeys(sizes)]
@@ -63,7 +85,24 @@ def placed(size: int, offset: int) -> np.ndarray:
 def time_placement(
     case: PlacementCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
 ) -> list[Row]:
-    """Time a kernel in all ``PLACES``, on cache lines at one offset first; there are no other contestants."""
+    """Time a kernel in all ``PLACES``.
+
+    Parameters
+    ----------
+    case : PlacementCase
+        What is timed.
+    contestants : iterable of str
+        None: the places are the contestants.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+    tell : callable
+        Called with the name of each contestant that begins.
+
+    Returns
+    -------
+    list of Row
+        That on cache lines at one offset first. The figure is ``ns_per_element``.
+    """
     calls = {place: _call(case, *offsets) for place, offsets in PLACES.items()}
     return compare(case, calls, rounds, vectors=each_number, agree=0.0, figures=partial(_figures, case), tell=tell)
 

@@ -24,7 +24,25 @@ TOLERANCE = {"max ULP": 0.05, "false zeros": 0, "other faults": 0, "decades per 
 
 
 def numbers(side: Side, plants: Iterable[str] = ()) -> dict[str, dict[str, float]]:
-    """{kernel or network: {number: value}} of a side; in place of the kernels in ``plants`` wrong ones are judged."""
+    """The errors of a side's kernels and the decay of its networks.
+
+    Parameters
+    ----------
+    side : Side
+        The one that is judged.
+    plants : iterable of str
+        Kernels in whose place wrong ones are judged.
+
+    Returns
+    -------
+    dict
+        {kernel or network: {number: value}}.
+
+    Raises
+    ------
+    GateError
+        If the side cannot run what is asked.
+    """
     z = np.arange(0, INFINITY_BITS, QUICK_STRIDE, dtype=np.uint32).view(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         inputs, results = Path(folder, "inputs.npy"), Path(folder, "results.npz")
