@@ -14,6 +14,7 @@ BACKENDS = {
     "numba": "fastgrad.kernels.jit",
     "numpy": "fastgrad.kernels.reference",
 }
+LAST = "value_and_derivative"  # what each of them defines last
 _HOW_TO_GET = {
     "compiled": "the extension module is missing: build it with `pip install -e .`",
     "numba": "install it with `pip install 'fastgrad[numba]'`",
@@ -32,7 +33,8 @@ def get(backend: str) -> ModuleType:
     """
     if not isinstance(backend, str) or backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
-    if found := sys.modules.get(BACKENDS[backend]):  # half a microsecond less, which small passes feel
+    found = sys.modules.get(BACKENDS[backend])  # half a microsecond less, which small passes feel
+    if hasattr(found, LAST):  # another thread may be importing it; import_module waits for that
         return found
     try:
         return importlib.import_module(BACKENDS[backend])
