@@ -34,7 +34,7 @@ def get(backend: str) -> ModuleType:
     if not isinstance(backend, str) or backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     found = sys.modules.get(BACKENDS[backend])  # half a microsecond less, which small passes feel
-    if hasattr(found, LAST):  # another thread may be importing it; import_module waits for that
+    if found and hasattr(found, LAST):  # another thread may be importing it; import_module waits for that
         return found
     try:
         return importlib.import_module(BACKENDS[backend])
