@@ -68,7 +68,7 @@ def file_path(name: str, value) -> Path:
 
 
 def float_dtype(dtype) -> np.dtype:
-    """float32 or float64 as a NumPy dtype; TypeError for anything else, float16 too, which is too short to learn in."""
+    """float32 or float64 as a NumPy dtype; TypeError for anything else, float16 too: too coarse for weights."""
     try:
         found = np.dtype(dtype)
     except TypeError:
@@ -80,7 +80,7 @@ def float_dtype(dtype) -> np.dtype:
 
 
 def listed(name: str, values) -> list:
-    """What an argument that takes several values holds; TypeError for a single value, a string included."""
+    """The values of an argument that takes several, as a list; TypeError for a single value, a string included."""
     if isinstance(values, str) or not np.iterable(values):
         hint = "" if values is None else f"; for one give [{shown(values)}]"
         raise TypeError(f"{name} must be several values, got {shown(values)}{hint}")
@@ -98,7 +98,7 @@ def layer_sizes(sizes) -> tuple[int, ...]:
 
 
 def plain_array(name: str, values) -> np.ndarray:
-    """``np.asarray``, with a message of ours where the rows are of unequal length or there is nothing."""
+    """``np.asarray``; ValueError if the rows are of unequal length, TypeError for None."""
     if values is None:
         raise TypeError(f"{name} must be an array, got None")
     try:

@@ -30,7 +30,7 @@ SATURATED_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Line:
-    """Where phi(z) is, to rounding, ``left`` z below 0 and ``right`` z above: for |z| on one side of ``scale``."""
+    """phi is ``left * z`` below 0 and ``right * z`` above, to rounding, for |z| on one side of ``scale``."""
 
     scale: float
     left: float
@@ -195,7 +195,7 @@ class Activation:
 
     @property
     def label(self) -> str:
-        """Name and parameter, as people write it: ``elu(alpha=1)``."""
+        """Name and parameter: ``elu(alpha=1)``."""
         return self.name if self.parameter is None else f"{self.name}({self.parameter_name}={self.parameter:g})"
 
     def __str__(self) -> str:
@@ -208,7 +208,7 @@ class Activation:
 
     @property
     def derivative_bound(self) -> float:
-        """The largest value of phi': the most that one layer's activation can let through."""
+        """The largest value of phi': the most that one layer's activation can multiply delta by."""
         return self.facts.derivative_bound
 
     @property

@@ -122,7 +122,7 @@ def changed(network: MLP, change: Counterfactual) -> MLP:
 
 
 def _redescribed(act, init, sizes):
-    """The initialisation, the activation, or both are others."""
+    """Changes of the initialisation, of the activation, and of both."""
     for rule in _other_rules(act, init, sizes):
         yield Change("init", str(rule), act, rule, sizes)
     for name in ALTERNATIVES:
@@ -135,7 +135,7 @@ def _redescribed(act, init, sizes):
 
 
 def _shallower(act, init, sizes, depth):
-    """So many hidden layers, their widths spread evenly over those of the network."""
+    """The change to so many hidden layers, evenly spaced ones of the network."""
     kept = np.linspace(1, len(sizes) - 2, depth).round().astype(int)
     return Change("depth", _depth_name(depth), act, init, (sizes[0], *(sizes[layer] for layer in kept), sizes[-1]))
 
@@ -219,7 +219,7 @@ def try_changes(
 
 
 def _on_a_terminal():
-    """A function of (done, total) that says so on stderr, on a terminal, and takes it back in the end."""
+    """A function of (done, total) that shows both on stderr, if that is a terminal, and erases the line in the end."""
     start = time.monotonic()
 
     def show(done, total):

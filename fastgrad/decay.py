@@ -10,6 +10,8 @@
 #           Xavier that is every twelfth layer. Within it, and with weights up to 2^LARGEST_WEIGHT, no matrix
 #           product overflows in float32.
 #         - Sums of squares are float64: in float32 the naive sum is gone after half the depth.
+#         - The compiled pass takes |dL/dW| from two Gram matrices where that is cheaper and accurate enough
+#           (gram_squares in include/fastgrad/set/network.h), and carries exponents backwards as here (rescale).
 
 import math
 from collections.abc import Sequence

@@ -143,7 +143,7 @@ def with_causes(found: Diagnosis, tried: Iterable[Counterfactual]) -> Diagnosis:
 
 
 def _worth(tried):
-    """What to sort by: of cures the order of trying decides, which the sort keeps; of the rest how level delta is."""
+    """The key to sort by: cures first, in the order in which they were tried; then the rest, by how level delta is."""
     after = abs(tried.decades_lost_after)
     level = after if math.isfinite(after) else math.inf
     return not tried.cures, 0.0 if tried.cures else level

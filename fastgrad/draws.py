@@ -57,7 +57,7 @@ def scale(what: str, distribution: str, std: float, dtype: np.dtype) -> float:
 
 
 def key(rng: Rng) -> np.ndarray:
-    """The four numbers, uint32, that ``rng`` gives, None those of fresh entropy; what is such an array is returned."""
+    """The generator's key, four uint32 numbers: of a seed, of fresh entropy for None; a key is returned as it is."""
     if rng is None:
         return np.random.SeedSequence().generate_state(4)
     if isinstance(rng, np.ndarray) and rng.dtype == np.uint32 and rng.shape == (4,):
@@ -86,7 +86,7 @@ def check_seed(seed: Seed) -> Seed:
 
 
 def check_distinct(seeds: Sequence[Seed]) -> None:
-    """ValueError if two of the seeds give the same stream: the second adds nothing but false certainty."""
+    """ValueError if two of the seeds give the same stream: one network would count as two."""
     streams = set()
     for count, seed in enumerate(seeds, start=1):
         streams.add(key(check_seed(seed)).tobytes())

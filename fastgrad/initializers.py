@@ -77,7 +77,7 @@ SURVEYED = ("xavier_normal", "he_normal", "torch_linear")
 
 @dataclass(frozen=True)
 class Initializer:
-    """A rule for initial weights and biases, with its options, which cannot be changed; see :func:`initializer`.
+    """A rule for initial weights and biases with its options, immutable; get one with :func:`initializer`.
 
     Attributes
     ----------

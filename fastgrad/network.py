@@ -1,4 +1,4 @@
-"""A stack of dense layers and its loss; gradients."""
+"""A multilayer perceptron: weights, loss and gradients."""
 
 import math
 import secrets

@@ -1,4 +1,4 @@
-"""What mean-field theory says of a network at its initialisation: signal, delta, and how far one may stray.
+"""Mean-field theory of a network at its initialisation: the variance of its signal and the factor of its delta.
 
 In wide layers with Var W = sigma_w^2 / fan_in and Var b = sigma_b^2 pre-activations are Normal(0, q), and::
 
@@ -6,7 +6,7 @@ In wide layers with Var W = sigma_w^2 / fan_in and Var b = sigma_b^2 pre-activat
     |delta_l|^2 = chi(q_l) |delta_(l+1)|^2, chi(q_l) = sigma_w^2 E phi'(x_l)^2       (backward, square layers)
 
 Below, ``weight_variance`` is sigma_w^2 = fan_in Var W, and ``bias_variance`` is sigma_b^2. prediction.py runs the two
-through a network of given sizes, and finite_width.py says how far one may stray.
+through a network of given sizes, and finite_width.py says how far one may deviate.
 
 References
 ----------
@@ -59,7 +59,7 @@ def q_map(activation: str | Activation, q, *, weight_variance: float, bias_varia
 
 
 def fixed_point(activation: str | Activation, weight_variance: float, bias_variance: float = 0.0) -> float:
-    """The q that the q map leaves as it is, and towards which it moves every other.
+    """The fixed point of the q map, towards which it moves every other q.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from fastgrad import initializers, theory
 
 docscrape = pytest.importorskip("numpydoc.docscrape")
 validate = pytest.importorskip("numpydoc.validate").validate
+pytest.importorskip("sklearn")
 
 # Checks that are left out, and why. Each of them finds something here, or it would not be on the list.
 LEFT_OUT = {
@@ -27,7 +28,7 @@ LEFT_OUT = {
 
 def public():
     """Name and object of every public function and class: those of ``__all__``, or else those defined there."""
-    for module in (fastgrad, initializers, theory, pytest.importorskip("fastgrad.sklearn")):
+    for module in (fastgrad, initializers, theory, fastgrad.sklearn):
         own = [name for name, found in vars(module).items() if getattr(found, "__module__", "") == module.__name__]
         for name in getattr(module, "__all__", own):
             if callable(getattr(module, name)) and not name.startswith("_"):

@@ -1,4 +1,4 @@
-"""One face, three backends: ``get(backend)`` returns the module that runs the formulas.
+"""Three backends with one interface: ``get(backend)`` returns the module that runs the formulas.
 
 Each has ``value``, ``derivative`` and ``value_and_derivative`` of ``(name, z, parameter=None, out=None)``.
 """

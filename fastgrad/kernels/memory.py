@@ -1,4 +1,4 @@
-"""Memory that starts where vectors and cache lines do."""
+"""Arrays that start on a cache line."""
 
 import math
 

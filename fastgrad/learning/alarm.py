@@ -1,4 +1,4 @@
-"""The alarm: vanishing gradients that keep a network from learning, told from what a loop measures at its checks."""
+"""The alarm: vanishing gradients that keep a network from learning, by delta and loss at the latest checks."""
 
 # Design: - It looks at delta relative to the last hidden layer's, so that neither the loss, the batch nor the depth
 #           needs a threshold, and asks whether the network learns all the same.

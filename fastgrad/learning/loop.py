@@ -1,4 +1,4 @@
-"""The inner loop of training: mini-batches through a network, and its parameters a step further after each."""
+"""The inner loop of training: mini-batches through a network, each followed by a step of the optimiser."""
 
 # Design: - Weights and biases are views of one flat array, every one of them on a cache line, weights first (they alone
 #           decay). What lies between them is 0, has gradient 0 and stays 0.

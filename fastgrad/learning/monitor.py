@@ -1,4 +1,4 @@
-"""Gradients while a network learns: the same measurements as at the start, on the same rows, every so many steps."""
+"""The gradient monitor: gradient profiles of a network in training, on the same rows every so many steps."""
 
 # Design: - A reading is a whole gradient profile on a fixed window of rows, delta included: one mini-batch proves
 #           nothing about dead units, and dL/dW proves nothing about vanishing (see decay.py).

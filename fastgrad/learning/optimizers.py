@@ -1,4 +1,4 @@
-"""The optimisers as records: a name, its options, how many numbers it keeps per parameter, and one step."""
+"""The optimisers as records: name, options, numbers of state per parameter, and one step."""
 
 # Design: - A network's parameters are one flat array, and so are its gradient and what the optimiser keeps: a step is
 #           one loop, and a checkpoint a handful of arrays.
@@ -59,7 +59,7 @@ class Optimizer:
 
     @property
     def kept(self) -> int:
-        """Numbers kept per parameter: 0, 1 (velocity) or 2 (the moments)."""
+        """Numbers of state per parameter: 0, 1 (velocity) or 2 (the moments)."""
         return _RULES[self.name][0]
 
     @property
@@ -73,7 +73,7 @@ class Optimizer:
         return self.label
 
     def coefficients(self, rate: float, step: int) -> tuple[float, ...]:
-        """What the formulas take beside w, g and what is kept, at this step, 1 being the first."""
+        """What the formulas take beside w, g and the state, at this step, 1 being the first."""
         if self.name == "adam":
             beta_1, beta_2, epsilon = self.options.values()
             return rate / (1 - beta_1**step), 1 / math.sqrt(1 - beta_2**step), beta_1, beta_2, epsilon

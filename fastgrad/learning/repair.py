@@ -113,12 +113,12 @@ class Repair:
 
     @property
     def final(self) -> Attempt:
-        """What remains: the attempt with the least ``history.reached``; of equals the first."""
+        """The attempt to keep: that with the least ``history.reached``; of equals the first."""
         return min(self.attempts, key=lambda attempt: attempt.history.reached)
 
     @property
     def rejected(self) -> tuple[Change, ...]:
-        """The changes after it: what came of them is worse."""
+        """The changes after ``final``, which made the loss worse."""
         return self.changes[self.attempts.index(self.final) :]
 
     @property
