@@ -120,7 +120,8 @@ def data_matrix(name: str, values, shape: tuple[int | None, int | None], dtype) 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """A ValueError that names the nearest match: ``raise unknown("activation", "rleu", names)``."""
     names = list(known)
-    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
+    begun = [known for known in names if name and known.startswith(str(name).lower())]
+    near = begun or difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return ValueError(f"unknown {kind} {name!r}{hint} known: {', '.join(names)}")
 
