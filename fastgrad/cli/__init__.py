@@ -9,6 +9,7 @@ import click
 import fastgrad
 from fastgrad.cli.audit import audit
 from fastgrad.cli.config import config
+from fastgrad.cli.consequences import consequences
 from fastgrad.cli.gate import gate
 from fastgrad.cli.publish import publish
 from fastgrad.cli.shared import OneLineErrors
@@ -20,15 +21,35 @@ from fastgrad.cli.train import train
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+GROUPS = {
+    "Start here": ("run",),
+    "One question at a time": ("decay", "consequences", "train"),
+    "Many networks": ("sweep", "export", "report"),
+    "How exact, how fast": ("audit", "speed"),
+    "In your project": ("gate", "publish", "config"),
+}
+
+
 class Commands(OneLineErrors, click.Group):
-    """The group of them all."""
+    """The group of them all: help names the commands first, by what they are for, each with its whole sentence."""
+
+    def format_options(self, ctx, formatter):
+        """As click does, the commands first."""
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
+
+    def format_commands(self, ctx, formatter):
+        """The commands in ``GROUPS``."""
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=1000)) for name in names])
 
 
 @click.group("fastgrad", cls=Commands, context_settings=SETTINGS, invoke_without_command=True)
 @click.version_option(fastgrad.__version__, message="fastgrad %(version)s")
 @click.pass_context
 def commands(context):
-    """Measure how gradients vanish in deep networks.
+    """Measure how gradients vanish in deep networks. Start here: fastgrad run --quick
 
     Exit codes: 0 fine, 1 what was judged is bad, 2 wrong usage or input, 130 interrupted. The studies that judge
     detectors, published numbers and the cost of entry points are in the repository: python -m benchmarks.studies.NAME.
@@ -37,5 +58,5 @@ def commands(context):
         click.echo(context.get_help())
 
 
-for command in (run, decay, train, sweep, export, report, audit, speed, gate, publish, config):
+for command in (run, decay, consequences, train, sweep, export, report, audit, speed, gate, publish, config):
     commands.add_command(command)

@@ -1,6 +1,7 @@
 """What the commands share: their errors, their progress, and the way a comparison is shown."""
 
 import contextlib
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -11,8 +12,11 @@ import rich.console
 import fastgrad
 from fastgrad._validation import strict_json
 from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, activation
+from fastgrad.initializers import ALIASES, INITIALIZERS
 
 INTERRUPTED = 130
+ACTIVATION_NAMES = ", ".join(ACTIVATIONS)
+INIT_NAMES = f"{', '.join(INITIALIZERS)}; or {', '.join(ALIASES)}"
 _TABLE = "fastgrad.table"
 BAD_INPUT = (ValueError, TypeError, ImportError, OSError)
 
@@ -117,6 +121,11 @@ def progress_bar():
         yield lambda done, total, label: bar.update(task, completed=done, total=total, description=label)
 
 
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def stdout_console():
     """stdout, at most as wide as the tables are made for."""
     from fastgrad.report.terminal import TERMINAL_WIDTH
@@ -153,6 +162,16 @@ def one_line(*errors, written="--out"):
 
 def say(message):
     click.echo(f"fastgrad: {message}", err=True)
+
+
+@contextlib.contextmanager
+def going_on(kept=None):
+    """Where Ctrl-C ends the command with one sentence: whether what is finished is kept, and where."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        done = "what is finished is kept" if kept else "what was finished is lost, as there is no --out"
+        raise click.exceptions.Exit(interrupted(done, kept)) from None
 
 
 def interrupted(done, kept=None):

@@ -27,14 +27,19 @@ def tables(found: Repair) -> list[Table]:
     shown = [epoch_table(best)]
     if best.history.readings:
         shown.append(layer_table(best))
-    if found.changes:
-        predictions = [None, *(change.predicted_decades for change in found.changes)]
-        rows = [
-            (name, *_result(*facts))
-            for name, *facts in zip(names(found), found.attempts, predictions, outcomes(found), strict=True)
-        ]
-        shown.append(Table("Before and after", REPAIR_COLUMNS, {"": rows}))
-    return shown
+    return [table for table in (*shown, repair_table(found)) if table is not None]
+
+
+def repair_table(found: Repair) -> Table | None:
+    """All attempts below each other; None if there is one."""
+    if not found.changes:
+        return None
+    predictions = [None, *(change.predicted_decades for change in found.changes)]
+    rows = [
+        (name, *_result(*facts))
+        for name, *facts in zip(names(found), found.attempts, predictions, outcomes(found), strict=True)
+    ]
+    return Table("Before and after", REPAIR_COLUMNS, {"": rows})
 
 
 def names(found: Repair) -> list[str]:
