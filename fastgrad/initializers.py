@@ -77,7 +77,7 @@ _RULES = {
     "torch_linear": _Rule(_per_fan_in(1 / 3), "uniform", bias_variance=lambda fan_in: 1 / (3 * fan_in)),
     "normal": _Rule(lambda fan_in, fan_out, std: std**2, "normal", {"std": 0.01}),
 }
-ALIASES = {
+_ALIASES = {
     "glorot_normal": "xavier_normal",
     "glorot_uniform": "xavier_uniform",
     "kaiming_normal": "he_normal",
@@ -96,9 +96,9 @@ class Initializer:
     options: Mapping[str, float | str] = field(default_factory=dict)
 
     def __post_init__(self):
-        name = ALIASES.get(self.name, self.name) if isinstance(self.name, str) else None
+        name = _ALIASES.get(self.name, self.name) if isinstance(self.name, str) else None
         if name not in _RULES:
-            raise unknown("initializer", self.name, (*INITIALIZERS, *ALIASES))
+            raise unknown("initializer", self.name, (*INITIALIZERS, *_ALIASES))
         options = {**_RULES[name].defaults}
         for key, value in self.options.items():
             if key not in options:

@@ -49,7 +49,9 @@ class Commands(OneLineErrors, click.Group):
 @click.version_option(fastgrad.__version__, message="fastgrad %(version)s")
 @click.pass_context
 def commands(context):
-    """Measure how gradients vanish in deep networks. Start here: fastgrad run --quick
+    """Measure how gradients vanish in deep networks, and show what that leads to.
+
+    Start here: fastgrad run --quick
 
     Exit codes: 0 fine, 1 what was judged is bad, 2 wrong usage or input, 130 interrupted. The studies that judge
     detectors, published numbers and the cost of entry points are in the repository: python -m benchmarks.studies.NAME.

@@ -12,11 +12,11 @@ import rich.console
 import fastgrad
 from fastgrad._validation import strict_json
 from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, activation
-from fastgrad.initializers import ALIASES, INITIALIZERS
+from fastgrad.initializers import INITIALIZERS
 
 INTERRUPTED = 130
 ACTIVATION_NAMES = ", ".join(ACTIVATIONS)
-INIT_NAMES = f"{', '.join(INITIALIZERS)}; or {', '.join(ALIASES)}"
+INIT_NAMES = f"{', '.join(INITIALIZERS)}; glorot_normal and glorot_uniform are Xavier's, kaiming_ ones He's."
 _TABLE = "fastgrad.table"
 BAD_INPUT = (ValueError, TypeError, ImportError, OSError)
 

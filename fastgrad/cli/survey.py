@@ -52,7 +52,7 @@ def survey_options(command):
 @survey_options
 @click.pass_obj
 def run(typed, out, quick, as_json, workers):
-    """START HERE: the whole subject in one page, in a minute; with --quick in ten seconds.
+    """The whole subject in one page, in a minute; with --quick in ten seconds.
 
     Causes: how delta decays in networks of five activations, three initialisations and four depths, beside theory.
     Consequences: the same kinds of network trained on images of digits. Detection: a vanishing and a healthy training
@@ -106,7 +106,7 @@ def run(typed, out, quick, as_json, workers):
 @click.pass_obj
 def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend, gains, stds,
           out, quick, as_json, workers, **parameters):  # fmt: skip
-    """The decay of the networks asked for. Exit code 1 unless every one is healthy.
+    """How delta decays in the networks asked for. Exit code 1 unless every one is healthy.
 
     Activations, initialisers, their options and depths can be repeated: every combination is measured.
 
@@ -161,7 +161,7 @@ def _measure(cells, out, workers):
         show(0, len(cells), "")
         for result in stream:
             done[result.cell] = result
-            show(len(done), len(cells), result.cell.label)
+            show(len(done), len(cells), f"{result.cell.activation.name} + {result.cell.init.name}")
     return [done[cell] for cell in cells], sum(reused)
 
 

@@ -143,7 +143,14 @@ def _plateau(history):
     return [history.epochs - trend.window + 1, history.epochs, PLATEAUS[trend.kind]]
 
 
-def update_curves(history: TrainingHistory) -> dict:
+def update_limits(histories: Iterable[TrainingHistory]) -> list[float]:
+    """A range of log10 that holds every update ratio of these histories."""
+    ratios = [r.log10_update_ratio for h in histories for r in h.readings if r.log10_update_ratio is not None]
+    values = [float(value) for array in ratios for value in array if math.isfinite(value)]
+    return _short([min(values) - 0.3, max(values) + 0.3]) if values else [-5.0, 0.0]
+
+
+def update_curves(history: TrainingHistory, limits: list[float]) -> dict:
     """log10 of the update ratio over the steps: first, middle and last layer."""
     readings = [reading for reading in history.readings if reading.log10_update_ratio is not None]
     layers = len(readings[0].log10_update_ratio) if readings else 0  # type: ignore[arg-type]
@@ -156,7 +163,7 @@ def update_curves(history: TrainingHistory) -> dict:
         }
         for layer in shown
     ]
-    return {"lines": lines, "x": "step", "y": "log10 of update / weight"}
+    return {"lines": lines, "x": "step", "y": "log10 of update / weight", "domain": limits}
 
 
 def heat(readings: Sequence[Reading], reach: float) -> dict:

@@ -126,7 +126,7 @@ def to_html(report: Report) -> str:
         parts["consequences"] = learned.consequences_section(page, trained)
         parts["detection"] = learned.detection_section(page, trained)
         parts["remedies"] = learned.remedies_section(page, trained)
-    parts["changes"] = _changes(report.remedies)
+    parts["changes"] = _changes(report.remedies, findings.decay_command(results))
     parts["phases"] = phase_section(
         page, report.diagrams, "fastgrad sweep phases.toml phases.db && fastgrad report phases.db"
     )
@@ -204,7 +204,7 @@ def _told(members):
     )
 
 
-def _changes(remedies):
+def _changes(remedies, command):
     if not remedies:
         return ""
     caption = "Decades of delta before and after; theory beside what was measured"
@@ -215,6 +215,7 @@ def _changes(remedies):
         scroll(table, "changes"),
         note="The deepest network of each pair that is not healthy, with its activation, its initialisation or its "
         "depth changed, one at a time, and measured again. Whatever cures it alone was a cause.",
+        command=command,
     )
 
 

@@ -66,12 +66,12 @@ def print_comparison(found: Comparison, console) -> None:
     """The comparison on a ``rich.console.Console``."""
     from rich.text import Text
 
-    console.print(Text(findings.facts(found.machine), style="dim"))
-    for table in found.tables:
-        console.print(Text(f"\n{table.title}", style="bold"))
+    for index, table in enumerate(found.tables):
+        console.print(Text(f"\n{table.title}" if index else table.title, style="bold"))
         console.print(rich_table(table.columns, table.groups))
-    console.print(Text("\n".join(["", *found.verdicts]), style="bold"))
-    console.print(Text(found.note, style="dim"))
+    if found.verdicts:
+        console.print(Text("\n".join(["", *found.verdicts]), style="bold"))
+    console.print(Text(f"\n{found.note}\n{findings.facts(found.machine)}", style="dim"))
 
 
 def _evidence(result):

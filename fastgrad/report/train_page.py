@@ -8,7 +8,7 @@ from pathlib import Path
 from fastgrad.learning.history import TrainingHistory
 from fastgrad.learning.repair import Repair
 from fastgrad.report import charts, training
-from fastgrad.report.consequences import said
+from fastgrad.report.consequences import HEAT, course, said
 from fastgrad.report.findings import DEFINITIONS
 from fastgrad.report.html import Page, contents, definitions, folded, made_section, paragraph, scroll, section
 from fastgrad.report.html import charts as side_by_side
@@ -108,13 +108,12 @@ def _gradients(page, found, runs):
     watched = {name: history for name, history in runs.items() if history.readings}
     if not watched:
         return ""
-    reach = charts.heat_reach(watched.values())
+    reach, limits = charts.heat_reach(watched.values()), charts.update_limits(watched.values())
     heats = [
         page.figure(
             "heat", f"Delta of each layer: {name}",
             f"{len(history.readings)} readings, the latest {history.readings[-1].verdict}",
-            "Decades by which a layer's delta lies below the last hidden layer's; the first step is at the top. All "
-            "panels have one scale.",
+            course(history),
             **charts.heat(history.readings, reach),
         )
         for name, history in watched.items()
@@ -124,9 +123,9 @@ def _gradients(page, found, runs):
             "curves", f"Update ratio: {name}", "log10 of one step's change of the weights over the weights",
             "log10 of what a step changes the weights by, over their size. About -3 is usual; below -5 a layer stands "
             "still, above -1.5 steps overshoot.",
-            **charts.update_curves(history),
+            **charts.update_curves(history, limits),
         )
-        for name, history in watched.items() if charts.update_curves(history)["lines"]
+        for name, history in watched.items() if any(r.log10_update_ratio is not None for r in history.readings)
     ]  # fmt: skip
     layers = training.layer_table(found.final) if found.final.history.readings else None
     table = html_table(layers.columns, layers.groups, layers.title) if layers else ""
@@ -134,6 +133,7 @@ def _gradients(page, found, runs):
     return section(
         "gradients",
         TITLES["gradients"],
+        paragraph(HEAT),
         side_by_side(*heats),
         side_by_side(*updates),
         folded(

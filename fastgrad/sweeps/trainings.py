@@ -130,7 +130,7 @@ def train(
     workers : int
         Threads that train side by side; the numbers do not depend on it.
     progress : callable
-        Called with how many are done, how many there are, and the label of the latest.
+        Called with how many are done, how many there are, and the latest network.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def train(
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
                 for training in (future.result() for future in finished):
                     done[training.case] = training
-                    progress(len(done), len(cases), training.case.label)
+                    progress(len(done), len(cases), f"{training.case.activation.name} + {training.case.init.name}")
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)

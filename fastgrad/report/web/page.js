@@ -29,8 +29,19 @@ const frame = (width, height, more) => ({
   style: { fontSize: `${11.5 * em()}px` }, ...more,
 });
 
-// Room for the longest of these names beside a chart of this width.
-const room = (names, width) => Math.min(0.4 * width, 12 * em() + 7.2 * em() * Math.max(0, ...names.map((name) => name.length)));
+// Room for the names of lines beside a chart of this width, {margin, fits}: on a phone they may have to stand below it.
+function room(lines, width) {
+  const margin = 12 * em() + 7.2 * em() * Math.max(0, ...lines.map((one) => one.name.length));
+  return margin <= 0.48 * width ? { margin, fits: true } : { margin: 20 * em(), fits: false };
+}
+
+// The chart, with the names of its lines below it where there is no room beside it.
+function named(chart, lines, fits) {
+  if (fits) return chart;
+  const box = document.createElement("div");
+  box.append(chart, legend(lines.map((one) => ["━", one.name, one.colour])));
+  return box;
+}
 
 // Names at the ends of lines, {name, at, x, colour}, moved apart where two would overlap; `at` is in units of the axis.
 function names(ends, low, high, height, left) {
@@ -65,11 +76,11 @@ function profile(chart, width) {
   const values = finite(rows.flatMap((row) => [row.measured, row.theory]));
   const [low, high] = chart.domain ?? [Math.min(0, ...values) - 0.3, Math.max(0, ...values) + 0.3];
   const last = Math.max(2, ...rows.map((row) => row.layer));
-  const left = room(lines.map((one) => one.name), width);
+  const { margin, fits } = room(lines, width);
   const ends = lines.map((one) => ({ name: one.name, at: +one.measured[0], x: 1, colour: one.colour }));
   const floors = (chart.floors ?? []).map(([name, at]) => ({ name, at: +at })).filter((floor) => floor.at > low && floor.at < high);
   const height = 300;
-  const common = { marginLeft: left, marginRight: 52 * em() };
+  const common = { marginLeft: margin, marginRight: 52 * em() };
   const x = { domain: [1, last], ticks: Math.min(6, last), tickFormat: "d" };
   const told = (row) => `${row.name}\nlayer ${row.layer}: ${number(row.measured)} decades, theory ${number(row.theory)}`;
   const above = Plot.plot(frame(width, height, {
@@ -80,7 +91,7 @@ function profile(chart, width) {
       Plot.text(floors, { x: last, y: "at", text: "name", textAnchor: "end", dy: -7, fill: "var(--soft)" }),
       Plot.lineY(rows, { x: "layer", y: "measured", z: "name", stroke: "colour", strokeWidth: 2.4 }),
       Plot.lineY(rows, { x: "layer", y: "theory", z: "name", stroke: "var(--ink)", strokeDasharray: "5 4" }),
-      names(ends, low, high, height, true),
+      fits ? names(ends, low, high, height, true) : null,
       Plot.tip(rows, Plot.pointer({ x: "layer", y: "measured", title: told })),
     ],
   }));
@@ -97,6 +108,7 @@ function profile(chart, width) {
   }));
   const both = document.createElement("div");
   both.append(above, below);
+  if (!fits) both.append(legend(lines.map((one) => ["━", one.name, one.colour])));
   return both;
 }
 
@@ -107,11 +119,11 @@ function depths(chart, width) {
     depth, lost: +one.lost[k], theory: +one.theory[k], name: one.name, colour: one.colour,
   }))).filter((row) => Number.isFinite(row.lost));
   const [low, high] = chart.domain;
-  const right = room(lines.map((one) => one.name), width);
+  const { margin, fits } = room(lines, width);
   const last = Math.max(...rows.map((row) => row.depth));
   const ends = lines.map((one) => ({ name: one.name, at: +one.lost.at(-1), x: one.depth.at(-1), colour: one.colour }));
-  return Plot.plot(frame(width, 260, {
-    marginRight: right,
+  return named(Plot.plot(frame(width, 260, {
+    marginRight: margin,
     x: { label: "hidden layers", domain: [0, last], ticks: [...new Set(rows.map((row) => row.depth))], tickFormat: "d" },
     y: { label: "decades of delta lost", domain: [low, high], grid: true, ticks: 6 },
     marks: [
@@ -119,12 +131,12 @@ function depths(chart, width) {
       Plot.lineY(rows, { x: "depth", y: "lost", z: "name", stroke: "colour", strokeWidth: 2.4 }),
       Plot.lineY(rows, { x: "depth", y: "theory", z: "name", stroke: "var(--ink)", strokeDasharray: "5 4" }),
       Plot.dot(rows, { x: "depth", y: "lost", fill: "colour", r: 3 * em() }),
-      names(ends, low, high, 260, false),
+      fits ? names(ends, low, high, 260, false) : null,
       Plot.tip(rows, Plot.pointer({
         x: "depth", y: "lost", title: (row) => `${row.name}, depth ${row.depth}\n${number(row.lost)} decades, theory ${number(row.theory)}`,
       })),
     ],
-  }));
+  })), lines, fits);
 }
 
 // Accuracy after training against decades lost before it, with intervals.
@@ -177,18 +189,19 @@ function curves(chart, width) {
   const texts = names(ends, scale(low), scale(high), 250, false);
   ends.forEach((end) => { end.at = chart.log ? 10 ** end.at : end.at; });
   const flat = lines.filter((one) => one.plateau).map((one) => ({ x1: one.plateau[0], x2: one.plateau[1], text: one.plateau[2], colour: one.colour, y: +one.y.at(-1) }));
-  return Plot.plot(frame(width, 250, {
-    marginRight: room(lines.map((one) => one.name), width),
+  const { margin, fits } = room(lines, width);
+  return named(Plot.plot(frame(width, 250, {
+    marginRight: margin,
     x: { label: chart.x, domain: [0, Math.max(1, ...rows.map((row) => row.x))], ticks: 6, tickFormat: "d" },
     y: { type: chart.log ? "log" : "linear", label: chart.y, domain: [low, high], grid: true, ticks: 5, tickFormat: chart.share ? percent : "~g" },
     marks: [
       Plot.rect(flat, { x1: "x1", x2: "x2", y1: low, y2: high, fill: "colour", fillOpacity: 0.16 }),
       Plot.text(flat, { x: (one) => (one.x1 + one.x2) / 2, y: "y", text: "text", fill: "colour", dy: 14, fontWeight: 600 }),
       Plot.lineY(rows, { x: "x", y: "y", z: "name", stroke: "colour", strokeWidth: 2.2 }),
-      texts,
+      fits ? texts : null,
       Plot.tip(rows, Plot.pointer({ x: "x", y: "y", title: (row) => `${row.name}\n${chart.x} ${row.x}: ${number(row.y)}` })),
     ],
-  }));
+  })), lines, fits);
 }
 
 // What each layer has at each reading, from the input on the left, steps downwards: rows of {step, values}.
@@ -243,11 +256,11 @@ function phase(found, width) {
   const y = [...edges(found.points.map((p) => p[1])).values()].flat();
   const [left, right, bottom, top] = [Math.min(...x), Math.max(...x), Math.min(...y), Math.max(...y)];
   const inside = (p) => p[0] >= left && p[0] <= right && p[1] >= bottom && p[1] <= top;
-  const named = found.presets.map(([name, ...p]) => [...p, name]);
-  const away = named.filter((p) => !inside(p)).map((p) => `${p[2]} (${number(p[0])}, ${number(p[1])})`);
+  const presets = found.presets.map(([name, ...p]) => [...p, name]);
+  const away = presets.filter((p) => !inside(p)).map((p) => `${p[2]} (${number(p[0])}, ${number(p[1])})`);
   const step = ((top - bottom) * 17) / (Math.min(360, (width / em()) * 0.75) - 64);
-  const here = named.filter(inside).sort((a, b) => a[0] - b[0]).map((p, i, all) => ({
-    x: p[0], y: p[1], name: p[2], at: p[1] + step * (1.2 + (all.length - 1 - i)), right: p[0] > left + 0.6 * (right - left),
+  const here = presets.filter(inside).sort((a, b) => a[0] - b[0]).map((p, i, all) => ({
+    x: p[0], y: p[1], name: p[2], at: p[1] + step * (1.2 + (all.length - 1 - i)), right: p[0] > left + 0.8 * (right - left),
   }));
   return Plot.plot(frame(width, Math.min(360, (width / em()) * 0.75), {
     x: { label: "σ_w², variance of weights × fan-in", domain: [left, right] },
@@ -300,8 +313,9 @@ function measured(chart, width) {
   const count = Math.min(last + 1, Math.max(2, Math.floor(width / 130)));
   const ticks = [...new Set(d3.range(count).map((i) => Math.round((i * last) / Math.max(1, count - 1))))];
   const told = (row) => `${row.name}\n${scaled(row.value)} ${chart.unit}\n${commits[row.at].hash}, ${commits[row.at].date}`;
-  return Plot.plot(frame(width, 280, {
-    marginRight: room(lines.map((one) => one.name), width), marginLeft: 60 * em(),
+  const { margin, fits } = room(lines, width);
+  return named(Plot.plot(frame(width, 280, {
+    marginRight: margin, marginLeft: 60 * em(),
     x: { label: "commit", domain: [0, Math.max(1, last)], ticks, tickFormat: (at) => commits[at]?.hash ?? "" },
     y: { type: chart.log ? "log" : "linear", label: chart.unit, domain, grid: true, ticks: 5, tickFormat: scaled },
     caption: chart.lines.length > MOST ? `${MOST} of ${chart.lines.length} lines, evenly chosen; all are in the table` : undefined,
@@ -309,10 +323,10 @@ function measured(chart, width) {
       Plot.lineY(rows, { x: "at", y: "value", z: "name", stroke: "colour", strokeWidth: 1.5 }),
       Plot.dot(rows, { x: "at", y: "value", fill: "colour", r: 2.2 }),
       Plot.dot(chart.regressions, { x: "0", y: "1", r: 7, stroke: WORSE, strokeWidth: 2.5 }),
-      texts,
+      fits ? texts : null,
       Plot.tip(rows, Plot.pointer({ x: "at", y: "value", title: told })),
     ],
-  }));
+  })), lines, fits);
 }
 
 const KINDS = { profile, depths, scatter, curves, heat, phase, depthMap, measured };
