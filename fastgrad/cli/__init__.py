@@ -12,7 +12,7 @@ from fastgrad.cli.config import config
 from fastgrad.cli.consequences import consequences
 from fastgrad.cli.gate import gate
 from fastgrad.cli.publish import publish
-from fastgrad.cli.shared import OneLineErrors
+from fastgrad.cli.shared import Group, OneLineErrors
 from fastgrad.cli.speed import speed
 from fastgrad.cli.survey import decay, run
 from fastgrad.cli.sweep import export, report, sweep
@@ -30,8 +30,8 @@ GROUPS = {
 }
 
 
-class Commands(OneLineErrors, click.Group):
-    """The group of them all: help names the commands first, by what they are for, each with its whole sentence."""
+class Commands(OneLineErrors, Group):
+    """The group of them all, whose help names the commands first, by what they are for."""
 
     def format_options(self, ctx, formatter):
         """As click does, the commands first."""
@@ -42,7 +42,7 @@ class Commands(OneLineErrors, click.Group):
         """The commands in ``GROUPS``."""
         for title, names in GROUPS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=1000)) for name in names])
+                self.write_commands(formatter, names)
 
 
 @click.group("fastgrad", cls=Commands, context_settings=SETTINGS, invoke_without_command=True)

@@ -43,6 +43,19 @@ class OneLineErrors(click.Command):
         sys.exit(code)
 
 
+class Group(click.Group):
+    """A group whose help shows the whole first sentence of every command."""
+
+    def format_commands(self, ctx, formatter):
+        """As click does, which cuts them."""
+        with formatter.section("Commands"):
+            self.write_commands(formatter, self.commands)
+
+    def write_commands(self, formatter, names):
+        """These commands, each with its first sentence."""
+        formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=1000)) for name in names])
+
+
 def table_option(command):
     """``--table TITLE``, which reaches what prints by the context: a command need not pass it on."""
 

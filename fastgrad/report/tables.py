@@ -132,7 +132,6 @@ def rich_table(columns, groups):
             name,
             justify="left" if text else "right",
             no_wrap=name in ("network", "contestant", "remedy"),
-            min_width=len("vanishing") if name == "verdict" else None,
         )
     for group, rows in groups.items():
         if group:

@@ -27,7 +27,7 @@ def print_report(report: Report, console, only: str | None = None) -> None:
         titles.append(title)
         if only in (None, title):
             console.print(Text(f"\n{title}", style="bold"))
-            console.print(table)
+            console.print(fitting(table, console) if hasattr(table, "columns") else table)
 
     shown = report.results if len(report.results) <= TERMINAL_ROWS else deepest(report.results)
     if only is None:
@@ -68,10 +68,23 @@ def print_comparison(found: Comparison, console) -> None:
 
     for index, table in enumerate(found.tables):
         console.print(Text(f"\n{table.title}" if index else table.title, style="bold"))
-        console.print(rich_table(table.columns, table.groups))
+        console.print(fitting(rich_table(table.columns, table.groups), console))
     if found.verdicts:
         console.print(Text("\n".join(["", *found.verdicts]), style="bold"))
     console.print(Text(f"\n{found.note}\n{findings.facts(found.machine)}", style="dim"))
+
+
+def fitting(table, console):
+    """The table; where it is wider than the console, with stacked heads and numbers that are not broken.
+
+    rich would take as much from a column of numbers as from one of text, and cut words.
+    """
+    if table.__rich_measure__(console, console.options).maximum + len(table.columns) > console.width:
+        table.padding = 0
+        for column in table.columns:
+            column.header = str(column.header).replace(" ", "\n")
+            column.no_wrap = column.no_wrap or column.justify == "right"
+    return table
 
 
 def _evidence(result):
