@@ -142,7 +142,9 @@ def data_matrix(name: str, values, shape: tuple[int | None, int | None], dtype) 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """A ValueError that names the nearest match: ``raise unknown("activation", "rleu", names)``."""
     names = list(known)
-    near = difflib.get_close_matches(str(name)[:80].lower(), names, n=1, cutoff=0.5)
+    text = str(name)[:80].lower()
+    begun = [known for known in names if text and known.startswith(text)]
+    near = begun or difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return ValueError(f"unknown {kind} {shown(name)}{hint} known: {', '.join(names)}")
 

@@ -281,7 +281,7 @@ def faults(browser):
         tab.on("dialog", lambda dialog: found.append(f"dialog: {dialog.message}"))
         tab.on("request", lambda request: request.url == url or found.append(f"request: {request.url}"))
         tab.goto(url)
-        charts = tab.locator(".chart svg[role=img]")
+        charts = tab.locator("[data-chart] svg[role=img]")
         points = [chart.locator("g[aria-label=dot] circle").count() for chart in charts.all()]
         if points != [2 * COMMITS + 1, COMMITS]:  # a ring around the regression
             found.append(f"points: {points}")
@@ -306,7 +306,7 @@ def test_hostile_names_do_nothing(faults, hostile):
 
 SABOTEURS = {
     "a script from elsewhere": ("</head>", '<script src="https://cdn.example/a.js"></script></head>', "error: "),
-    "a changed script": ("// The charts of a history.", "// The charts.", "error: "),
+    "a changed script": ("// The charts and filters of a page.", "// The charts.", "error: "),
     "no numbers": ('"values":[[0,', '"valeus":[[0,', "error: "),
     "a regression without its ring": ('"regressions":[[', '"regressions":[],"unused":[[', "points: "),
     "no library": ("d3.range", "d4.range", "error: "),
