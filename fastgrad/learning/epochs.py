@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad.decay import LARGEST_WEIGHT
+from fastgrad.kernels.compiled import LARGEST_WEIGHT
 from fastgrad.learning import checkpoints, schedules
 from fastgrad.learning.held_out import evaluate
 from fastgrad.learning.history import Interrupted, TrainingHistory
