@@ -10,25 +10,30 @@
 #           Xavier that is every twelfth layer. Within it, and with weights up to 2^LARGEST_WEIGHT, no matrix
 #           product overflows in float32.
 #         - Sums of squares are float64: in float32 the naive sum is gone after half the depth.
+#         - The compiled pass takes |dL/dW| from two Gram matrices where that is cheaper and accurate enough
+#           (gram_squares in include/fastgrad/set/network.h), and carries exponents backwards as here (rescale).
 
 import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from fastgrad import slopes
-from fastgrad._validation import plain
+from fastgrad._validation import boolean, plain
+from fastgrad.draws import key
 from fastgrad.kernels import compiled
+from fastgrad.kernels.compiled import LARGEST_WEIGHT, WINDOW  # powers of two
 from fastgrad.losses import SCALED
 from fastgrad.network import MLP
 
-WINDOW = 24
-LARGEST_WEIGHT = 64
-
 # The largest magnitude that rounds to 0 (half the smallest subnormal, ties to even), as a power of two.
 FLOAT32_ZERO, FLOAT64_ZERO = -150, -1075
+MAY_BE_ZERO = FLOAT32_ZERO + 24  # sums of less than 2^24 products: above it none has vanished
 
 _LOG10_2 = math.log10(2.0)
 
@@ -142,7 +147,7 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
     Parameters
     ----------
     network : MLP
-    X, y
+    X, y : array_like
         As for :meth:`fastgrad.MLP.loss_and_gradients`, which also lists the errors.
     recompute : bool
         Keep the activations of about ``2 sqrt(depth)`` layers in memory instead of all, and compute the others
@@ -153,11 +158,12 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
     ValueError
         Also if a weight is not finite or above 2^64 in magnitude, a bias is not finite, or ``recompute`` is asked of
         another backend.
+    TypeError
+        Also if ``recompute`` is not True or False.
     """
-    if recompute and network.backend != "compiled":
+    if boolean("recompute", recompute) and network.backend != "compiled":
         raise ValueError(f"recompute needs the compiled backend, got {network.backend!r}")
-    act = network.activation
-    threshold = act.saturation_threshold
+    threshold = network.activation.saturation_threshold
     arrays = None
     if network.backend == "compiled":
         arrays = _in_one_pass(network, threshold, recompute, network.weights, network.biases, X, y)
@@ -165,26 +171,130 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
         X, y = network.check(X, y)
         if network.backend == "compiled":
             arrays = _in_one_pass(network, threshold, recompute, *network.plain_arrays(X, y))
-    if arrays is None or arrays[0] is None:
+    if not arrays:
         arrays = _layer_by_layer(network, X, y, threshold)
-    loss, delta, gradient, signal, saturated, dead, zero32, zero64 = arrays
-    return GradientProfile(delta, gradient, signal, saturated, dead, zero32, zero64, len(X), network, X, y, loss)
+    return _profile(arrays, network, X, y)
+
+
+def _profile(measured, network, X, y):
+    """A profile from what was measured, the fields of ``_MEASURED``."""
+    return GradientProfile(**dict(zip(_MEASURED, measured, strict=True)), batch=len(X), network=network, X=X, y=y)
+
+
+@dataclass(frozen=True, eq=False)
+class GradientProfiles(Sequence):
+    """The profiles of networks that differ in their seed alone, each made when it is asked for.
+
+    Attributes
+    ----------
+    network : MLP
+        One of the networks; what it is made of but for the seed is that of all.
+    seeds : tuple of int or SeedSequence
+    X, y : ndarray
+        What was measured.
+    log10_delta, log10_weight_gradient, log10_signal : ndarray, shape (seeds, L)
+    saturated_fraction, dead_fraction : ndarray, shape (seeds, L - 1)
+    float32_zero_layer, float64_zero_layer : list of int or None
+    mean_loss : list of float
+        A row or an entry per seed; each as in :class:`GradientProfile`.
+    """
+
+    network: MLP
+    seeds: tuple
+    X: np.ndarray = field(repr=False)
+    y: np.ndarray = field(repr=False)
+    log10_delta: np.ndarray = field(repr=False)
+    log10_weight_gradient: np.ndarray = field(repr=False)
+    log10_signal: np.ndarray = field(repr=False)
+    saturated_fraction: np.ndarray = field(repr=False)
+    dead_fraction: np.ndarray = field(repr=False)
+    float32_zero_layer: list = field(repr=False)
+    float64_zero_layer: list = field(repr=False)
+    mean_loss: list = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(len(self))[index])
+        measured = (getattr(self, name)[index] for name in _MEASURED)
+        return _profile(measured, self.network.like(seed=self.seeds[index]), self.X, self.y)
+
+
+_MEASURED = (
+    *("log10_delta", "log10_weight_gradient", "log10_signal", "saturated_fraction", "dead_fraction"),
+    *("float32_zero_layer", "float64_zero_layer", "mean_loss"),
+)
+
+
+def profiles(network: MLP, seeds: tuple, X, y, workers: int = 1) -> GradientProfiles:
+    """The profiles of networks like this one of these seeds on one batch, at least one seed.
+
+    The numbers are those of :func:`profile`. Compiled networks are drawn and measured without Python between two seeds,
+    in memory for one network per worker.
+
+    Parameters
+    ----------
+    network : MLP
+    seeds : tuple of int or SeedSequence
+    X, y
+        As for :func:`profile`, which also lists the errors.
+    workers : int
+        Threads that share the seeds; the numbers do not depend on it.
+    """
+    X = network.check_data(X)
+    y = network.check_targets(y, len(X))
+    share = -(-len(seeds) // workers)
+    parts = [seeds[first : first + share] for first in range(0, len(seeds), share)]
+    if len(parts) == 1:
+        return GradientProfiles(network, seeds, X, y, *_of_seeds(network, seeds, X, y))
+    with ThreadPoolExecutor(workers) as pool:
+        found = _joined(pool.map(lambda part: _of_seeds(network, part, X, y), parts))
+    return GradientProfiles(network, seeds, X, y, *found)
+
+
+def _joined(parts):
+    """The fields of all seeds from those of some each."""
+    *arrays, zero32, zero64, loss = zip(*parts, strict=True)
+    return *map(np.concatenate, arrays), *(list(chain.from_iterable(lists)) for lists in (zero32, zero64, loss))
+
+
+def _of_seeds(network, seeds, X, y):
+    """A row or an entry per seed of each of ``_MEASURED``; X and y are checked."""
+    threshold, count = network.activation.saturation_threshold, len(seeds)
+    rows, (loss, least) = np.empty((count, compiled.SUMMARY, network.depth + 1)), np.empty((2, count))
+    hold = np.zeros(count, np.intc)
+    if network.backend == "compiled":
+        keys, data = np.stack([key(seed) for seed in seeds]), network.plain_data(X, y)
+        compiled.profiles(*network.kind(), threshold, keys, *network.draws(), *data, hold, loss, rows, least)
+    signal, delta, gradient, saturated, dead, delta_top, weight_top = rows.swapaxes(0, 1)
+    nothing = [None] * count
+    found = delta, gradient, signal, saturated[:, :-1], dead[:, :-1], nothing, [*nothing], loss.tolist()
+    for i in range(count):
+        if not hold[i]:
+            one = _layer_by_layer(network.like(seed=seeds[i]), X, y, threshold)
+            for of_seeds, value in zip(found, one, strict=True):
+                of_seeds[i] = value
+        elif least[i] < MAY_BE_ZERO:
+            found[5][i], found[6][i] = _zero_layers(delta_top[i], weight_top[i])
+    return found
 
 
 def _in_one_pass(network, threshold, recompute, weights, biases, X, y):
-    """The loss, then the profile's first seven fields, from one pass.
+    """The profile's first seven fields and the loss, from one pass.
 
-    None if an array is not as C code reads it; the loss is None if the pass must carry exponents forward, or if a
-    weight or bias is not what it may be.
+    None if an array is not as C code reads it; empty if the pass must carry exponents forward, or if a weight or bias
+    is not what it may be.
     """
     found = compiled.profile(*network.kind(), threshold, recompute, weights, biases, X, y)
     if found is None:
         return None
-    loss, (signal, delta, gradient, saturated, dead, delta_top, weight_top), least = found
-    zero_layers = None, None
-    if loss is not None and least < FLOAT32_ZERO + 24:  # sums of less than 2^24 products: above it none has vanished
-        zero_layers = tuple(_zero_layer(delta_top, weight_top, limit) for limit in (FLOAT32_ZERO, FLOAT64_ZERO))
-    return loss, delta, gradient, signal, saturated[:-1], dead[:-1], *zero_layers
+    hold, loss, (signal, delta, gradient, saturated, dead, delta_top, weight_top), least = found
+    if not hold:
+        return ()
+    zero_layers = _zero_layers(delta_top, weight_top) if least < MAY_BE_ZERO else (None, None)
+    return delta, gradient, signal, saturated[:-1], dead[:-1], *zero_layers, loss
 
 
 def _layer_by_layer(network, X, y, threshold):
@@ -221,7 +331,7 @@ def _layer_by_layer(network, X, y, threshold):
         lost = signal_top[:-1] <= limit
         seen = _delta_top_without_signal(network, ds, top, lost) if lost.any() else delta_top
         zero_layers.append(_zero_layer(seen, weight_top, limit))
-    return loss, log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers
+    return log10_delta, log10_weight_gradient, log10_signal, saturated, dead, *zero_layers, loss
 
 
 def _deltas(network, ds, delta, k):
@@ -248,6 +358,11 @@ def _checked_tops(weight_top, bias_top):
             raise ValueError(f"layer {layer + 1}: weights must be finite and at most 2^{LARGEST_WEIGHT} in size")
         raise ValueError(f"layer {layer + 1}: biases must be finite")
     return weight_top
+
+
+def _zero_layers(delta_top, weight_top):
+    """The two fields of a profile of that name, from log2 of the largest magnitudes of delta and of W."""
+    return tuple(_zero_layer(delta_top, weight_top, limit) for limit in (FLOAT32_ZERO, FLOAT64_ZERO))
 
 
 def _zero_layer(delta_top, weight_top, limit):

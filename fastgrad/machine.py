@@ -1,4 +1,4 @@
-"""What a measurement ran on: processor, versions, BLAS, kernels, and the code that made its numbers."""
+"""The environment of a measurement: processor, versions, BLAS, kernels, and the code that made its numbers."""
 
 import ast
 import functools

@@ -198,9 +198,7 @@ def test_unwritable_folder(monkeypatch):
     refused(call("decay", "--out", "/proc/fastgrad"), "cannot write /proc/fastgrad")
 
 
-def test_backend_that_is_not_installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fastgrad.kernels.jit", None)
-    monkeypatch.setitem(sys.modules, "numba", None)
+def test_backend_that_is_not_installed(without_numba):
     refused(call("decay", "--backend", "numba"), "pip install 'fastgrad[numba]'")
 
 

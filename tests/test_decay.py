@@ -112,6 +112,21 @@ def test_a_thousand_layers_in_float32(backend):
     assert not single.dead_fraction.any()
 
 
+def test_a_hundred_thousand_layers():
+    """Width 1, where delta is a product of numbers: log10 delta is the sum of log10 |w phi'(z)|, layer by layer."""
+    depth = 10**5
+    net = network(depth, 1, dtype="float64", backend="compiled")
+    X, y = data(batch=1)
+    found = net.gradient_profile(X, y)
+    z, log10 = float((X @ net.weights[0] + net.biases[0])[0, 0]), []
+    for weight in net.weights[1:-1]:
+        slope = 0.25 / math.cosh(z / 2) ** 2
+        log10.append(math.log10(abs(weight[0, 0]) * slope))
+        z = weight[0, 0] / (1 + math.exp(-z))
+    assert abs(found.decades_lost / -math.fsum(log10) - 1) <= 1e-12
+    assert found.decades_lost > 9e4
+
+
 @pytest.mark.parametrize(("init", "sign"), [("xavier_normal", 1), (initializer("normal", std=1.0), -1)])
 def test_relu_signal_out_of_range_is_neither_dead_nor_infinite(init, sign):
     X, y = data(64, 10, 16)

@@ -8,7 +8,7 @@ import checks_network as checks
 import numpy as np
 import pytest
 
-from fastgrad import decay, initializers, losses, measurement, moments, network, slopes, theory
+from fastgrad import decay, draws, finite_width, initializers, losses, measurement, moments, network, slopes, theory
 from fastgrad.activations import Activation
 from fastgrad.initializers import initializer
 
@@ -143,27 +143,27 @@ def fit_through_the_ends(log10_delta):
     return (log10_delta[-2] - log10_delta[0]) / (len(log10_delta) - 2)
 
 
-def norms_averaged_in_place_of_logarithms(profiles, seeds):
+def norms_averaged_in_place_of_logarithms(profiles):
     raw = np.log10(np.mean([10**p.log10_delta for p in profiles], axis=0))
-    return replace(honest["summarise"](profiles, seeds), log10_delta=raw)
+    return replace(honest["summarise"](profiles), log10_delta=raw)
 
 
-def normal_interval_in_place_of_students(profiles, seeds):
-    found = honest["summarise"](profiles, seeds)
+def normal_interval_in_place_of_students(profiles):
+    found = honest["summarise"](profiles)
     slopes = [p.decades_per_layer for p in profiles]
-    reach = theory.Z95 * np.std(slopes, ddof=1) / math.sqrt(len(slopes))
+    reach = finite_width.Z95 * np.std(slopes, ddof=1) / math.sqrt(len(slopes))
     return replace(found, decades_per_layer_interval=(np.mean(slopes) - reach, np.mean(slopes) + reach))
 
 
-def spread_in_place_of_the_standard_error(profiles, seeds):
-    found = honest["summarise"](profiles, seeds)
-    return replace(found, log10_delta_sem=found.log10_delta_sem * math.sqrt(len(seeds)))
+def spread_in_place_of_the_standard_error(profiles):
+    found = honest["summarise"](profiles)
+    return replace(found, log10_delta_sem=found.log10_delta_sem * math.sqrt(len(profiles)))
 
 
 # Initializers.
 
 
-honest_draw = initializers.draw
+honest_draw = draws.draw
 
 
 def one_stream_for_all_layers(what, distribution, std, shape, rng, dtype, stream=0, workers=1):
@@ -176,7 +176,7 @@ def wrong_rule(name, **parts):
 
 def standard_deviation_of_one(distribution):
     """As if the distribution's own standard deviation were 1: wrong but for the normal."""
-    return lambda patch: patch.setitem(initializers._UNIT, distribution, 1.0)
+    return lambda patch: patch.setitem(draws._UNIT, distribution, 1.0)
 
 
 # Theory.
@@ -266,7 +266,7 @@ SABOTEURS = {
         setting(measurement, "summarise", spread_in_place_of_the_standard_error),
         checks.means_over_seeds,
     ),
-    "one stream": (setting(initializers, "draw", one_stream_for_all_layers), checks.layers_differ),
+    "one stream": (setting(draws, "draw", one_stream_for_all_layers), checks.layers_differ),
     "He without the 2": (
         wrong_rule("he_normal", variance=lambda fan_in, fan_out, negative_slope, mode: 1 / fan_in),
         partial(checks.initial_weights, "he_normal", "float64"),

@@ -13,6 +13,8 @@ NumPy's by a fifth argument, ``zeros(size, dtype)``.
 #           come from the output, as is usual. Tried and slower in NumPy 2.4: ``np.where`` and ``copyto(where=)`` on the
 #           sign of random numbers (5 to 20 times), scipy's expit (4), a scalar as the second argument of ``minimum``
 #           and ``maximum`` (2 to 3: only two arrays of one layout go through its vector loop).
+#         - The forms of a library stand together, not in one table of library and activation: they share arrays and
+#           settings that are made once, all of which each cell of a table would have to be handed.
 #         - The arrays of all contestants start on a cache line (``aligned``) unless others are asked for: PyTorch's and
 #           JAX's own do.
 

@@ -1,4 +1,4 @@
-"""The loop over the epochs: record, early stopping, readings of the gradients, checkpoints, and an orderly end."""
+"""The loop over the epochs: record, early stopping, gradient readings, checkpoints, and the end after Ctrl-C."""
 
 # Design: - Every epoch ends in a state that the next one depends on alone: a run that is interrupted, diverges or is
 #           resumed goes on from the last whole epoch, with the same numbers as one that was never stopped.
@@ -28,7 +28,7 @@ CHUNK = 4e9  # floating-point operations between two looks for Ctrl-C: about a t
 
 @dataclass(frozen=True)
 class Plan:
-    """What a loop over the epochs goes by; nothing is checked here (see :func:`fastgrad.fit`).
+    """The settings of a loop over the epochs; nothing is checked here (see :func:`fastgrad.fit`).
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a training run recorded, epoch by epoch, and what follows from it: time to a target, gap, cost of vanishing."""
+"""The record of a training run, epoch by epoch, and what follows: time to a target, gap, cost of vanishing."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -175,7 +175,7 @@ PER_EPOCH = (*MEASURES, "learning_rate", "seconds")
 
 @dataclass(frozen=True)
 class Cost:
-    """What vanishing costs a network beside its healthy twin.
+    """What vanishing gradients cost a network, compared with its healthy twin.
 
     Attributes
     ----------

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from fastgrad.activations import ACTIVATIONS, Activation, activation
 from fastgrad.diagnosis import VERDICTS
+from fastgrad.finite_width import FIRST_ORDER
 from fastgrad.initializers import SURVEYED
 from fastgrad.report.tables import count, interval, number, plus_minus, significant
 from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.networks import deepest
-from fastgrad.theory import FIRST_ORDER
 
 SPEED_COLUMNS = ("kernel", "size", "type", "ns per element", "peer", "peer's ns", "times faster")
 
@@ -112,7 +112,7 @@ CELL_COLUMNS = (
 TERMINAL_COLUMNS = ("network", "depth", "per layer ± 95 %", "theory", "in band", "f32 0 at", "verdict")
 
 
-# What "in band" means, and what it cannot say; the limit is theory.FIRST_ORDER.
+# What "in band" means, and what it cannot say; the limit is finite_width.FIRST_ORDER.
 IN_BAND = (
     "In band: whether decades per layer, a mean over seeds, lies in theory's 95 % band of such a mean; one in twenty "
     "at most lies outside by chance."

@@ -16,7 +16,8 @@ import numpy as np
 from fastgrad import datasets, kernels, slopes
 from fastgrad._validation import listed, plain, positive_int, real_number, unknown
 from fastgrad.activations import Activation, activation
-from fastgrad.initializers import Initializer, check_distinct, initializer
+from fastgrad.draws import check_distinct
+from fastgrad.initializers import Initializer, initializer
 
 DTYPES = ("float32", "float64")
 
