@@ -109,6 +109,8 @@ def test_every_number_is_there_once(history, page):
     assert [
         float(row["value"]) for row in rows if (row["benchmark"], row["commit"]) == (SPEED, history[1][3])
     ] == measured
+    series = json.loads((page / "history.json").read_text())["series"]
+    assert [value for one in series for value in one["values"].values()] == [float(row["value"]) for row in rows]
     drawn = json.loads(re.search(r'id="data">(.*?)</script>', text_of(page), re.DOTALL)[1])
     assert sum(len(line["values"]) for chart in drawn["charts"] for line in chart["lines"]) == len(rows)
 
@@ -173,8 +175,8 @@ def test_the_page_is_well_formed_and_names_its_parts(page):
 
 def test_it_names_no_address_and_only_its_own_files(page):
     tags = re.findall(r"<\w[^>]*>", without_scripts(page))
-    assert re.findall(r'(?:src|href)="([^"]+)"', "".join(tags)) == ["history.csv"]
-    assert sorted(path.name for path in page.iterdir()) == ["history.csv", "index.html"]
+    assert re.findall(r'(?:src|href)="([^"]+)"', "".join(tags)) == ["history.json", "history.csv"]
+    assert sorted(path.name for path in page.iterdir()) == ["history.csv", "history.json", "index.html"]
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,10 @@ def test_page_escapes_what_it_is_given(without_scripts):
 
 
 def test_folder_has_every_cell(folder):
-    assert sorted(path.name for path in folder.iterdir()) == ["cells.csv", "index.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["cells.csv", "index.html", "sweep.json"]
+    data = json.loads((folder / "sweep.json").read_text(), parse_constant=pytest.fail)
+    assert len(data["networks"]) == 2 * 4 * 2 * 2 + 1
+    assert data["failures"][0]["error"] == HOSTILE
     assert len((folder / "cells.csv").read_text().splitlines()) == 1 + 2 * 4 * 2 * 2 + 1
 
 

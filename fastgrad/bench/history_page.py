@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from fastgrad._validation import strict_json
 from fastgrad.bench.history import History, Series, read, settings
 from fastgrad.report.html import Page, paragraph, scroll, section
 from fastgrad.report.tables import html_table
@@ -22,7 +23,7 @@ COLUMNS = ("parameters", "commits", "first", "best", "latest", "latest over best
 
 
 def publish(config: str | os.PathLike = "asv.conf.json", out: str | os.PathLike | None = None) -> dict[str, Any]:
-    """Write the page and history.csv.
+    """Write the page, history.json and history.csv.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ def publish(config: str | os.PathLike = "asv.conf.json", out: str | os.PathLike 
     out = Path(config).resolve().parent / settings(Path(config)).html_dir if out is None else Path(out)
     out.mkdir(parents=True, exist_ok=True)
     write_csv(found, out / "history.csv")
+    (out / "history.json").write_text(strict_json(to_dict(found)), encoding="utf-8")
     (out / "index.html").write_text(to_html(found), encoding="utf-8")
     return {
         "page": str(out / "index.html"),
@@ -69,6 +71,25 @@ def write_csv(found: History, path: Path) -> None:
                 rows.writerow((*where, commit.hash, _day(commit.date), repr(value)))
 
 
+def to_dict(found: History) -> dict[str, Any]:
+    """What the page shows, as JSON can hold it: commits, and every series with its values and regressions."""
+    return {
+        "project": found.project,
+        "commits": [{"hash": commit.hash, "date": _day(commit.date)} for commit in found.commits],
+        "series": [
+            {
+                "benchmark": one.benchmark,
+                "parameters": one.parameters,
+                "environment": one.environment,
+                "unit": one.unit,
+                "values": {found.commits[at].hash: value for at, value in one.values.items()},
+                "regressions": [asdict(step) for step in one.regressions],
+            }
+            for one in found.series
+        ],
+    }
+
+
 def to_html(found: History) -> str:
     """The page."""
     page = Page()
@@ -83,7 +104,9 @@ def to_html(found: History) -> str:
     commits = [{"hash": commit.hash[:8], "date": _day(commit.date)} for commit in found.commits]
     name = f"{found.project}: what was measured over the history"
     lead = paragraph(f"{_lead(found)} Lower is better in every benchmark.", "lead")
-    return page.write(name, _headline(found), lead, [regressions, *sections], ("history.csv",), commits=commits)
+    return page.write(
+        name, _headline(found), lead, [regressions, *sections], ("history.json", "history.csv"), commits=commits
+    )
 
 
 def _day(milliseconds):

@@ -74,8 +74,8 @@ def network_name(cell) -> str:
 
 
 def in_prose(cell) -> str:
-    """The same in a sentence: "ReLU and He's initialisation"."""
-    phi, rule = plain_label(cell.activation), cell.init.label
+    """The same in a sentence: "ReLU and He's initialisation"; of a cell with its biases, if they are others."""
+    phi, rule = plain_label(cell.activation), getattr(cell, "init_label", cell.init.label)
     return f"{PROSE.get(phi, phi)} and {PROSE.get(rule, rule)}"
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+import fastgrad
+from fastgrad._validation import strict_json
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.diagnosis import VERDICTS
 from fastgrad.report import charts
@@ -93,7 +95,7 @@ class Contents:
 
 
 def write_folder(stores: Sequence[str | os.PathLike], out: str | os.PathLike, command: str = "") -> Path:
-    """Write the page and cells.csv into the folder ``out``, made if it is not there; return the page's path.
+    """Write the page, sweep.json and cells.csv into the folder ``out``, made if need be; return the path of the page.
 
     Raises
     ------
@@ -109,9 +111,29 @@ def write_folder(stores: Sequence[str | os.PathLike], out: str | os.PathLike, co
             raise ValueError("there is nothing to show: no cell was measured yet")
         out.mkdir(parents=True, exist_ok=True)
         frames.write_csv(files, out / "cells.csv")
+    (out / "sweep.json").write_text(strict_json(to_dict(found)), encoding="utf-8")
     page = out / "index.html"
     page.write_text(to_html(found), encoding="utf-8")
     return page
+
+
+def to_dict(found: Contents) -> dict:
+    """What the page shows, as JSON can hold it: the networks that have a row, the critical points, the failures."""
+    return {
+        "fastgrad": fastgrad.__version__,
+        "command": found.command,
+        "headline": _headline(found),
+        "cells": found.cells,
+        "failed": found.failed,
+        "networks": [network.to_dict() for network in found.shown],
+        "crossings": [
+            {"activation": diagram.cell.activation.label, "difference": crossing.difference} | crossing._asdict()
+            for diagram in found.diagrams
+            for crossing in diagram.crossings
+        ],
+        "failures": [{"cell": failure.cell.to_dict(), "error": failure.error} for failure in found.failures],
+        "environments": list(found.environments),
+    }
 
 
 def contents(stores: Sequence[Store], command: str = "") -> Contents:
@@ -184,7 +206,9 @@ def to_html(found: Contents) -> str:
     }
     titles = {part: TITLES[part] for part, text in parts.items() if text and part in TITLES}
     lead = paragraph(_lead(found), "lead") + definitions("terms", DEFINITIONS) + links(titles)
-    return page.write("fastgrad: how gradients vanish", _headline(found), lead, parts.values(), ("cells.csv",))
+    return page.write(
+        "fastgrad: how gradients vanish", _headline(found), lead, parts.values(), ("sweep.json", "cells.csv")
+    )
 
 
 TITLES = {

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,13 +76,11 @@ class Case:
         rate = self.learning_rate
         known("data set", self.data, datasets.DATASETS)
         known("optimizer", self.optimizer, OPTIMIZERS)
-        normal_form = {name: positive_int(name, getattr(self, name)) for name in ("depth", "width", "epochs", "batch")}
-        normal_form |= {
+        normal_form: dict[str, Any] = {
+            **{name: positive_int(name, getattr(self, name)) for name in ("depth", "width", "epochs", "batch")},
             "activation": activation(self.activation),
             "init": initializer(self.init),
-            "learning_rate": LEARNING_RATES[self.optimizer]
-            if rate is None
-            else real_number("learning_rate", rate, above=0.0),
+            "learning_rate": LEARNING_RATES[self.optimizer] if rate is None else _rate(rate),
         }
         for name, value in normal_form.items():
             object.__setattr__(self, name, value)
@@ -164,6 +163,10 @@ def train(
             pool.shutdown(cancel_futures=True)
             raise
     return [done[case] for case in cases]
+
+
+def _rate(value):
+    return real_number("learning_rate", value, above=0.0)
 
 
 class _Stopped(Exception):

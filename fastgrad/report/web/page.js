@@ -100,7 +100,7 @@ function profile(chart, width) {
     ...common, x: { ...x, label: "layer: input → output" },
     y: { axis: "right", domain: spread.length ? d3.nice(Math.min(...spread), Math.max(...spread), 4) : undefined, grid: true, ticks: 4, label: "measured − theory, decades" },
     marks: [
-      Plot.areaY(rows, { x: "layer", y1: "low", y2: "high", z: "name", fill: "colour", fillOpacity: 0.1 }),
+      Plot.areaY(rows, { x: "layer", y1: "low", y2: "high", z: "name", fill: "colour", fillOpacity: 0.3 / lines.length }),
       ...["low", "high"].map((end) => Plot.lineY(rows, { x: "layer", y: end, z: "name", stroke: "colour", strokeOpacity: 0.5 })),
       Plot.ruleY([0], { stroke: "var(--ink)", strokeDasharray: "5 4" }),
       Plot.lineY(rows, { x: "layer", y: "residual", z: "name", stroke: "colour", strokeWidth: 1.8 }),
