@@ -30,6 +30,10 @@ COMMANDS = {
     "training": "fastgrad speed training --markdown",
     "activations": "fastgrad speed activations --operation value --operation training --dtype float32 --size 65536 "
     "--rounds 40 --peer numpy --peer torch --peer jax --markdown",
+    "limits": "fastgrad speed limits --markdown",
+    "calls": "fastgrad speed calls --markdown",
+    "placement": "fastgrad speed placement --markdown",
+    "operations": "python -m benchmarks.studies.operations",
     "derivative": "fastgrad audit --workers 2 --activation tanh --kind derivative --markdown",
     "gradients": "fastgrad speed network --table gradients --markdown",
     "profiles": "fastgrad speed network --table profile --markdown",

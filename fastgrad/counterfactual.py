@@ -20,6 +20,7 @@ import numpy as np
 
 from fastgrad import slopes, theory, verdicts
 from fastgrad.activations import Activation, activation
+from fastgrad.decay import profiles
 from fastgrad.initializers import Initializer, initializer
 from fastgrad.network import MLP
 from fastgrad.verdicts import DECADES
@@ -242,16 +243,16 @@ def _like(network, change, seed):
 
 def _try(network, X, y, before, change):
     """Measure and predict one changed network."""
-    profiles = [_like(network, change, seed).gradient_profile(X, y) for seed in range(SEEDS)]
+    found = profiles(_like(network, change, 0), tuple(range(SEEDS)), X, y)
     predicted = theory.predict(change.activation, change.init, change.sizes, X, bias_std=network.bias_std)
-    verdict = Counter(verdicts.verdict(p.log10_delta, p.saturated_fraction, p.dead_fraction) for p in profiles)
+    verdict = Counter(verdicts.of_each(found.log10_delta, found.saturated_fraction, found.dead_fraction))
     return Counterfactual(
         change.kind,
         change.name,
         before,
-        float(np.mean([verdicts.decades_lost(p.log10_delta) for p in profiles])),
+        float(np.mean(verdicts.decades_lost(found.log10_delta))),
         verdicts.decades_lost(predicted.log10_delta_ratio),
         verdict.most_common(1)[0][0],
-        predicted.in_band(float(np.mean([p.decades_per_layer for p in profiles])), SEEDS),
+        predicted.in_band(float(np.mean(slopes.decades_per_layer(found.log10_delta))), SEEDS),
         DEEPEST if network.depth > DEEPEST and change.kind != "depth" else None,
     )

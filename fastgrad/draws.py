@@ -5,6 +5,7 @@
 #           every other layer's weights as they were, and a fill may be split among threads.
 #         - float32 and float64 draw the same numbers, but for their rounding (6 ULP).
 
+import functools
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,22 +32,28 @@ def draw(
 ) -> np.ndarray:
     """Numbers of this distribution and standard deviation; ValueError if they may leave the dtype's range."""
     dtype = float_dtype(dtype)
-    if 16 * std > float(np.finfo(dtype).max):  # beyond 16 deviations a normal has a mass of 1e-57
-        raise ValueError(f"{what} have a standard deviation of {std:.3g}, which is too large for {dtype}")
+    unit_scale = scale(what, distribution, std, dtype)
     if not isinstance(stream, int | np.integer) or not 0 <= stream < 2**32:
         raise ValueError(f"stream must be an integer from 0 to 2**32 - 1, got {shown(stream)}")
     numbers, values = key(rng), np.empty(shape, dtype)
-    flat, scale = values.reshape(-1), std * _UNIT[distribution]
+    flat = values.reshape(-1)
 
     def fill(first):
-        compiled.fill(flat[first : first + _SHARE], numbers, stream, distribution, scale, first)
+        compiled.fill(flat[first : first + _SHARE], numbers, stream, distribution, unit_scale, first)
 
     if positive_int("workers", workers) == 1 or flat.size <= _SHARE:
-        compiled.fill(flat, numbers, stream, distribution, scale)
+        compiled.fill(flat, numbers, stream, distribution, unit_scale)
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(fill, range(0, flat.size, _SHARE)))
     return values
+
+
+def scale(what: str, distribution: str, std: float, dtype: np.dtype) -> float:
+    """What ``compiled.fill`` multiplies a distribution's numbers by; ValueError if they may leave the dtype's range."""
+    if 16 * std > float(np.finfo(dtype).max):  # beyond 16 deviations a normal has a mass of 1e-57
+        raise ValueError(f"{what} have a standard deviation of {std:.3g}, which is too large for {dtype}")
+    return std * _UNIT[distribution]
 
 
 def key(rng: Rng) -> np.ndarray:
@@ -57,12 +64,24 @@ def key(rng: Rng) -> np.ndarray:
         return rng
     if isinstance(rng, np.random.Generator):
         return rng.integers(2**32, size=4, dtype=np.uint32)
+    if type(rng) is int:
+        return _key_of_integer(rng)
     return _seed_sequence(rng, "an integer, a numpy.random.SeedSequence, a Generator or None").generate_state(4)
+
+
+@functools.lru_cache(maxsize=4096)  # a sweep draws the same seeds again and again
+def _key_of_integer(seed):
+    found = _seed_sequence(seed).generate_state(4)
+    found.setflags(write=False)
+    return found
 
 
 def check_seed(seed: Seed) -> Seed:
     """``seed`` itself; TypeError unless it is an integer or a SeedSequence, ValueError if it is negative."""
-    _seed_sequence(seed)
+    if type(seed) is int:
+        _key_of_integer(seed)
+    else:
+        _seed_sequence(seed)
     return seed
 
 

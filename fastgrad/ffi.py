@@ -31,6 +31,11 @@ def get_include() -> str:
     return str(_PACKAGE / "include")
 
 
+def get_library_dir() -> str:
+    """The directory of libfastgrad, which programs that include ``fastgrad/fastgrad.h`` link."""
+    return str(_PACKAGE / "lib")
+
+
 def get_cmake_dir() -> str:
     """The directory of the CMake package: ``cmake -Dfastgrad_DIR=...`` makes ``find_package(fastgrad)`` find it."""
     return str(_PACKAGE / "share" / "cmake" / "fastgrad")

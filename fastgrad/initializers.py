@@ -133,6 +133,11 @@ class Initializer:
         """Var b of one bias: 0 but for ``torch_linear``."""
         return _RULES[self.name].bias_variance(fan_in)
 
+    @property
+    def distribution(self) -> str:
+        """How weights and biases are spread: ``"normal"``, ``"uniform"`` or ``"truncated"``."""
+        return _RULES[self.name].distribution
+
     def weight(
         self, shape: tuple[int, int], rng: Rng = None, dtype=np.float32, *, stream: int = 0, workers: int = 1
     ) -> np.ndarray:
@@ -145,7 +150,7 @@ class Initializer:
         """
         shape = _check_shape(shape)
         std = math.sqrt(self.weight_variance(*shape))
-        return draws.draw(f"weights of {self}", _RULES[self.name].distribution, std, shape, rng, dtype, stream, workers)
+        return draws.draw(f"weights of {self}", self.distribution, std, shape, rng, dtype, stream, workers)
 
     def bias(self, shape: tuple[int, int], rng: Rng = None, dtype=np.float32, *, stream: int = 0) -> np.ndarray:
         """The bias of a ``(fan_in, fan_out)`` layer, shape ``(fan_out,)``: zeros but for ``torch_linear``."""
@@ -153,7 +158,7 @@ class Initializer:
         std = math.sqrt(self.bias_variance(fan_in, fan_out))
         if std == 0.0:
             return np.zeros(fan_out, dtype)
-        return draws.draw(f"biases of {self}", _RULES[self.name].distribution, std, fan_out, rng, dtype, stream)
+        return draws.draw(f"biases of {self}", self.distribution, std, fan_out, rng, dtype, stream)
 
 
 def initializer(name: str | Initializer, **options: float | str) -> Initializer:

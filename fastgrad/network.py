@@ -1,5 +1,6 @@
 """A multilayer perceptron: weights, loss and gradients."""
 
+import math
 import secrets
 from functools import cached_property
 from itertools import pairwise
@@ -102,6 +103,18 @@ class MLP:
         if self.bias_std is None:
             return self.initializer.bias(shape, key, self.dtype, stream=stream)
         return draws.draw("biases", "normal", self.bias_std, shape[1], key, self.dtype, stream)
+
+    def draws(self):
+        """How weights and biases are drawn, for ``compiled.profiles``: of each the distribution and every scale."""
+        rule, dtype, shapes = self.initializer, self.dtype, self._shapes
+        kind, what = rule.distribution, f"weights of {rule}"
+        weights = [draws.scale(what, kind, math.sqrt(rule.weight_variance(*shape)), dtype) for shape in shapes]
+        if self.bias_std is not None:
+            biases = "normal", [draws.scale("biases", "normal", self.bias_std, dtype)] * len(shapes)
+        else:
+            what = f"biases of {rule}"
+            biases = kind, [draws.scale(what, kind, math.sqrt(rule.bias_variance(*s)), dtype) for s in shapes]
+        return (kind, np.array(weights)), (biases[0], np.array(biases[1]))
 
     def like(self, **changes) -> "MLP":
         """A network of the same description but for what is changed; its weights and biases are drawn, not taken over.
@@ -295,9 +308,12 @@ class MLP:
 
     def plain_arrays(self, X, y):
         """(weights, biases, X, y) as C code reads them; X and y are checked ones."""
-        targets = np.int64 if self.loss == "cross_entropy" else self.dtype
         weights, biases = ([_plain(a) for a in arrays] for arrays in (self.weights, self.biases))
-        return weights, biases, _plain(X), _plain(y, targets)
+        return weights, biases, *self.plain_data(X, y)
+
+    def plain_data(self, X, y):
+        """X and y, which are checked, as C code reads them."""
+        return _plain(X), _plain(y, np.int64 if self.loss == "cross_entropy" else self.dtype)
 
     def check(self, X, y):
         """X and y as this network wants them, or the error that says what is wrong with them or the parameters."""

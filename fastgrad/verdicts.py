@@ -37,20 +37,35 @@ SATURATED = 0.5
 
 def verdict(log10_delta, saturated_fraction, dead_fraction) -> str:
     """One of ``VERDICTS``, from a profile's arrays of shape (L,), (L - 1,) and (L - 1,)."""
-    if log10_delta[-1] == -math.inf:
-        return "healthy"  # nothing is left to learn here
-    lost = decades_lost(log10_delta)
+    return of_each(log10_delta[None], saturated_fraction[None], dead_fraction[None])[0]
+
+
+def of_each(log10_delta, saturated_fraction, dead_fraction) -> list[str]:
+    """The verdict on each of n profiles, from arrays of shape (n, L), (n, L - 1) and (n, L - 1)."""
+    rows = zip(
+        (log10_delta[:, -1] == -math.inf).tolist(),  # nothing is left to learn here
+        decades_lost(log10_delta).tolist(),
+        saturated_fraction.mean(axis=1).tolist(),
+        dead_fraction.max(axis=1).tolist(),
+        strict=True,
+    )
+    return ["healthy" if learnt else _verdict(*row) for learnt, *row in rows]
+
+
+def _verdict(lost, saturated, dead):
+    """From the decades lost, the mean share of saturated units and the largest share of dead ones."""
     level = abs(lost) < DECADES
-    if np.mean(saturated_fraction) >= SATURATED and not level:
+    if saturated >= SATURATED and not level:
         return "saturated"
-    if np.max(dead_fraction) >= DEAD:
+    if dead >= DEAD:
         return "dead"
     return "healthy" if level else "vanishing" if lost > 0 else "exploding"
 
 
-def decades_lost(log10_delta) -> float:
+def decades_lost(log10_delta):
     """As :func:`fastgrad.slopes.decades_lost`, and inf where delta is exactly 0 at every hidden layer."""
-    return math.inf if log10_delta[-2] == -math.inf else slopes.decades_lost(log10_delta)
+    lost = slopes.decades_lost(log10_delta)
+    return slopes.scalar(np.where(log10_delta[..., -2] == -math.inf, math.inf, lost))
 
 
 def evidence(verdict: str, log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: int | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastgrad.bench import activations, compare, network, network_peers, parts, peers, timing, training
+from fastgrad.bench import activations, compare, limits, network, network_peers, parts, peers, timing, training
 from fastgrad.bench.activations import ActivationCase, activation_cases, time_activation
 from fastgrad.bench.audit import contestants
 from fastgrad.bench.compare import Row
@@ -25,7 +25,7 @@ HERE = [name for name in peers.installed() if name != "torch.compile"]
 @pytest.fixture
 def seconds(monkeypatch):
     """Times that are not measured: what interleaved returns, by contestant."""
-    times = {"fastgrad": 2e-6, "numpy": 6e-6, "copy": 1e-6, "exp": 16_384e-9}
+    times = {"fastgrad": 2e-6, "numpy": 6e-6}
 
     def fake(functions, rounds, seed=0):
         return {name: times.get(name, 1e-6) for name in functions}
@@ -51,13 +51,30 @@ def test_figures_follow_from_the_times(seconds):
     assert (ours.seconds, numpy.seconds) == (2e-6, 6e-6)
     assert numpy.ratio == pytest.approx(3.0, rel=1e-12)
     assert ours.figures["gb_per_s"] == pytest.approx(6 * 4 / 2.0, rel=1e-12)
-    # a copy of 6 arrays takes 3 ns, an exp 1
-    assert (ours.figures["limit"], ours.figures["limit_ns_per_element"]) == ("copy", pytest.approx(3.0, rel=1e-12))
-    assert ours.figures["percent_of_limit"] == pytest.approx(150.0, rel=1e-12)
-    seconds["exp"] *= 4
-    assert time_activation(ActivationCase("tanh", "training", "float32", 1000), [], 1)[0].figures["limit"] == "exp"
-    assert time_activation(ActivationCase("relu", "training", "float32", 1000), [], 1)[0].figures["limit"] == "copy"
-    assert time_activation(ActivationCase("tanh", "backward", "float32", 1000), [], 1)[0].figures["limit"] == "copy"
+
+
+@pytest.mark.parametrize(
+    ("case", "limit", "ns"),
+    [
+        (ActivationCase("relu", "value", "float32", 1000), "L1", 2 * 4 / 8),
+        (ActivationCase("relu", "value", "float64", 1000), "L1", 2 * 8 / 8),
+        (ActivationCase("relu", "value", "float64", 3000), "memory", 2 * 8 / 4),
+        (ActivationCase("tanh", "backward", "float32", 1000), "L1", 3 * 4 / 8),
+        (ActivationCase("tanh", "training", "float32", 1638), "L1", 6 * 4 / 8),  # 5 arrays fit in 32 KiB
+        (ActivationCase("tanh", "training", "float32", 1639), "memory", 6 * 4 / 4),
+        (ActivationCase("tanh", "value", "float64", 1000), "peak", None),
+    ],
+)
+def test_the_limit_is_of_the_work_and_of_the_memory_that_holds_the_arrays(case, limit, ns, seconds, monkeypatch):
+    peaks = {"float32": 100e9, "float64": 1e9 if limit == "peak" else 100e9}
+    found = limits.Limits("avx2", peaks, {"L1": 8e9, "memory": 4e9}, {"L1": 2**15})
+    monkeypatch.setattr(activations, "limits", lambda: found)
+    (row,) = time_activation(case, [], 1)
+    ns = activations.operations_of(case) if ns is None else ns
+    assert (row.figures["limit"], row.figures["limit_ns_per_element"]) == (limit, pytest.approx(ns, rel=1e-12))
+    assert row.figures["percent_of_limit"] == pytest.approx(100 * ns * case.size * 1e-9 / 2e-6, rel=1e-12)
+    (plain,) = time_activation(case, [], 1, bounded=False)
+    assert set(plain.figures) == {"ns_per_element", "gb_per_s"}
 
 
 @pytest.mark.parametrize(
@@ -156,10 +173,10 @@ def test_interleaved_takes_the_least_and_gives_all_the_same_number_of_samples(mo
 
 CASE = ActivationCase("tanh", "value", "float32", 1000)
 FIGURES = {
-    "ns_per_element": 0.5, "gb_per_s": 16.0, "limit": "exp", "limit_ns_per_element": 0.3, "percent_of_limit": 60.0,
+    "ns_per_element": 0.5, "gb_per_s": 16.0, "limit": "peak", "limit_ns_per_element": 0.3, "percent_of_limit": 60.0,
 }  # fmt: skip
 ROW = Row(CASE, "fastgrad", None, 5e-7, 1.0, FIGURES)
-RELU = replace(ROW, case=CASE._replace(activation="relu"), figures=FIGURES | {"limit": "copy"})
+RELU = replace(ROW, case=CASE._replace(activation="relu"), figures=FIGURES | {"limit": "L1"})
 ROWS = [
     ROW,
     replace(ROW, contestant="numpy", figures=FIGURES | {"ns_per_element": 2.0}, ratio=4.0),
@@ -175,16 +192,16 @@ def test_tables_show_what_is_lost():
     value, backward = ACTIVATIONS.tables(ROWS)
     assert value.columns[-2:] == ("numpy", "jax")
     assert value.groups[""] == [
-        ("tanh", "100", "0.5", "16", "60 exp", "", ""),
-        ("tanh", "1,000", "0.5", "16", "60 exp", "4", "0.8 !"),
-        ("relu", "1,000", "0.5", "16", "60 copy", "1234", ""),
+        ("tanh", "100", "0.5", "16", "60 peak", "", ""),
+        ("tanh", "1,000", "0.5", "16", "60 peak", "4", "0.8 !"),
+        ("relu", "1,000", "0.5", "16", "60 L1", "1234", ""),
     ]
     assert backward.title == "backward, float32"
     assert ACTIVATIONS.verdict(ROWS) == ["Ours is slower in 1 of 3 comparisons."]
     assert markdown(backward).splitlines() == [
         "| activation | size | ns | GB/s | % of limit |",
         "| --- | ---: | ---: | ---: | ---: |",
-        "| tanh | 1,000 | 0.5 | 16 | 60 exp |",
+        "| tanh | 1,000 | 0.5 | 16 | 60 peak |",
     ]
 
 

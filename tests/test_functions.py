@@ -1,12 +1,15 @@
 """The public functions behave as NumPy's own ufuncs do."""
 
+import ctypes
 import importlib
+import platform
 
 import numpy as np
 import oracle
 import pytest
 
 import fastgrad
+from fastgrad.kernels import compiled
 
 FUNCTIONS = [getattr(fastgrad, name + suffix) for suffix in ("", "_derivative") for name in fastgrad.ACTIVATIONS]
 UFUNCS = [function for function in FUNCTIONS if isinstance(function, np.ufunc)]
@@ -281,6 +284,67 @@ def test_value_and_derivative_in_one_pass():
         fastgrad.value_and_derivative(phi, value_in_place, out=(value_in_place, out[1]))
         np.testing.assert_array_equal(value_in_place, y)
         np.testing.assert_array_equal(out[1], d)
+
+
+PLACES = {
+    "new arrays": lambda x: (None, None),
+    "arrays that are there": lambda x: (np.empty_like(x), np.empty_like(x)),
+    "one of them": lambda x: (None, np.empty_like(x)),
+    "every second number": lambda x: tuple(np.empty((*x.shape, 2), x.dtype)[..., 0] for _ in range(2)),
+    "x itself": lambda x: (x, np.empty_like(x)),
+    "a part of x": lambda x: (x[::-1], np.empty_like(x)),
+    "another type": lambda x: (np.empty(x.shape, np.longdouble), np.empty_like(x)),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(0,), (7,), (3, 501), (2, 1, 5)])
+def test_the_short_way_of_plain_arrays_gives_the_ufuncs_bits(place, dtype, shape):
+    """In one C call, or by the ufunc where that cannot read or write the arrays."""
+    x = np.random.default_rng(0).normal(0, 3, shape).astype(dtype)
+    for name, parameter in (("tanh", {}), ("leaky_relu", {}), ("elu", {"alpha": 0.3})):
+        arguments = (x, *parameter.values())
+        kind = (name,) if parameter else (name, "default")
+        expected = compiled.UFUNCS["value_and_derivative", *kind](*arguments)
+        given = x.copy()
+        out = PLACES[place](given)
+        found = fastgrad.value_and_derivative(name, given, out=out, **parameter)
+        for got, there, true in zip(found, out, expected, strict=True):
+            assert there is None or got is there
+            assert np.array_equal(got, true)
+            assert got.dtype == true.dtype or there is not None
+            assert got.shape == shape
+
+
+def test_the_short_way_leaves_other_arrays_to_the_ufunc():
+    class Own(np.ndarray):
+        """A subclass, which keeps its type."""
+
+    x = np.ones((4, 6), np.float32)
+    assert type(fastgrad.value_and_derivative("tanh", x.view(Own))[1]) is Own
+    assert fastgrad.value_and_derivative("tanh", x.T)[0].flags.f_contiguous
+    assert isinstance(fastgrad.value_and_derivative("tanh", x[0, 0])[0], np.float32)
+    assert fastgrad.value_and_derivative("tanh", x.astype(x.dtype.newbyteorder()))[0].dtype == x.dtype
+    still = np.ones(6, np.float32)
+    still.flags.writeable = False
+    assert fastgrad.value_and_derivative("tanh", still)[0][0] == fastgrad.tanh(still)[0]
+    for out, message in (((still, x[0]), "read-only"), ((np.empty(5, np.float32), x[0]), "broadcast")):
+        with pytest.raises(ValueError, match=message):
+            fastgrad.value_and_derivative("tanh", x[1], out=out)
+
+
+@pytest.mark.parametrize("size", [10, 600])
+def test_the_short_way_leaves_no_floating_point_flag(size):
+    """None that NumPy looks at, though the exponential underflows."""
+    process = ctypes.CDLL(None)
+    flags = 0x1D if platform.machine() in ("x86_64", "AMD64") else 0x0F  # all but inexact
+    x = np.full(size, -95, np.float32)
+    out = np.empty_like(x), np.empty_like(x)
+    process.feclearexcept(flags)
+    fastgrad.value_and_derivative("elu", x, out=out)
+    assert process.fetestexcept(flags) == 0
+    assert 0 < out[1][0] < np.finfo(np.float32).tiny
 
 
 def test_ufunc_methods_and_pickling():

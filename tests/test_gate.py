@@ -8,11 +8,12 @@ import shutil
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from simulated import ALL_SAME, Machine, judged, verdicts
+from simulated import ALL_COUNTED, ALL_SAME, Machine, judged, verdicts
 from test_cli import call
 
+import fastgrad
 from fastgrad.bench.gate import instructions, judgement, pairs, quality, rehearsal, tables
-from fastgrad.bench.gate.cases import CASES, KERNELS
+from fastgrad.bench.gate.cases import ACTIVATIONS, CASES, KERNELS, NETWORKS
 from fastgrad.bench.journal import Parts
 
 CASE = "elu value float32"
@@ -163,7 +164,7 @@ def test_decided_cases_are_not_measured_again(machine, tmp_path, monkeypatch):
 def test_more_instructions_are_caught_without_a_clock(machine, tmp_path):
     machine.counted[CASE] = 1.02
     found = judged(tmp_path)
-    assert verdicts(found, "instructions") == ALL_SAME | {CASE: "worse"}
+    assert verdicts(found, "instructions") == ALL_COUNTED | {CASE: "worse"}
     assert found.exit_code() == 1
 
 
@@ -269,7 +270,7 @@ def test_command(machine, tmp_path):
     assert result.stderr == ""
     report = json.loads((tmp_path / "gate.json").read_text())
     assert report["exit_code"] == 1
-    assert len(report["rows"]) == 2 * len(CASES) + 3 * len(KERNELS) + 10
+    assert len(report["rows"]) == len(CASES) + len(ALL_SAME) + 3 * len(KERNELS) + len(NETWORKS)
     comment = (tmp_path / "gate.md").read_text()
     assert comment.startswith("**base -> head: a regression.**\n\n- elu value float32: worse")
     assert comment.count("<details>") == comment.count("</details>") == 1
@@ -285,6 +286,31 @@ def test_command_with_a_wide_finding_fits(machine, tmp_path):
     result = call("gate", "main", "HEAD", "--out", str(tmp_path))
     assert max(map(len, result.stdout.splitlines())) <= 100
     assert f"{CASE} " in result.stdout
+
+
+def test_a_derivative_is_counted_and_not_timed(machine, tmp_path):
+    what = "tanh derivative float32"
+    machine.counted[what] = 1.1
+    found = judged(tmp_path)
+    assert verdicts(found, "instructions") == ALL_COUNTED | {what: "worse"}
+    assert what not in verdicts(found)
+    assert "tanh derivative float32: worse, instructions 10 -> 11 per element." in tables.verdict(found, 1)
+    (line,) = (line for line in tables.tables(found)[0].groups[""] if line[0] == what)
+    assert line == (what, "", "", "", "", "", "10", "+10.0%", "worse")
+
+
+def test_every_kernel_has_a_row_of_instructions():
+    expected = {f"{name} {kind} float32" for name in ACTIVATIONS for kind in ("value", "derivative", "training")}
+    assert expected <= set(CASES)
+
+
+def test_what_has_a_parameter_is_judged_at_several():
+    for label, (name, parameter, kind) in KERNELS.items():
+        phi = fastgrad.activation(name, **parameter)
+        assert label == f"{phi.label if parameter else name} {kind}"
+    for name in ACTIVATIONS:
+        judged_at = [parameter for one, parameter, _ in KERNELS.values() if one == name]
+        assert len(judged_at) == (6 if fastgrad.activation(name).parameter_name else 2)
 
 
 def test_command_that_cannot_judge(machine, tmp_path):

@@ -235,17 +235,68 @@ def test_numbers_of_this_build_and_of_a_wrong_derivative():
     good, wrong = quality.numbers(HERE), quality.numbers(HERE, [rehearsal.WRONG])
     assert list(good) == [*KERNELS, *NETWORKS]
     for what in KERNELS:
-        name, kind = what.split()
-        assert good[what]["max ULP"] <= fastgrad.activation(name).facts.ulp[kind]
+        name, parameter, kind = KERNELS[what]
+        assert good[what]["max ULP"] <= fastgrad.activation(name, **parameter).facts.ulp[kind]
         assert (good[what]["false zeros"], good[what]["other faults"]) == (0, 0)
     assert good["sigmoid xavier_normal"]["decades per layer"] == pytest.approx(0.6271, rel=0.02)
-    moved = [
+    assert rehearsal.quality_doubts(moved(good, wrong)) == []
+
+
+def moved(good, wrong):
+    """(what, number) of all that is not the same."""
+    return [
         (what, number)
         for what, numbers in good.items()
         for number, value in numbers.items()
         if quality.verdict_of(number, value, wrong[what][number]) == "moved"
     ]
-    assert rehearsal.quality_doubts(moved) == []
+
+
+# What is added to a module of a copy of this package, and what the gate must then see move.
+WRONG_AT_A_PARAMETER = {
+    "the slope .2 of Leaky ReLU": (
+        "functions.py",
+        """
+_right = leaky_relu
+def leaky_relu(x, negative_slope=0.01, **options):
+    return _right(x, negative_slope * (1.001 if negative_slope == 0.2 else 1), **options)
+""",
+        {"leaky_relu(negative_slope=0.2) value"},
+    ),
+    "a derivative of ELU that has the default's alpha": (
+        "functions.py",
+        """
+_right = elu_derivative
+def elu_derivative(x, alpha=1.0, **options):
+    return _right(x, **options)
+""",
+        {"elu(alpha=0.5) derivative", "elu(alpha=3) derivative"},
+    ),
+    "networks with the slope .9": (
+        "activations.py",
+        """
+_right = activation
+def activation(name, **parameter):
+    if parameter.get("negative_slope") == 0.9:
+        parameter["negative_slope"] = 0.89
+    return _right(name, **parameter)
+""",
+        {"leaky_relu(negative_slope=0.9) xavier_normal", "leaky_relu(negative_slope=0.9) he_normal"},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_AT_A_PARAMETER)
+def test_what_is_wrong_at_another_parameter_is_seen(what, tmp_path):
+    module, added, expected = WRONG_AT_A_PARAMETER[what]
+    folder = tmp_path / "fastgrad"
+    folder.mkdir()
+    for path in (ROOT / "fastgrad").iterdir():
+        if path.name != module:
+            (folder / path.name).symlink_to(path)
+    (folder / module).write_text((ROOT / "fastgrad" / module).read_text() + added)
+    found = moved(quality.numbers(HERE), quality.numbers(Side("wrong", "1", tmp_path)))
+    assert {label for label, _ in found} == expected
 
 
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")

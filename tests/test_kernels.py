@@ -161,10 +161,9 @@ def test_environment_chooses_the_instruction_set(cpu, says):
     assert says in run.stdout + run.stderr
 
 
-def test_unknown_and_missing_backends(monkeypatch):
+def test_unknown_and_missing_backends(without_numba):
     with pytest.raises(ValueError, match="unknown backend 'numbba'; did you mean 'numba'"):
         kernels.get("numbba")
-    monkeypatch.setitem(sys.modules, "fastgrad.kernels.jit", None)
     with pytest.raises(ImportError, match=r"backend 'numba' is not available: install it with .*fastgrad\[numba\]"):
         kernels.get("numba")
 

@@ -55,12 +55,12 @@ class Accuracy:
 
 
 class Limit:
-    """Time over the machine's own limit, both measured now: a copy of as many bytes, or one exp per element.
+    """Time over the machine's own limit, both measured now: the formula's arithmetic at the peak, or a copy.
 
-    Arrays of 64 KB, at many places of the memory: either alone moves the ratio by a tenth from process to process.
+    Arrays of 64 KB, at many places of the memory: where they lie moves the ratio by a tenth from process to process.
     """
 
-    version = "2"
+    version = "3"
     unit = "time / limit"
     params = (ACTIVATIONS, ("value", "training"))
     param_names = ("activation", "operation")

@@ -1,10 +1,10 @@
 """``fastgrad speed activations``: our kernels, their peers and this machine's limits, in one run."""
 
-# Design: - A case is one operation at one type and size; its contestants and the limits take turns, so their ratios
-#           are of the same minutes.
+# Design: - A case is one operation at one type and size; its contestants take turns, so their ratios are of the same
+#           minutes.
 #         - What is not equal is not timed: a contestant whose result differs from ours gets a row that says so.
-#         - No kernel can be faster than copying the bytes that it must move, nor, if it needs one, than an exp per
-#           element (ours, in cache). The slower of the two is the limit.
+#         - A time stands beside the longer of two limits (limits.py): the formula's arithmetic at the peak, and a copy
+#           of as many bytes in the cache that holds the arrays.
 #         - Where arrays lie changes a time by up to a third, so all lie alike: on a cache line, as PyTorch's and JAX's
 #           do, or where NumPy puts them, as our users' do.
 
@@ -17,10 +17,10 @@ import numpy as np
 
 from fastgrad._validation import float_dtype, known, positive_int
 from fastgrad.activations import ACTIVATIONS
-from fastgrad.bench import peers
-from fastgrad.bench.compare import OURS, Comparison, Layout, Row, compare, each_number
+from fastgrad.bench import arithmetic, peers
+from fastgrad.bench.compare import OURS, Comparison, Layout, Row, compare, each_number, percent_of_limit
+from fastgrad.bench.limits import EXPLAINED, limits
 from fastgrad.bench.timing import silent
-from fastgrad.kernels import compiled
 from fastgrad.kernels.memory import aligned
 from fastgrad.report.tables import significant
 
@@ -34,11 +34,10 @@ QUICK: dict[str, Any] = {"sizes": (1_000, 100_000), "dtypes": ("float32",), "rou
 # Largest relative difference between two libraries' results on the benchmark's inputs: theirs are several ULP
 # off, and a derivative rebuilt from y loses 6e-8 / (1 - y^2), which is 6e-6 at |z| = 3.
 AGREE = {"float32": 5e-5, "float64": 1e-12}
-EXP_SIZE = 16_384  # elements: in cache, and the call costs nothing beside them
 
-# Arrays that an operation has to read or write; a copy moves 2.
+# Arrays that an operation has to read or write, and how many there are: of training's, d is written and then read.
 TRAFFIC = {"value": 2, "backward": 3, "training": 6}
-NEED_EXP = ("sigmoid", "tanh", "elu")
+ARRAYS = {"value": 2, "backward": 3, "training": 5}
 
 # Who makes the inputs, and the outputs of ours, NumPy's and numexpr's; what is said about it.
 PLACEMENTS: dict[str, tuple[Callable, str]] = {
@@ -46,10 +45,10 @@ PLACEMENTS: dict[str, tuple[Callable, str]] = {
     "numpy": (np.zeros, "Inputs, and outputs of ours, NumPy and numexpr, lie where NumPy puts them, as with np.empty."),
 }
 NOTE = (
-    "ns: ours, per element. Peers: their time over ours; ! marks where ours is slower. Limit: a copy of as many "
-    "bytes, on cache lines, or one exp per element. One thread each. All write into arrays that are there already, but "
-    "JAX makes its results; it runs in the thread that calls it, since handing a ReLU to another takes several times "
-    "as long as the ReLU. {} All took turns in one process; the least of the samples counts."
+    "ns: ours, per element. Peers: their time over ours; ! marks where ours is slower. One thread each. All write into "
+    "arrays that are there already, but JAX makes its results; it runs in the thread that calls it, since handing a "
+    "ReLU to another takes several times as long as the ReLU. {} All took turns in one process; the least of the "
+    "samples counts. " + EXPLAINED
 )
 
 
@@ -68,9 +67,30 @@ def activation_cases(
     dtypes: Iterable[str] = FULL["dtypes"],
     sizes: Iterable[int] = FULL["sizes"],
 ) -> list[ActivationCase]:
-    """Every combination, small sizes first; ValueError or TypeError for one that does not exist.
+    """Every combination, small sizes first.
 
-    Operations are ``value``, ``backward`` and ``training`` (forward with derivative, then backward).
+    Parameters
+    ----------
+    activations : iterable of str
+        Names, of ``ACTIVATIONS``.
+    operations : iterable of str
+        ``"value"``, ``"backward"`` and ``"training"``: forward with the derivative, then backward.
+    dtypes : iterable of str
+        ``"float32"`` and ``"float64"``.
+    sizes : iterable of int
+        Elements.
+
+    Returns
+    -------
+    list of ActivationCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such activation or operation, or a size is below 1.
+    TypeError
+        If a dtype is another, or a size is not whole.
     """
     activations = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
     operations = [known("operation", name, peers.OPERATIONS) for name in dict.fromkeys(operations)]
@@ -88,6 +108,7 @@ def time_activation(
     rounds: int,
     tell: Callable[[str], None] = silent,
     placement: str = "aligned",
+    bounded: bool = True,
 ) -> list[Row]:
     """Time our kernels and every one of these peers that offers the operation.
 
@@ -102,13 +123,15 @@ def time_activation(
         Called with the name of each contestant that begins.
     placement : str
         Where arrays lie, of ``PLACEMENTS``.
+    bounded : bool
+        Whether the machine's limits are wanted, which take a second to measure, once in a process.
 
     Returns
     -------
     list of Row
-        Ours first. Figures are ``ns_per_element``; ``gb_per_s``; ``limit``, which of the machine's limits is the
-        slower, ``"copy"`` (of as many bytes as the operation must move, from and to arrays of this size) or ``"exp"``
-        (one per element); ``limit_ns_per_element``; and ``percent_of_limit``, time at the limit over its time.
+        Ours first. Figures are ``ns_per_element`` and ``gb_per_s``; if ``bounded`` also ``limit``, which of the
+        machine's limits binds, and ``percent_of_limit``, see :meth:`fastgrad.bench.limits.Limits.figures`, and
+        ``limit_ns_per_element``.
     """
     zeros, _ = PLACEMENTS[known("placement", placement, PLACEMENTS)]
     x, dy = _inputs(case, zeros)
@@ -117,23 +140,40 @@ def time_activation(
         calls = {name: make(case.activation, case.operation, x, dy, zeros) for name, make in makers.items()}
         return compare(
             case, calls, rounds, vectors=_results, agree=AGREE[case.dtype],
-            figures=partial(_figures, case), limits=_limits(case), tell=tell,
+            figures=partial(_figures, case, bounded), tell=tell,
         )  # fmt: skip
 
 
-def _figures(case, contestant, seconds):
-    ns = {name: time / case.size * 1e9 for name, time in seconds.items()}
-    limits = {"copy": ns["copy"] * TRAFFIC[case.operation] / 2}
-    if case.activation in NEED_EXP and case.operation != "backward":
-        limits["exp"] = ns["exp"] * case.size / EXP_SIZE
-    limit = max(limits, key=limits.__getitem__)
-    return {
-        "ns_per_element": ns[contestant],
-        "gb_per_s": TRAFFIC[case.operation] * np.dtype(case.dtype).itemsize / ns[contestant],
-        "limit": limit,
-        "limit_ns_per_element": limits[limit],
-        "percent_of_limit": 100 * limits[limit] / ns[contestant],
+def _figures(case, bounded, contestant, seconds):
+    time = seconds[contestant]
+    moved, held = (table[case.operation] * np.dtype(case.dtype).itemsize * case.size for table in (TRAFFIC, ARRAYS))
+    found = {"ns_per_element": time / case.size * 1e9, "gb_per_s": moved / time / 1e9}
+    if not bounded:
+        return found
+    bound = limits().figures(time, operations_of(case) * case.size, moved, held, case.dtype)
+    return found | {
+        "limit": bound["limit"],
+        "limit_ns_per_element": bound["limit_seconds"] / case.size * 1e9,
+        "percent_of_limit": bound["percent_of_limit"],
     }
+
+
+def operations_of(case: ActivationCase) -> int:
+    """Floating-point operations per element that our formulas take; backward is one product.
+
+    Parameters
+    ----------
+    case : ActivationCase
+        An operation of an activation.
+
+    Returns
+    -------
+    int
+        As :func:`fastgrad.bench.arithmetic.operations` counts them.
+    """
+    kind = {"value": "value", "training": "value_and_derivative"}.get(case.operation)
+    formulas = arithmetic.operations(kind, case.activation, case.dtype) if kind else 0
+    return formulas + (case.operation != "value")
 
 
 def _inputs(case, zeros):
@@ -150,19 +190,9 @@ def _results(found):
     return each_number(found if isinstance(found, tuple) else [found])
 
 
-def _limits(case):
-    """Functions whose times are the machine's limits: copying an array of this size, and exp in cache."""
-    source, target = aligned(case.size, case.dtype), aligned(case.size, case.dtype)
-    source[...] = target[...] = 1
-    small = np.linspace(-8, 0, EXP_SIZE).astype(case.dtype)
-    out, exp = np.empty_like(small), compiled.UFUNCS["exponential"]
-    return {"copy": lambda: np.copyto(target, source), "exp": lambda: exp(small, out=out)}
-
-
 def _our_cells(row):
-    ns, rate, percent = (row.figures[name] for name in ("ns_per_element", "gb_per_s", "percent_of_limit"))
-    limit = f"{percent:.0f} {row.figures['limit']}"
-    return {"ns": significant(ns), "GB/s": significant(rate), "% of limit": limit}
+    ns, rate = (significant(row.figures[name]) for name in ("ns_per_element", "gb_per_s"))
+    return {"ns": ns, "GB/s": rate, "% of limit": percent_of_limit(row)}
 
 
 LAYOUT = Layout(
@@ -182,6 +212,7 @@ def activation_comparison(placement: str = "aligned", quick: bool = False) -> Co
         tables=LAYOUT.tables,
         verdict=LAYOUT.verdict,
         note=NOTE.format(PLACEMENTS[placement][1]),
+        bounded=True,
         only_if_asked=("torch.compile",) if quick else (),
     )
 
@@ -190,7 +221,7 @@ def quick_speed() -> list[dict]:
     """A taste for reports: the value kernels in float32 at 65,536 elements beside NumPy, about a second."""
     shown = []
     for case in activation_cases(operations=["value"], dtypes=["float32"], sizes=[65_536]):
-        ours, *others = time_activation(case, ["numpy"], 15)
+        ours, *others = time_activation(case, ["numpy"], 15, bounded=False)
         shown += [
             {
                 "kernel": case.activation,

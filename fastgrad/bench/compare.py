@@ -4,7 +4,7 @@
 #           the first and the measure of the others.
 #         - What is not equal is not timed: a contestant whose result differs from ours by more than the comparison
 #           tolerates gets a row that says by how much. So no contestant is fast by computing something else.
-#         - The others, and the calls that show this machine's limits, take turns with ours: see timing.
+#         - The others take turns with ours: see timing. What the machine can do at most is measured apart: see limits.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -68,6 +68,8 @@ class Comparison:
         What rows have to show.
     note : str
         What the figures mean.
+    bounded : bool
+        Whether figures stand beside the machine's limits, which are then said.
     only_if_asked : sequence of str
         Peers that take too long to take part unless they are asked for.
     """
@@ -77,6 +79,7 @@ class Comparison:
     tables: Callable[[Sequence[Row]], list[Table]]
     verdict: Callable[[Sequence[Row]], list[str]]
     note: str
+    bounded: bool = False
     only_if_asked: Sequence[str] = ()
 
     def contestants(self, asked: Iterable[str] = ()) -> list[str]:
@@ -93,7 +96,6 @@ def compare(
     vectors: Callable[[Any], list[np.ndarray]],
     agree: float,
     figures: Callable[[str, Mapping[str, float]], dict] = lambda contestant, seconds: {},
-    limits: Mapping[str, Callable] | None = None,
     tell: Callable[[str], None] = silent,
 ) -> list[Row]:
     """Time the contestants that agree with ours.
@@ -111,8 +113,6 @@ def compare(
         The largest difference that is tolerated.
     figures : callable
         (contestant, seconds by name) -> what follows from the times.
-    limits : mapping of name to callable
-        What is timed beside the contestants, for ``figures``.
     tell : callable
         Called with the name of each contestant before its first call, which may compile for minutes.
 
@@ -123,7 +123,7 @@ def compare(
     offered = {contestant: call for contestant, call in calls.items() if call is not None}
     differences = dict(_differences(offered, vectors, tell))
     equal = {name: getattr(call, "timed", call) for name, call in offered.items() if differences[name] <= agree}
-    seconds = interleaved({**equal, **(limits or {})}, rounds)
+    seconds = interleaved(equal, rounds)
     return [
         timed_row(case, name, seconds, figures(name, seconds)) if name in equal else Row(case, name, differences[name])
         for name in offered
@@ -236,17 +236,23 @@ def _times(row):
     return significant(row.ratio) + (" !" if row.ratio < 1 else "")
 
 
+def percent_of_limit(row: Row) -> str:
+    """Our share of the limit and which it is, from the figures ``percent_of_limit`` and ``limit``: ``88 L2``."""
+    return f"{row.figures['percent_of_limit']:.0f} {row.figures['limit']}"
+
+
 def _shape(case):
     return " x ".join(map(str, case[1:]))
 
 
-def _us_and_ns_each(row):
-    return {"us": significant(row.seconds * 1e6), "ns each": significant(row.figures["ns_each"])}
+def _our_figures(row):
+    cells = {"us": significant(row.seconds * 1e6), "ns each": significant(row.figures["ns_each"])}
+    return cells | ({"% of limit": percent_of_limit(row)} if "limit" in row.figures else {})
 
 
 BY_SHAPE = Layout(  # for cases that are what to do and the shape to do it on; a row has the figure ``ns_each``
     title=lambda case: case[0],
     place=lambda case: {"shape": _shape(case)},
-    ours=_us_and_ns_each,
+    ours=_our_figures,
     describe=lambda case: f"{case[0]} of {_shape(case)}",
 )

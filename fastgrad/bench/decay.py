@@ -42,7 +42,25 @@ class DecayCase(NamedTuple):
 
 
 def decay_cases(activations: Iterable[str] = ACTIVATIONS, quick: bool = False) -> list[DecayCase]:
-    """One for each activation; ValueError for one that does not exist."""
+    """A case for each activation.
+
+    Parameters
+    ----------
+    activations : iterable of str
+        Names, of ``ACTIVATIONS``.
+    quick : bool
+        Few, small networks.
+
+    Returns
+    -------
+    list of DecayCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such activation.
+    """
     names = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
     return [DecayCase(name, len(SURVEYED), *(QUICK if quick else FULL)) for name in names]
 
@@ -110,7 +128,24 @@ PEERS = {"torch": in_torch}
 def time_decay(
     case: DecayCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
 ) -> list[Row]:
-    """Time the networks in ours and in every one of these peers; ours first. The figure is ``ns_each``, per network."""
+    """Time the measurement of these networks in ours and in every one of these peers.
+
+    Parameters
+    ----------
+    case : DecayCase
+        What is timed.
+    contestants : iterable of str
+        Peers, of this module's ``PEERS``.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+    tell : callable
+        Called with the name of each contestant that begins.
+
+    Returns
+    -------
+    list of Row
+        Ours first. The figure is ``ns_each``, per network.
+    """
     cells = cells_of(case)
     X, y = load(cells[0].data)
     X, y = X[: case.batch].astype(np.float32), y[: case.batch]

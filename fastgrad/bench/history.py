@@ -104,6 +104,16 @@ def settings(config: Path) -> Any:
 def read(config: str | os.PathLike) -> History:
     """The history that belongs to a configuration of asv.
 
+    Parameters
+    ----------
+    config : path
+        Of the configuration.
+
+    Returns
+    -------
+    History
+        The results of commits that are on one of its branches.
+
     Raises
     ------
     ImportError

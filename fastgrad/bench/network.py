@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad._validation import known, positive_int
+from fastgrad.bench import arithmetic
 from fastgrad.bench.compare import (
     OURS,
     Comparison,
@@ -28,11 +29,12 @@ from fastgrad.bench.compare import (
     contestants_of,
     each_array,
     each_number,
+    percent_of_limit,
     table_of,
 )
+from fastgrad.bench.limits import EXPLAINED, limits
 from fastgrad.bench.network_peers import PEERS, fastgrad
 from fastgrad.bench.timing import silent
-from fastgrad.kernels import compiled
 from fastgrad.kernels.memory import aligned_copy
 from fastgrad.machine import peak_megabytes
 from fastgrad.network import MLP
@@ -43,15 +45,13 @@ OPERATIONS = ("gradients", "profile")
 FULL = ((10, 32, 32), (50, 64, 32), (100, 128, 64), (50, 256, 128), (20, 512, 256), (100, 512, 32))
 QUICK = FULL[:2]
 CLASSES = 10
-ROUNDS = 20_000  # of multiply-adds, half a millisecond
 AGREE = 1e-4  # norm of a gradient's difference over the norm of ours; 100 layers in float32 add up to 1e-5
 NOTE = (
-    "us: ours, per pass. Peers: their time over ours; ! marks where ours is slower. GFLOP/s: of the three matrix "
-    "products per layer, though a profile of a narrow batch does without dL/dW and may pass the peak, which is that of "
-    "multiply-adds that wait for nothing. tanh, Xavier weights, float32, one thread each. "
-    "NumPy writes into arrays that are there already, JAX runs in the thread that calls it. The data of all and the "
-    "peers' arrays start on a cache line, our weights lie where NumPy puts them. The loss and every gradient agree "
-    "with ours to 1e-4, or nothing is timed. All took turns; the least sample counts."
+    "us: ours, per pass. Peers: their time over ours; ! marks where ours is slower. GFLOP/s: of the matrix products "
+    "and tanh; a profile needs the size of dL/dW only, and for a narrow batch fewer operations. tanh, Xavier weights, "
+    "float32, one thread each. NumPy writes into arrays that are there already, JAX runs in the thread that calls it. "
+    "The data of all and the peers' arrays start on a cache line, our weights lie where NumPy puts them. The loss and "
+    "every gradient agree with ours to 1e-4, or nothing is timed. All took turns; the least sample counts. " + EXPLAINED
 )
 
 
@@ -67,7 +67,27 @@ class NetworkCase(NamedTuple):
 def network_cases(
     networks: Iterable[tuple[int, int, int]] = FULL, operations: Iterable[str] = OPERATIONS
 ) -> list[NetworkCase]:
-    """Every network with every operation; ValueError or TypeError for one that does not exist."""
+    """Every network with every operation.
+
+    Parameters
+    ----------
+    networks : iterable of (int, int, int)
+        Hidden layers, units in each, samples.
+    operations : iterable of str
+        ``"gradients"`` and ``"profile"``.
+
+    Returns
+    -------
+    list of NetworkCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such operation, or a number is below 1.
+    TypeError
+        If a number is not whole.
+    """
     operations = [known("operation", name, OPERATIONS) for name in dict.fromkeys(operations)]
     names = ("depth", "width", "batch")
     networks = [tuple(map(positive_int, names, network)) for network in dict.fromkeys(networks)]  # type: ignore[misc]
@@ -81,18 +101,34 @@ def time_network(
     tell: Callable[[str], None] = silent,
     memory: bool = False,
 ) -> list[Row]:
-    """Time one network in ours and in every one of these peers; ours first.
+    """Time one network in ours and in every one of these peers.
 
-    Figures are ``gflops``, 10^9 floating-point operations of the three matrix products per layer, per second;
-    ``percent_of_peak``, of the multiply-adds that this processor does where they wait for nothing, measured in the same
-    run; and with ``memory`` ``megabytes``, what the first pass takes beyond weights and data.
+    Parameters
+    ----------
+    case : NetworkCase
+        What is timed.
+    contestants : iterable of str
+        Peers, of ``PEERS``.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+    tell : callable
+        Called with the name of each contestant that begins.
+    memory : bool
+        Measure the memory of a pass too, in a process of its own.
+
+    Returns
+    -------
+    list of Row
+        Ours first. Figures are ``gflops``, 10^9 floating-point operations per second, ``limit`` and
+        ``percent_of_limit``, as of :meth:`fastgrad.bench.limits.Limits.figures`; and with ``memory`` ``megabytes``,
+        what the first pass takes beyond weights and data.
     """
-    sizes = [case.width] * (case.depth + 1) + [CLASSES]
-    flops = 3 * 2 * case.batch * sum(m * n for m, n in pairwise(sizes))
+    operations, moved, held = work_of(case)
 
     def figures(contestant, seconds):
-        rate, peak = flops / seconds[contestant], compiled.multiply_adds(ROUNDS) / seconds["peak"]
-        found = {"gflops": rate / 1e9, "percent_of_peak": 100 * rate / peak}
+        bound = limits().figures(seconds[contestant], operations, moved, held)
+        found = {name: bound[name] for name in ("limit", "percent_of_limit")}
+        found |= {"gflops": operations / seconds[contestant] / 1e9}
         return found | ({"megabytes": pass_megabytes(case, contestant)} if memory else {})
 
     return compare(
@@ -102,14 +138,51 @@ def time_network(
         vectors=partial(_results, case.operation),
         agree=AGREE,
         figures=figures,
-        limits={"peak": lambda: compiled.multiply_adds(ROUNDS)},
         tell=tell,
     )
 
 
+def work_of(case: NetworkCase) -> tuple[int, int, int]:
+    """The least that a pass takes.
+
+    Operations are those of the matrix products (forward, delta, dL/dW), of tanh with its derivative and of the product
+    with it. The size of dL/dW = x' delta needs x x' and delta delta' only, (batch, batch) and symmetric, which is less
+    where the batch is narrow. Weights are read twice, dL/dW is written if it is wanted, x and phi'(z) of every layer
+    are written and read.
+
+    Parameters
+    ----------
+    case : NetworkCase
+        The network.
+
+    Returns
+    -------
+    operations : int
+        Floating-point operations.
+    moved : int
+        Bytes read and written.
+    held : int
+        Bytes of all arrays.
+    """
+    sizes = _sizes(case)
+    wanted, batch = case.operation == "gradients", case.batch
+    each = arithmetic.operations("value_and_derivative", "tanh") + 1
+    operations = case.depth * batch * case.width * each
+    for m, n in pairwise(sizes):
+        product = 2 * batch * m * n
+        operations += 2 * product + (product if wanted else min(product, batch * batch * (m + n)))
+    weights, states = sum(m * n for m, n in pairwise(sizes)), 2 * batch * sum(sizes[:-1])
+    item = np.dtype(np.float32).itemsize
+    return operations, item * ((2 + wanted) * weights + 2 * states), item * ((1 + wanted) * weights + states)
+
+
+def _sizes(case):
+    return [case.width] * (case.depth + 1) + [CLASSES]
+
+
 def _call(case, contestant):
     """The pass of one contestant, on weights and data that all have alike."""
-    net = MLP([case.width] * (case.depth + 1) + [CLASSES], "tanh", "xavier_normal", seed=0)
+    net = MLP(_sizes(case), "tanh", "xavier_normal", seed=0)
     _ = net.weights, net.biases  # drawn when first used, and no part of the pass
     rng = np.random.default_rng(0)
     X = aligned_copy(rng.standard_normal((case.batch, case.width)))
@@ -148,8 +221,8 @@ def _results(operation, found):
 
 
 def _our_cells(row):
-    rate, percent = row.figures["gflops"], row.figures["percent_of_peak"]
-    return {"us": significant(row.seconds * 1e6), "GFLOP/s": significant(rate), "% of peak": f"{percent:.0f}"}
+    rate = significant(row.figures["gflops"])
+    return {"us": significant(row.seconds * 1e6), "GFLOP/s": rate, "% of limit": percent_of_limit(row)}
 
 
 def _memory_tables(rows):
@@ -183,5 +256,6 @@ def network_comparison(memory: bool = False) -> Comparison:
         tables=lambda rows: [*LAYOUT.tables(rows), *_memory_tables(rows)],
         verdict=LAYOUT.verdict,
         note=NOTE,
+        bounded=True,
         only_if_asked=("torch.compile",),
     )

@@ -14,7 +14,9 @@ import numpy as np
 
 import fastgrad
 from fastgrad._validation import known, positive_int
+from fastgrad.bench import arithmetic
 from fastgrad.bench.compare import BY_SHAPE, OURS, Comparison, Row, compare, each_array, each_number
+from fastgrad.bench.limits import EXPLAINED, limits
 from fastgrad.bench.peers import jax_on_one_thread, without_autograd
 from fastgrad.bench.timing import silent
 from fastgrad.kernels.memory import aligned, aligned_copy
@@ -24,7 +26,7 @@ WEIGHT_SHAPES = ((64, 64), (512, 512), (2048, 2048))  # fan_in, fan_out
 OPERATIONS = ("forward", "backward")
 RULES = ("he_normal", "xavier_uniform")
 AGREE_DENSE = 1e-5  # relative difference of an output's norm from ours
-AGREE_WEIGHTS = 0.1  # and of the standard deviation: 64 x 64 numbers know theirs to 1 %
+AGREE_WEIGHTS = 0.1  # and of the standard deviation: that of 64 x 64 numbers is known to 1 %
 NOTE = (
     "us: ours, per call. Peers: their time over ours; ! marks where ours is slower. float32, one thread each. NumPy "
     "and PyTorch write into arrays that are there already, ours makes its outputs. Inputs, and what peers write to, "
@@ -52,12 +54,52 @@ class WeightsCase(NamedTuple):
 def dense_cases(
     shapes: Iterable[tuple[int, ...]] = DENSE_SHAPES, operations: Iterable[str] = OPERATIONS
 ) -> list[DenseCase]:
-    """Every (batch, fan_in, fan_out) with every operation; ValueError or TypeError for one that does not exist."""
+    """Every shape with every operation.
+
+    Parameters
+    ----------
+    shapes : iterable of (int, int, int)
+        Batch, fan_in, fan_out.
+    operations : iterable of str
+        ``"forward"`` and ``"backward"``.
+
+    Returns
+    -------
+    list of DenseCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such operation, or a number is below 1.
+    TypeError
+        If a number is not whole.
+    """
     return _cases(DenseCase, OPERATIONS, shapes, operations)
 
 
 def weights_cases(shapes: Iterable[tuple[int, ...]] = WEIGHT_SHAPES, rules: Iterable[str] = RULES) -> list[WeightsCase]:
-    """Every (fan_in, fan_out) with every rule; ValueError or TypeError for one that does not exist."""
+    """Every shape with every rule.
+
+    Parameters
+    ----------
+    shapes : iterable of (int, int)
+        Fan_in, fan_out.
+    rules : iterable of str
+        ``"he_normal"`` and ``"xavier_uniform"``.
+
+    Returns
+    -------
+    list of WeightsCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such rule, or a number is below 1.
+    TypeError
+        If a number is not whole.
+    """
     return _cases(WeightsCase, RULES, shapes, rules)
 
 
@@ -183,7 +225,25 @@ WEIGHT_PEERS = {"numpy": weights_numpy, "torch": weights_torch, "jax": weights_j
 def time_dense(
     case: DenseCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
 ) -> list[Row]:
-    """Time one pass in ours and in every one of these peers; ours first. The figure is ``ns_each``, per number of y."""
+    """Time one pass in ours and in every one of these peers.
+
+    Parameters
+    ----------
+    case : DenseCase
+        What is timed.
+    contestants : iterable of str
+        Peers, of ``DENSE_PEERS``.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+    tell : callable
+        Called with the name of each contestant that begins.
+
+    Returns
+    -------
+    list of Row
+        Ours first. Figures are ``ns_each``, per number of y, and ``limit`` and ``percent_of_limit``, as of
+        :meth:`fastgrad.bench.limits.Limits.figures`.
+    """
     rng = np.random.default_rng(0)
     shapes = ((case.batch, case.fan_in), case[2:], case[3:], (case.batch, case.fan_out))
     x, weight, bias, dy = (aligned_copy(rng.standard_normal(shape)) for shape in shapes)
@@ -191,14 +251,68 @@ def time_dense(
     makers = {OURS: dense_fastgrad} | {name: DENSE_PEERS[name] for name in contestants}
     with without_autograd(contestants):
         calls = {name: make(x, weight, bias, dy)[case.operation] for name, make in makers.items()}
-        figures = partial(_figures, case.batch * case.fan_out)
+        figures = partial(_dense_figures, case)
         return compare(case, calls, rounds, vectors=each_array, agree=AGREE_DENSE, figures=figures, tell=tell)
+
+
+def dense_work(case: DenseCase) -> tuple[int, int, int]:
+    """The least that a pass takes.
+
+    Forward reads x, weight and bias and writes y and d; backward reads dy, d, x and weight and writes a gradient for
+    each of x, weight and bias. It has two matrix products, dy d and the sums for the bias.
+
+    Parameters
+    ----------
+    case : DenseCase
+        The layer.
+
+    Returns
+    -------
+    operations : int
+        Floating-point operations.
+    moved : int
+        Bytes read and written.
+    held : int
+        Bytes of all arrays.
+    """
+    batch, m, n = case[1:]
+    product, y, inputs = 2 * batch * m * n, batch * n, batch * m + m * n
+    if case.operation == "forward":
+        operations = product + y * (1 + arithmetic.operations("value_and_derivative", "tanh"))
+        numbers = inputs + n + 2 * y
+    else:
+        operations, numbers = 2 * product + 2 * y, 2 * inputs + n + 2 * y
+    moved = np.dtype(np.float32).itemsize * numbers
+    return operations, moved, moved
+
+
+def _dense_figures(case, contestant, seconds):
+    bound = limits().figures(seconds[contestant], *dense_work(case))
+    found = _figures(case.batch * case.fan_out, contestant, seconds)
+    return found | {name: bound[name] for name in ("limit", "percent_of_limit")}
 
 
 def time_weights(
     case: WeightsCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
 ) -> list[Row]:
-    """Time one rule in ours and in every one of these peers; ours first. The figure is ``ns_each``, per number."""
+    """Time one rule in ours and in every one of these peers.
+
+    Parameters
+    ----------
+    case : WeightsCase
+        What is timed.
+    contestants : iterable of str
+        Peers, of ``WEIGHT_PEERS``.
+    rounds : int
+        Samples of each, see :func:`fastgrad.bench.timing.interleaved`.
+    tell : callable
+        Called with the name of each contestant that begins.
+
+    Returns
+    -------
+    list of Row
+        Ours first. The figure is ``ns_each``, per number.
+    """
     makers = {OURS: weights_fastgrad} | {name: WEIGHT_PEERS[name] for name in contestants}
     with without_autograd(contestants):
         calls = {name: make(case.rule, case[1:]) for name, make in makers.items()}
@@ -215,5 +329,5 @@ def _figures(count, contestant, seconds):
     return {"ns_each": seconds[contestant] / count * 1e9}
 
 
-DENSE = Comparison(DENSE_PEERS, time_dense, BY_SHAPE.tables, BY_SHAPE.verdict, NOTE)
+DENSE = Comparison(DENSE_PEERS, time_dense, BY_SHAPE.tables, BY_SHAPE.verdict, f"{NOTE} {EXPLAINED}", bounded=True)
 WEIGHTS = Comparison(WEIGHT_PEERS, time_weights, BY_SHAPE.tables, BY_SHAPE.verdict, NOTE)

@@ -13,6 +13,8 @@ NumPy's by a fifth argument, ``zeros(size, dtype)``.
 #           come from the output, as is usual. Tried and slower in NumPy 2.4: ``np.where`` and ``copyto(where=)`` on the
 #           sign of random numbers (5 to 20 times), scipy's expit (4), a scalar as the second argument of ``minimum``
 #           and ``maximum`` (2 to 3: only two arrays of one layout go through its vector loop).
+#         - The forms of a library stand together, not in one table of library and activation: they share arrays and
+#           settings that are made once, all of which each cell of a table would have to be handed.
 #         - The arrays of all contestants start on a cache line (``aligned``) unless others are asked for: PyTorch's and
 #           JAX's own do.
 
@@ -53,11 +55,11 @@ def _operation(operation, forward, backward):
 
 def fastgrad(name, operation, x, dy, zeros=aligned):
     """Ours: value and derivative in one pass, then one multiplication."""
-    value, both = (compiled.UFUNCS[kind, name, "default"] for kind in ("value", "value_and_derivative"))
+    value, both = compiled.UFUNCS["value", name, "default"], compiled.value_and_derivative
     y, d, dx = (zeros(x.size, x.dtype) for _ in range(3))
     if operation == "value":
         return lambda: value(x, out=y)
-    return _operation(operation, lambda: both(x, out=(y, d))[0], lambda: np.multiply(dy, d, out=dx))
+    return _operation(operation, lambda: both(name, x, None, (y, d))[0], lambda: np.multiply(dy, d, out=dx))
 
 
 def numpy(name, operation, x, dy, zeros=aligned):

@@ -38,7 +38,25 @@ class TrainingCase(NamedTuple):
 
 
 def training_cases(networks: Iterable[tuple[int, int]] = FULL) -> list[TrainingCase]:
-    """Each network once; ValueError or TypeError if a number is below 1 or no integer."""
+    """Each network once.
+
+    Parameters
+    ----------
+    networks : iterable of (int, int)
+        Hidden layers, and units in each.
+
+    Returns
+    -------
+    list of TrainingCase
+        In the order in which they are timed.
+
+    Raises
+    ------
+    ValueError
+        If a number is below 1.
+    TypeError
+        If a number is not whole.
+    """
     return [TrainingCase(*map(positive_int, TrainingCase._fields, network)) for network in dict.fromkeys(networks)]
 
 
@@ -107,10 +125,24 @@ PEERS: dict[str, Any] = {"scikit-learn": scikit_learn, "torch": torch}
 def time_training(
     case: TrainingCase, contestants: Iterable[str], rounds: int, tell: Callable[[str], None] = silent
 ) -> list[Row]:
-    """Train one network in ours and in every one of these peers, once a round; ours first.
+    """Train one network in ours and in every one of these peers, once a round.
 
-    Figures are ``accuracy`` and ``spread``, mean and standard deviation of the test accuracy over the rounds, and
-    ``rounds``.
+    Parameters
+    ----------
+    case : TrainingCase
+        What is timed.
+    contestants : iterable of str
+        Peers, of this module's ``PEERS``.
+    rounds : int
+        How often each trains, every time from another seed.
+    tell : callable
+        Called with the name of each contestant that begins.
+
+    Returns
+    -------
+    list of Row
+        Ours first, with and without its monitor. Figures are ``accuracy`` and ``spread``, mean and standard deviation
+        of the test accuracy over the rounds, and ``rounds``.
     """
     X, y = load("digits")
     makers = {OURS: fastgrad, "without monitor": partial(fastgrad, monitor=False)}

@@ -26,7 +26,7 @@ from fastgrad.cli.shared import (
 @comparison_options
 @click.pass_obj
 def gate(typed, base, head, out, allow, allow_dirty, strict, form):
-    """Is HEAD slower than BASE, less accurate, or are its gradients other ones?
+    """Is HEAD slower or less accurate than BASE, or do its gradients decay differently?
 
     Both are git revisions of this repository, or wheels. They are built and measured in turns: time in pairs of fresh
     processes, instructions by callgrind, errors in ULP, false zeros, and how fast gradients decay. Before that the gate

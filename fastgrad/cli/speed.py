@@ -8,11 +8,13 @@ from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     BAD_INPUT,
     INTERRUPTED,
+    Group,
     comparison_options,
     interrupted,
     need_matplotlib,
     one_line,
     progress_bar,
+    say,
     show_comparison,
     status,
 )
@@ -20,7 +22,7 @@ from fastgrad.cli.shared import (
 SPEED_FILE = "speed.json"
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def speed(context):
     """Our kernels beside other libraries and this machine's limits."""
@@ -65,6 +67,52 @@ def speed_activations(typed, names, operations, dtypes, sizes, contestants, roun
         contestants = comparison.contestants(contestants)
         folder = _folder(out)
     return _compare(comparison, cases, contestants, rounds or size["rounds"], typed, form, folder)
+
+
+@speed.command("calls")
+@click.option("--activation", "-a", "names", multiple=True, help="tanh, relu (both).")
+@click.option("--operation", "operations", multiple=True, help="'new arrays', 'out=' (both).")
+@click.option("--size", "sizes", multiple=True, type=click.IntRange(1, 10**9), help="Elements (1 to 4,096).")
+@click.option("--peer", "contestants", multiple=True, help="numpy, torch (installed).")
+@click.option("--rounds", type=click.IntRange(min=1), default=40, show_default=True, help="Samples of each.")
+@comparison_options
+@click.pass_obj
+def speed_calls(typed, names, operations, sizes, contestants, rounds, form):
+    """One call on few numbers against NumPy and PyTorch, as far as they are installed.
+
+    With and without out=; beside the value stands value_and_derivative.
+
+    \b
+    Example:
+      fastgrad speed calls --activation tanh --size 100
+    """
+    from fastgrad.bench import calls
+
+    with one_line(*BAD_INPUT):
+        cases = calls.call_cases(names or calls.ACTIVATIONS, operations or calls.OPERATIONS, sizes or calls.SIZES)
+        contestants = calls.CALLS.contestants(contestants)
+    return _compare(calls.CALLS, cases, contestants, rounds, typed, form)
+
+
+@speed.command("placement")
+@click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
+@click.option("--operation", "operations", multiple=True, help="value, 'value and derivative' (both).")
+@click.option("--size", "sizes", multiple=True, type=click.IntRange(1, 10**9), help="Elements (4,096 and 65,536).")
+@click.option("--rounds", type=click.IntRange(min=1), default=40, show_default=True, help="Samples of each.")
+@comparison_options
+@click.pass_obj
+def speed_placement(typed, names, operations, sizes, rounds, form):
+    """Our kernels on arrays that lie where NumPy puts large ones, against arrays on cache lines.
+
+    \b
+    Example:
+      fastgrad speed placement --activation relu
+    """
+    from fastgrad.bench import placement
+
+    with one_line(*BAD_INPUT):
+        cases = placement.placement_cases(names, operations or placement.OPERATIONS, sizes or placement.SIZES)
+    return _compare(placement.PLACEMENT, cases, [], rounds, typed, form)
 
 
 @speed.command("network")
@@ -198,6 +246,25 @@ def speed_training(typed, networks, contestants, rounds, form):
     return _compare(training.TRAINING, cases, contestants, rounds, typed, form)
 
 
+@speed.command("limits")
+@comparison_options
+@click.pass_obj
+def speed_limits(typed, form):
+    """What one thread of this machine can do at most: multiply-adds, and copies in each cache and in memory.
+
+    The other tables say how near to these limits ours is.
+
+    \b
+    Example:
+      fastgrad speed limits
+    """
+    from fastgrad.bench import limits
+
+    with status("measuring"):
+        found = limits.limits()
+    show_comparison(found.rows(), ([found.table()], [], limits.NOTE), {}, typed, form)
+
+
 def _shapes(option, texts, like):
     """ "50,64,32" as (50, 64, 32), each as many numbers as there are in ``like``."""
     shapes = []
@@ -217,9 +284,12 @@ def _compare(comparison, cases, contestants, rounds, typed, form, folder=None):
     """Measure the cases, on one thread, and show what was found; Ctrl-C keeps the cases that were measured."""
     from threadpoolctl import threadpool_limits
 
-    from fastgrad.bench import peers
+    from fastgrad.bench import limits, peers
 
-    measured = []
+    measured, facts = [], peers.versions(contestants)
+    absent = [name for name in comparison.peers if name not in comparison.only_if_asked and peers.missing(name)]
+    if absent and contestants == comparison.contestants():  # nobody asked for some of them
+        say("not compared: " + "; ".join(f"{name} ({peers.missing(name)})" for name in absent))
 
     def measure(case, show):
         label = " ".join(map(str, case))
@@ -229,6 +299,9 @@ def _compare(comparison, cases, contestants, rounds, typed, form, folder=None):
 
     try:
         with progress_bar() as show, threadpool_limits(1):
+            if comparison.bounded:
+                show(0, len(cases), "limits of this machine")
+                facts |= limits.limits().facts()
             for case in cases:
                 measured.append(measure(case, show))
     except KeyboardInterrupt:
@@ -236,7 +309,7 @@ def _compare(comparison, cases, contestants, rounds, typed, form, folder=None):
     if measured:
         rows = [row for case in measured for row in case]
         shown = comparison.tables(rows), comparison.verdict(rows), comparison.note
-        data = show_comparison([row.record() for row in rows], shown, peers.versions(contestants), typed, form)
+        data = show_comparison([row.record() for row in rows], shown, facts, typed, form)
         if folder:
             _write_speed(folder, rows, data)
     return 0 if len(measured) == len(cases) else INTERRUPTED

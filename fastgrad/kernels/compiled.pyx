@@ -7,6 +7,7 @@ import contextlib
 import os
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, ceil, sqrt
@@ -79,6 +80,7 @@ cdef extern from "fastgrad/kernels.h" nogil:
         void *gemm
     ctypedef struct fg_kernels:
         size_t item, width
+        void (*both[8])(size_t, const void *, double, void *, void *) noexcept nogil
         int (*network)(const fg_kernels *, fg_network *) noexcept nogil
         double (*largest)(size_t, const void *) noexcept nogil
         size_t (*train)(const fg_kernels *, fg_training *) noexcept nogil
@@ -88,17 +90,19 @@ cdef extern from "fastgrad/kernels.h" nogil:
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, void *) noexcept nogil
         double (*multiply_add)(size_t, double) noexcept nogil
-    const int FG_DRAWN, FG_SETS, FG_WINDOW, FG_LARGEST_WEIGHT
+    const int FG_DRAWN, FG_WINDOW, FG_LARGEST_WEIGHT
     const double FG_LOWEST_LOG
     ctypedef struct fg_set:
         const char *name
-    const fg_set fg_all_sets[8]
+    const fg_set fg_all_sets[]
     int fg_runs(const fg_set *set)
     const fg_set *fg_find(const char *name)
     const fg_kernels *fg_of(const fg_set *set, size_t item)
 
 cdef extern from "fastgrad/fastgrad.h":
     const void *fastgrad_open(const char *cpu)
+
+cdef extern from "fastgrad/pass.h":
     size_t fastgrad_furnish(fg_network *net, char *room, const fg_kernels *kernels)
     void *fastgrad_aligned(void *room)
     int fastgrad_summarise(const fg_network *net, double *rows) noexcept nogil
@@ -106,6 +110,7 @@ cdef extern from "fastgrad/fastgrad.h":
     const int FG_STATISTICS
 
 cdef extern from "ufuncs.h":
+    void fg_clear_flags() noexcept nogil
     object fg_make_ufunc(const fg_set *set, int kind, int activation, int with_parameter, double parameter,
                          const char *name, const char *doc)
 
@@ -163,17 +168,25 @@ def _ufuncs(int index):
     return made
 
 
-# Every instruction set of this build that this processor runs, the best first.
-SETS = {fg_all_sets[i].name.decode(): _ufuncs(i) for i in range(FG_SETS) if fg_runs(&fg_all_sets[i])}
+cdef list _built():
+    """The names of the instruction sets of this build, the best first."""
+    cdef list names = []
+    while fg_all_sets[len(names)].name:
+        names.append(fg_all_sets[len(names)].name.decode())
+    return names
+
+
+_BUILT = _built()
+# Those that this processor runs.
+SETS = {name: _ufuncs(i) for i, name in enumerate(_BUILT) if fg_runs(&fg_all_sets[i])}
 
 
 def _chosen():
     asked = os.environ.get("FASTGRAD_CPU")
     if not asked:
         return next(iter(SETS))
-    built = [fg_all_sets[i].name.decode() for i in range(FG_SETS)]
-    if asked not in built:
-        raise unknown("instruction set in FASTGRAD_CPU", asked, built)
+    if asked not in _BUILT:
+        raise unknown("instruction set in FASTGRAD_CPU", asked, _BUILT)
     if asked not in SETS:
         raise ValueError(f"FASTGRAD_CPU={asked}: this processor does not run {asked}; it runs {', '.join(SETS)}")
     return asked
@@ -358,9 +371,9 @@ def fill(cnp.ndarray out, const uint32_t[::1] key, uint32_t stream, distribution
         kernels.fill(&key[0], stream, number, scale, first, count, out.data)
 
 
-def multiply_adds(size_t rounds) -> int:
-    """Do this many rounds of float32 multiply-adds that wait for nothing; how many operations they were."""
-    cdef const fg_kernels *kernels = _kernels(None, sizeof(float))
+def multiply_adds(size_t rounds, size_t item) -> int:
+    """Do this many rounds of multiply-adds of ``item`` bytes that wait for nothing; how many operations they were."""
+    cdef const fg_kernels *kernels = _kernels(None, item)
     with nogil:
         kernels.multiply_add(rounds, 1)
     return 2 * 12 * kernels.width * rounds
@@ -368,8 +381,7 @@ def multiply_adds(size_t rounds) -> int:
 
 def runtime() -> dict:
     """Which kernels run here: ``cpu`` (the set in use), ``available`` (those this processor runs), ``built``."""
-    built = [fg_all_sets[i].name.decode() for i in range(FG_SETS)]
-    return {"cpu": CPU, "available": list(SETS), "built": built}
+    return {"cpu": CPU, "available": list(SETS), "built": _BUILT}
 
 
 def value(name, z, parameter=None, out=None):
@@ -385,9 +397,49 @@ def derivative(name, z, parameter=None, out=None):
 
 
 def value_and_derivative(name, z, parameter=None, out=(None, None)):
-    """phi(z) and phi'(z) in one pass."""
-    ufunc = UFUNCS["value_and_derivative", name]
-    return ufunc(z, out=out) if parameter is None else ufunc(z, parameter, out=out)
+    """phi(z) and phi'(z) in one pass; without ``parameter`` with the default of one."""
+    found = _both(name, _DEFAULTS[name] if parameter is None else parameter, z, out)
+    if found is not None:
+        return found
+    if parameter is None:
+        return UFUNCS["value_and_derivative", name, "default"](z, out=out)
+    return UFUNCS["value_and_derivative", name](z, parameter, out=out)
+
+
+cdef tuple _both(name, double parameter, x, out):
+    """y and d of a plain array, into plain arrays apart from it or new ones; None for what is left to the ufunc.
+
+    NumPy calls a ufunc of two outputs by an iterator, which costs .5 us more than its short way for those of one.
+    """
+    if not cnp.PyArray_CheckExact(x):
+        return None
+    cdef cnp.ndarray z = x
+    cdef int type = cnp.PyArray_TYPE(z), dimensions = cnp.PyArray_NDIM(z), number = _NUMBERS[name]
+    cdef size_t n = cnp.PyArray_SIZE(z)
+    if not dimensions or (type != cnp.NPY_FLOAT and type != cnp.NPY_DOUBLE) or not cnp.PyArray_ISCARRAY_RO(z):
+        return None
+    if not isinstance(out, tuple) or len(out) != 2:
+        return None
+    y, d = out
+    if y is None and d is None:
+        y = cnp.PyArray_EMPTY(dimensions, cnp.PyArray_DIMS(z), type, 0)
+        d = cnp.PyArray_EMPTY(dimensions, cnp.PyArray_DIMS(z), type, 0)
+        out = (y, d)
+    elif not (_plain(y, dimensions, type) and _plain(d, dimensions, type)
+              and cnp.PyArray_SAMESHAPE(y, z) and cnp.PyArray_SAMESHAPE(d, z) and _apart(out, (x,))):
+        return None
+    cdef char *from_z = z.data
+    cdef char *to_y = (<cnp.ndarray>y).data
+    cdef char *to_d = (<cnp.ndarray>d).data
+    cdef const fg_kernels *kernels = fg_of(active, cnp.PyArray_ITEMSIZE(z))
+    if n > 500:  # as NumPy does: to give the GIL away costs more than so few numbers
+        with nogil:
+            kernels.both[number](n, from_z, parameter, to_y, to_d)
+            fg_clear_flags()
+    else:
+        kernels.both[number](n, from_z, parameter, to_y, to_d)
+        fg_clear_flags()
+    return out
 
 
 include "training.pxi"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad.decay import LARGEST_WEIGHT
+from fastgrad.kernels.compiled import LARGEST_WEIGHT
 from fastgrad.learning import checkpoints, schedules
 from fastgrad.learning.held_out import evaluate
 from fastgrad.learning.history import Interrupted, TrainingHistory
@@ -65,6 +65,8 @@ class Loop:
     validation : (X, y) or None
         Rows to judge the network on after every epoch, as ``network.check_data`` and ``check_targets`` return them.
     monitor : GradientMonitor or None
+    test : (X, y) or None
+        Rows to judge it on likewise, by which nothing is chosen.
 
     Attributes
     ----------
@@ -74,8 +76,9 @@ class Loop:
         The trainer's state after the best epoch, if ``plan.go_back``.
     """
 
-    def __init__(self, trainer, plan, validation=None, monitor=None):
+    def __init__(self, trainer, plan, validation=None, monitor=None, test=None):
         self.trainer, self.plan, self.validation, self.monitor = trainer, plan, validation, monitor
+        self.test = test
         self.history = TrainingHistory(trainer.batches, baseline(trainer.network.loss, trainer.y))
         reductions = schedules.reductions(plan.schedule, plan.rate)
         self.stopping = EarlyStopping(plan.patience, plan.min_delta, reductions)
@@ -167,11 +170,14 @@ class Loop:
             )
             return
         loss, accuracy = (None, None) if self.validation is None else evaluate(net, *self.validation)
+        test_loss, test_accuracy = (None, None) if self.test is None else evaluate(net, *self.test)
         history.add(
             loss=run.loss / run.samples,
             accuracy=run.correct / run.samples if net.loss == "cross_entropy" else None,
             validation_loss=loss,
             validation_accuracy=accuracy,
+            epoch_test_loss=test_loss,
+            epoch_test_accuracy=test_accuracy,
             learning_rate=rate,
             seconds=seconds,
         )

@@ -132,7 +132,7 @@ def fit(
     _check_rows(net, rows, targets, batch_size)
     monitor = _monitor(monitor, train)
     trainer = Trainer(net, rows, targets, rule, batch_size, weight_decay, shuffle, seed)
-    loop = Loop(trainer, plan, held_out.get("validation"), monitor)
+    loop = Loop(trainer, plan, held_out.get("validation"), monitor, held_out.get("test"))
     if plan.checkpoint is not None:
         loop.open(digest(*train, *held_out.values()), resume)
     history = loop.run()

@@ -62,9 +62,21 @@ def label(phi: str | Activation) -> str:
 
 
 def contestants(kind: str, phi: str | Activation, group: str = "all") -> list[Contestant]:
-    """Those of this formula that run here, of a group: "ours", "peers" or "all".
+    """Those of this formula that run here.
 
-    Peers are asked for an activation's default parameter only.
+    Parameters
+    ----------
+    kind : str
+        ``"value"`` or ``"derivative"``.
+    phi : str or Activation
+        The activation; peers are asked for its default parameter only.
+    group : str
+        ``"ours"``, ``"peers"`` or ``"all"``.
+
+    Returns
+    -------
+    list of Contestant
+        Ours first, each instruction set and backend.
     """
     found, phi = [], activation(phi)
     if group != "peers":

@@ -112,7 +112,8 @@ def sums_of(got, true, before, direction: int, low: float, high: float) -> tuple
     Returns
     -------
     tuple
-        count_normal, sum_ulp, max_ulp, max_ulp_subnormal, false_zeros, not_monotonic, out_of_range, nan
+        The fields of :class:`Tally` count_normal, sum_ulp, max_ulp, max_ulp_subnormal, false_zeros, not_monotonic,
+        out_of_range and nan.
     """
     return _compiled()[0](got, true, np.float32(before), np.float32(direction), low, high)
 

@@ -23,9 +23,23 @@ def in_blocks(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray, dtype
 
 
 def true(kind: str, phi: str | Activation, z: np.ndarray, parameter: float | None) -> np.ndarray:
-    """The true results for float32 inputs, in float64; ``parameter`` is the slope or alpha, as float32 has it.
+    """The true results for float32 inputs.
 
-    Infinite where float32 cannot hold them; NaN where the derivative is a convention, on which libraries differ.
+    Parameters
+    ----------
+    kind : str
+        ``"value"`` or ``"derivative"``.
+    phi : str or Activation
+        The activation.
+    z : ndarray of float32
+        Inputs.
+    parameter : float or None
+        The slope or alpha, as float32 has it.
+
+    Returns
+    -------
+    ndarray of float64
+        Infinite where float32 cannot hold them; NaN where the derivative is a convention, on which libraries differ.
     """
     textbook = getattr(Activation(activation(phi).name, parameter).facts, kind)
     with np.errstate(all="ignore"):
@@ -41,8 +55,25 @@ def _in_range(true):
 def shape(kind: str, phi: str | Activation) -> tuple[int, int, int, float, float]:
     """How the function goes as |z| grows, its symmetry and its range.
 
-    For z > 0 and for z < 0 1 (it does not fall) or -1 (it does not rise); 1 if it is even, -1 if it is odd, else 0; the
-    ends of its range, as float32 has them.
+    Parameters
+    ----------
+    kind : str
+        ``"value"`` or ``"derivative"``.
+    phi : str or Activation
+        The activation.
+
+    Returns
+    -------
+    up : int
+        For z > 0 1 if it does not fall as |z| grows, -1 if it does not rise.
+    down : int
+        The same for z < 0.
+    symmetry : int
+        1 if it is even, -1 if it is odd, else 0.
+    low : float
+        The lower end of its range, as float32 has it.
+    high : float
+        The upper end.
     """
     facts = activation(phi).facts
     if kind == "value":

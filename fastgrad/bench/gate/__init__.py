@@ -1,1 +1,1 @@
-"""``fastgrad gate``: is this revision slower, less accurate, or are its gradients other ones than before?"""
+"""``fastgrad gate``: is a revision slower or less accurate than another, or do its gradients decay differently?"""

@@ -1,17 +1,21 @@
-"""What the gate measures: cases that are timed and counted, each a function of a size, and networks that decay."""
+"""What the gate measures: cases that are timed and counted, each a function of a size, kernels' errors, and decay."""
 
 # Design: - A case is told its package: the file is loaded by processes that see only the side they measure.
 #         - Sizes stay in the L2 cache: memory is shared with neighbours, and noisier than any kernel.
 #         - Arrays start at fixed places within a page. Where NumPy happens to put them moves a cheap kernel by more
 #           than the margin.
 #         - Instructions are counted at n and at half of it: what a case does grows with n.
+#         - Value, derivative and both of every activation are counted. The derivative alone is not timed as well: it is
+#           what "training" computes beside the value, and a case costs three seconds.
+#         - A parameter is an operand of another ufunc than the one that is bound to the default, so errors and decay
+#           are judged at others too.
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-VERSION = 1  # counted up when a case changes its meaning: kept pairs of another version are not used
+VERSION = 2  # counted up when a case changes its meaning: kept pairs of another version are not used
 PAGE, LINE = 4096, 64  # bytes
 ELEMENTS = 16_384
 MARK = "lcong48"  # of the C library; nothing else calls it, and callgrind begins a new count where it is entered
@@ -30,11 +34,14 @@ class Case:
         What there are ``n`` of.
     make : callable
         (a side's fastgrad, n) -> the function that is timed, without arguments.
+    timed : bool
+        Or else its instructions are counted only.
     """
 
     n: int
     unit: str
     make: Callable[[object, int], Callable[[], object]]
+    timed: bool = True
 
 
 def placed(values, place=0):
@@ -57,7 +64,7 @@ def batch(rows, features, classes=10):
     return rng.standard_normal((rows, features)).astype(np.float32), rng.integers(0, classes, rows)
 
 
-def _value(name, dtype):
+def _one(name, dtype):
     def make(fastgrad, n):
         function, x, y = getattr(fastgrad, name), array(n, dtype), array(n, dtype, 5)
         return lambda: function(x, out=y)
@@ -131,7 +138,11 @@ def _weights(name):
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu")
 CASES = {
-    **{f"{name} value float32": Case(ELEMENTS, "element", _value(name, "float32")) for name in ACTIVATIONS},
+    **{f"{name} value float32": Case(ELEMENTS, "element", _one(name, "float32")) for name in ACTIVATIONS},
+    **{
+        f"{name} derivative float32": Case(ELEMENTS, "element", _one(f"{name}_derivative", "float32"), timed=False)
+        for name in ACTIVATIONS
+    },
     **{f"{name} training float32": Case(ELEMENTS, "element", _training(name, "float32")) for name in ACTIVATIONS},
     **{
         f"{name} training float64": Case(ELEMENTS // 2, "element", _training(name, "float64"))
@@ -147,7 +158,21 @@ CASES = {
     "xavier_uniform": Case(128, "row of 256", _weights("xavier_uniform")),
 }
 
-# Kernels whose results are judged, and networks whose decay is: (name, ...) by what the tables call them.
-KERNELS = {f"{name} {kind}": (name, kind) for name in ACTIVATIONS for kind in ("value", "derivative")}
-NETWORKS = {f"{name} {init}": (name, init) for name in ACTIVATIONS for init in ("xavier_normal", "he_normal")}
+# Activations whose results and decay are judged, by what the tables call them: (name, parameter by its name).
+PARAMETERS = {"leaky_relu": ("negative_slope", (0.2, 0.9)), "elu": ("alpha", (0.5, 3.0))}
+JUDGED: dict[str, tuple[str, dict[str, float]]] = {name: (name, {}) for name in ACTIVATIONS} | {
+    f"{name}({parameter}={value:g})": (name, {parameter: value})
+    for name, (parameter, values) in PARAMETERS.items()
+    for value in values
+}
+KERNELS = {
+    f"{label} {kind}": (name, parameter, kind)
+    for label, (name, parameter) in JUDGED.items()
+    for kind in ("value", "derivative")
+}
+NETWORKS = {
+    f"{label} {init}": (name, parameter, init)
+    for label, (name, parameter) in JUDGED.items()
+    for init in ("xavier_normal", "he_normal")
+}
 SEEDS, DEPTH, WIDTH = 3, 20, 64

@@ -62,9 +62,23 @@ class Timing:
 
 
 def measure_pair(sides: Mapping[str, Side], cases: Iterable[str], plants: Mapping[str, float], number: int) -> dict:
-    """One pair: {side: {case: [time over the clock's, least seconds] or the error in words}}.
+    """One pair.
 
-    ``plants`` has factors on the size at which the head runs a case.
+    Parameters
+    ----------
+    sides : mapping of str to Side
+        ``"base"`` and ``"head"``.
+    cases : iterable of str
+        Names, of ``CASES``.
+    plants : mapping of str to float
+        Factors on the size at which the head runs a case.
+    number : int
+        Of the pair: it says on which processor, and who begins.
+
+    Returns
+    -------
+    dict
+        {side: {case: [time over the clock's, least seconds] or the error in words}}.
     """
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
     cpu = cpus[number // 2 % len(cpus)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastgrad.activations import activation
 from fastgrad.bench.audit.audit import INFINITY_BITS, QUICK_STRIDE
 from fastgrad.bench.audit.contestants import parameter_of
 from fastgrad.bench.audit.tally import Tally, sums_of
@@ -23,7 +24,25 @@ TOLERANCE = {"max ULP": 0.05, "false zeros": 0, "other faults": 0, "decades per 
 
 
 def numbers(side: Side, plants: Iterable[str] = ()) -> dict[str, dict[str, float]]:
-    """{kernel or network: {number: value}} of a side; in place of the kernels in ``plants`` wrong ones are judged."""
+    """The errors of a side's kernels and the decay of its networks.
+
+    Parameters
+    ----------
+    side : Side
+        The one that is judged.
+    plants : iterable of str
+        Kernels in whose place wrong ones are judged.
+
+    Returns
+    -------
+    dict
+        {kernel or network: {number: value}}.
+
+    Raises
+    ------
+    GateError
+        If the side cannot run what is asked.
+    """
     z = np.arange(0, INFINITY_BITS, QUICK_STRIDE, dtype=np.uint32).view(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         inputs, results = Path(folder, "inputs.npy"), Path(folder, "results.npz")
@@ -37,12 +56,13 @@ def numbers(side: Side, plants: Iterable[str] = ()) -> dict[str, dict[str, float
     return kernels | {what: {"decades per layer": decades} for what, decades in answer["found"].items()}
 
 
-def _errors(name, kind, z, positive, negative):
+def _errors(name, parameter, kind, z, positive, negative):
     """The audit's findings about one kernel, from its results at ``z`` and at ``-z``."""
-    up, down, _, low, high = shape(kind, name)
+    phi = activation(name, **parameter)
+    up, down, _, low, high = shape(kind, phi)
     tally = Tally()
     for inputs, got, direction in ((z, positive, up), (-z, negative, down)):
-        truth = true(kind, name, inputs, parameter_of(name))
+        truth = true(kind, phi, inputs, parameter_of(phi))
         tally.add(sums_of(got, truth, np.nan, direction, low, high), inputs, got, truth)
     other = tally.not_monotonic + tally.out_of_range + tally.nan
     return {"max ULP": tally.max_ulp, "false zeros": tally.false_zeros, "other faults": other}

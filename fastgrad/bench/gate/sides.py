@@ -121,6 +121,13 @@ def prepare(base: str, head: str, out: Path, allow_dirty: bool, progress) -> tup
     progress : callable
         Told what is being done.
 
+    Returns
+    -------
+    base : Side
+        Built and installed.
+    head : Side
+        The same.
+
     Raises
     ------
     GateError

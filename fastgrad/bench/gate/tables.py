@@ -12,7 +12,8 @@ NOTE = (
     f"pairs of fresh processes, and an interval that holds it with {CONFIDENCE:.0%} however often it is looked at. "
     f"Worse: all of the interval is above 1 + {MARGIN:.0%}, twice in a row; same: all of it is within; improved: all "
     "of it is below; inconclusive: none of these. Instructions: per element, call, sample or row, as AVX2 runs them; "
-    f"{COUNT_TOLERANCE:.0%} more is worse. Errors are of float32, over a sample of its inputs; they and decay may not "
+    f"{COUNT_TOLERANCE:.0%} more is worse; a derivative alone is counted, not timed. Arrays of activations and layers "
+    "start at fixed places within a page. Errors are of float32, over a sample of its inputs; they and decay may not "
     "move, in either direction."
 )
 WORDS = {0: "no regression", 1: "a regression", 3: "no regression seen, but not all of it could be judged"}

@@ -84,16 +84,17 @@ def quality(fastgrad, inputs, results, plants):
     z = np.load(inputs)
     with np.errstate(all="ignore"):
         found = {}
-        for what, (name, kind) in KERNELS.items():
+        for what, (name, parameter, kind) in KERNELS.items():
             kernel = WRONG[what] if what in plants else getattr(fastgrad, PUBLIC[kind].format(name))
-            found[what] = np.stack([kernel(z), kernel(-z)])
+            found[what] = np.stack([kernel(z, **parameter), kernel(-z, **parameter)])
     np.savez(results, **found)  # type: ignore[arg-type]
     return {what: _decades(fastgrad, *network) for what, network in NETWORKS.items()}
 
 
-def _decades(fastgrad, name, init):
+def _decades(fastgrad, name, parameter, init):
     X, y = batch(WIDTH, WIDTH)
-    nets = [fastgrad.MLP([WIDTH] * (DEPTH + 1) + [10], name, init, seed=seed) for seed in range(SEEDS)]
+    phi = fastgrad.activation(name, **parameter)
+    nets = [fastgrad.MLP([WIDTH] * (DEPTH + 1) + [10], phi, init, seed=seed) for seed in range(SEEDS)]
     return sum(net.gradient_profile(X, y).decades_per_layer for net in nets) / SEEDS
 
 
