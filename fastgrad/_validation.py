@@ -1,13 +1,18 @@
-"""Checks of what users hand in, shared by the public functions: one clear sentence per mistake."""
+"""Checks of arguments, shared by the public functions: one clear sentence per mistake."""
 
-import difflib
-import json
 import math
 import numbers
 import operator
+import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# difflib, json and pathlib, a third of what `import fastgrad` takes, are imported where they are used.
 
 # Types of arrays that come back as they are given; other real ones go to float64.
 KEPT = (np.float16, np.float32, np.float64)
@@ -18,6 +23,12 @@ def computed_in(dtype) -> np.dtype:
     return np.promote_types(dtype, np.float32)
 
 
+def shown(value) -> str:
+    """``repr(value)`` as a message can hold it: in one line, and only the beginning of a long one."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:60]} ... (of type {type(value).__name__})"
+
+
 def positive_int(name: str, value) -> int:
     """``value`` as an int; TypeError unless it is an integer, ValueError unless it is at least 1."""
     try:
@@ -25,50 +36,66 @@ def positive_int(name: str, value) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
+        raise TypeError(f"{name} must be an integer, got {shown(value)}")
     if number < 1:
-        raise ValueError(f"{name} must be at least 1, got {value!r}")
+        raise ValueError(f"{name} must be at least 1, got {shown(value)}")
     return number
 
 
 def real_number(name: str, value, *, above: float | None = None, minimum: float | None = None) -> float:
     """``value`` as a finite float, greater than ``above`` or at least ``minimum``; a bool is not a number."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be a real number, got {value!r}")
+        raise TypeError(f"{name} must be a real number, got {shown(value)}")
     number = float(value)
     if not np.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {value!r}")
+        raise ValueError(f"{name} must be finite, got {shown(value)}")
     if above is not None and number <= above:
-        raise ValueError(f"{name} must be greater than {above:g}, got {value!r}")
+        raise ValueError(f"{name} must be greater than {above:g}, got {shown(value)}")
     if minimum is not None and number < minimum:
-        raise ValueError(f"{name} must be at least {minimum:g}, got {value!r}")
+        raise ValueError(f"{name} must be at least {minimum:g}, got {shown(value)}")
     return number
 
 
+def boolean(name: str, value) -> bool:
+    """``value`` as a bool; TypeError unless it is one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+def file_path(name: str, value) -> "Path":
+    """``value`` as a Path; TypeError unless it is a string or a path."""
+    from pathlib import Path
+
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be the path of a file, got {shown(value)}")
+    return Path(value)
+
+
 def float_dtype(dtype) -> np.dtype:
-    """float32 or float64 as a NumPy dtype; TypeError for anything else, float16 too, which is too short to learn in."""
+    """float32 or float64 as a NumPy dtype; TypeError for anything else, float16 too: too coarse for weights."""
     try:
         found = np.dtype(dtype)
     except TypeError:
         found = None
     if dtype is None or found not in (np.float32, np.float64):
         hint = ": weights are not kept in float16, which functions and dense layers take" if found == np.float16 else ""
-        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}{hint}")
+        raise TypeError(f"dtype must be float32 or float64, got {shown(dtype)}{hint}")
     return found
 
 
 def listed(name: str, values) -> list:
-    """What an argument that takes several values holds; TypeError for a single value, a string included."""
+    """The values of an argument that takes several, as a list; TypeError for a single value, a string included."""
     if isinstance(values, str) or not np.iterable(values):
-        hint = "" if values is None else f"; for one give [{values!r}]"
-        raise TypeError(f"{name} must be several values, got {values!r}{hint}")
+        hint = "" if values is None else f"; for one give [{shown(values)}]"
+        raise TypeError(f"{name} must be several values, got {shown(values)}{hint}")
     return list(values)
 
 
 def layer_sizes(sizes) -> tuple[int, ...]:
     """``[n_in, n_1, ..., n_out]`` as integers, with a hidden layer at least."""
     if not np.iterable(sizes) or isinstance(sizes, str | set | frozenset | dict):  # they have no order
-        raise TypeError(f"sizes must be [n_in, hidden ..., n_out], got {sizes!r}")
+        raise TypeError(f"sizes must be [n_in, hidden ..., n_out], got {shown(sizes)}")
     checked = tuple(positive_int(f"sizes[{i}]", size) for i, size in enumerate(sizes))
     if len(checked) < 3:
         raise ValueError(f"sizes must be [n_in, hidden ..., n_out] with a hidden layer, got {list(checked)}")
@@ -76,7 +103,7 @@ def layer_sizes(sizes) -> tuple[int, ...]:
 
 
 def plain_array(name: str, values) -> np.ndarray:
-    """``np.asarray``, with a message of ours where the rows are of unequal length or there is nothing."""
+    """``np.asarray``; ValueError if the rows are of unequal length, TypeError for None."""
     if values is None:
         raise TypeError(f"{name} must be an array, got None")
     try:
@@ -120,14 +147,18 @@ def data_matrix(name: str, values, shape: tuple[int | None, int | None], dtype) 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """A ValueError that names the nearest match: ``raise unknown("activation", "rleu", names)``."""
     names = list(known)
-    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
+    text = str(name)[:80].lower()
+    begun = [known for known in names if text and known.startswith(text)]
+    import difflib
+
+    near = begun or difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
-    return ValueError(f"unknown {kind} {name!r}{hint} known: {', '.join(names)}")
+    return ValueError(f"unknown {kind} {shown(name)}{hint} known: {', '.join(names)}")
 
 
-def known(kind: str, name: str, names: Iterable[str]) -> str:
+def known(kind: str, name, names: Iterable[str]) -> str:
     """``name``, if it is one of ``names``; otherwise the ValueError of :func:`unknown`."""
-    if name not in names:
+    if not isinstance(name, str) or name not in names:  # an array would be compared element by element
         raise unknown(kind, name, names)
     return name
 
@@ -150,4 +181,6 @@ def plain(value):
 
 def strict_json(value) -> str:
     """The value as strict JSON, ending in a newline: the one form in which the package prints and writes it."""
+    import json
+
     return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"

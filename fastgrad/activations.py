@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import formulas, kernels
-from fastgrad._validation import real_array, unknown
+from fastgrad._validation import known, real_array, shown
 
 ACTIVATIONS = tuple(formulas.VALUES)
 PARAMETER_NAMES = tuple(sorted({name for name, _ in formulas.PARAMETERS.values()}))
@@ -30,7 +30,7 @@ SATURATED_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Line:
-    """Where phi(z) is, to rounding, ``left`` z below 0 and ``right`` z above: for |z| on one side of ``scale``."""
+    """phi is ``left * z`` below 0 and ``right * z`` above, to rounding, for |z| on one side of ``scale``."""
 
     scale: float
     left: float
@@ -167,17 +167,23 @@ class Activation:
     Get one with :func:`activation`. Calling it gives phi(x); ``derivative(x)`` gives phi'(x) from x, right in the
     tails; ``value_and_derivative(x)`` gives both in one pass. Arrays of float16, float32 and float64 keep their
     type, other real types go to float64.
+
+    Attributes
+    ----------
+    name : str
+        One of ``fastgrad.ACTIVATIONS``.
+    parameter : float or None
+        ELU's alpha or Leaky ReLU's negative slope, 0 to 2^100; None for the others.
     """
 
     name: str
     parameter: float | None = None
 
     def __post_init__(self):
-        if self.name not in ACTIVATIONS:
-            raise unknown("activation", self.name, ACTIVATIONS)
+        known("activation", self.name, ACTIVATIONS)
         if self.parameter_name is None:
             if self.parameter is not None:
-                raise TypeError(f"{self.name} takes no parameter, got {self.parameter!r}")
+                raise TypeError(f"{self.name} takes no parameter, got {shown(self.parameter)}")
             return
         value = formulas.PARAMETERS[self.name][1] if self.parameter is None else self.parameter
         object.__setattr__(self, "parameter", check_parameter(self.parameter_name, value))
@@ -189,7 +195,7 @@ class Activation:
 
     @property
     def label(self) -> str:
-        """Name and parameter, as people write it: ``elu(alpha=1)``."""
+        """Name and parameter: ``elu(alpha=1)``."""
         return self.name if self.parameter is None else f"{self.name}({self.parameter_name}={self.parameter:g})"
 
     def __str__(self) -> str:
@@ -202,7 +208,7 @@ class Activation:
 
     @property
     def derivative_bound(self) -> float:
-        """The largest value of phi': the most that one layer's activation can let through."""
+        """The largest value of phi': the most that one layer's activation can multiply delta by."""
         return self.facts.derivative_bound
 
     @property
@@ -263,13 +269,13 @@ def check_parameter(name: str, value: float) -> float:
     The upper end is where alpha e^z could leave the exponents that the kernels scale by.
     """
     if isinstance(value, str | bytes | bool):  # float() would take them
-        raise TypeError(f"{name} must be a real number, got {value!r}")
+        raise TypeError(f"{name} must be a real number, got {shown(value)}")
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a real number, got {value!r}") from None
+        raise TypeError(f"{name} must be a real number, got {shown(value)}") from None
     if not 0.0 <= number <= 2.0**100:
-        raise ValueError(f"{name} must be between 0 and 2**100, got {value!r}")
+        raise ValueError(f"{name} must be between 0 and 2**100, got {shown(value)}")
     return number
 
 
@@ -294,6 +300,10 @@ def activation(name: "str | Activation", **parameter: float) -> Activation:
     **parameter
         ``alpha`` for ELU (default 1), ``negative_slope`` for Leaky ReLU (default 0.01).
 
+    Returns
+    -------
+    Activation
+
     Raises
     ------
     ValueError
@@ -310,9 +320,7 @@ def activation(name: "str | Activation", **parameter: float) -> Activation:
         if parameter:
             raise TypeError(f"{name} is a record already and takes no further parameter, got {', '.join(parameter)}")
         return name
-    if name not in ACTIVATIONS:
-        raise unknown("activation", name, ACTIVATIONS)
-    allowed = formulas.PARAMETERS.get(name, (None, None))[0]
+    allowed = formulas.PARAMETERS.get(known("activation", name, ACTIVATIONS), (None, None))[0]
     for given in parameter:
         if given != allowed:
             takes = f"takes {allowed}" if allowed else "takes no parameter"

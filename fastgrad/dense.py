@@ -1,8 +1,8 @@
-"""One layer: forward and backward face each other."""
+"""One dense layer, forward and backward."""
 
 # Design: - The forward pass keeps y and d = phi'(z), which share their exponential; backward is one multiplication,
 #           whatever the activation: no exponential, no cancellation, no branch on its name. z is not kept.
-#         - ``affine_*`` trust their arguments and are what network.py and decay.py run; ``dense_*`` check them.
+#         - ``affine_*`` trust their arguments and are what network.py runs; ``dense_*`` check them.
 #         - With the compiled backend a layer is one call of C, whose look at the arrays costs a tenth of what the
 #           checks below cost; they are for whatever it does not take as it is.
 
@@ -104,7 +104,7 @@ def _flat(array):
 
 
 def _written(out, found):
-    """``out`` with these results in it, rounded to its type and in its shape."""
+    """``out``, filled with these results, which are rounded to its type and take its shape."""
     with np.errstate(over="ignore"):  # beyond float16 is inf, as beyond float32
         for array, result in zip(out, found, strict=True):
             array[...] = result.reshape(array.shape)

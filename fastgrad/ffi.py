@@ -22,8 +22,18 @@ CFLAGS = ("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off")
 
 
 def get_include() -> str:
-    """The directory to give to a C compiler with ``-I``: the headers are ``fastgrad/*.h`` in it."""
+    """The directory to give to a C compiler with ``-I``: the headers are ``fastgrad/*.h`` in it.
+
+    Returns
+    -------
+    str
+    """
     return str(_PACKAGE / "include")
+
+
+def get_library_dir() -> str:
+    """The directory of libfastgrad, which programs that include ``fastgrad/fastgrad.h`` link."""
+    return str(_PACKAGE / "lib")
 
 
 def get_cmake_dir() -> str:

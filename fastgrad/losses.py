@@ -11,10 +11,7 @@ import math
 import numpy as np
 
 from fastgrad._validation import computed_in, data_matrix, plain_array, real_array
-
-# Where the other classes' largest log-probability is below this, delta counts as 0: so large a logarithm has
-# no digits left for what a layer changes.
-LOWEST_LOG = -1e9
+from fastgrad.kernels.compiled import LOWEST_LOG
 
 _LN_2 = math.log(2.0)
 
@@ -105,7 +102,7 @@ def scaled_cross_entropy(outputs, labels, exponent=0):
 
     log_p[rows, labels] = -np.inf  # from here on: the other classes
     largest = float(log_p.max())
-    if not largest >= LOWEST_LOG:
+    if not largest >= LOWEST_LOG:  # so large a logarithm has no digits left for what a layer changes
         return float(loss), np.full_like(outputs, 0.0 if largest < LOWEST_LOG else np.nan), 0
     k = math.floor(largest / _LN_2)
     delta = np.exp(log_p - k * _LN_2)

@@ -1,4 +1,4 @@
-"""What a measurement ran on: processor, versions, BLAS, kernels, and the code that made its numbers."""
+"""The environment of a measurement: processor, versions, BLAS, kernels, and the code that made its numbers."""
 
 import ast
 import functools
@@ -39,22 +39,22 @@ SOURCES = (".py", ".pyx", ".pxd", ".h")  # all of them are in the wheel
 
 
 @functools.cache
-def code() -> str:
+def code(measures: str = MEASURES) -> str:
     """The version and a digest of the sources that make numbers: equal where the same cell has the same result."""
     root = Path(fastgrad.__file__).parent
     digest = hashlib.blake2b(digest_size=6)
-    for path in sources(root):
+    for path in sources(root, measures):
         digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return f"{fastgrad.__version__}+{digest.hexdigest()}"
 
 
-def sources(root: Path) -> list[Path]:
+def sources(root: Path, measures: str = MEASURES) -> list[Path]:
     """The files below ``root``, the package, that decide what a cell's numbers are; the rest shows them or runs them.
 
-    They are the headers and what is imported when ``MEASURES`` is loaded. A folder that is imported by its own name
-    counts whole: its modules are chosen when it is used, as the kernels are.
+    They are the headers and what is imported when the module ``measures`` is loaded. A folder that is imported by its
+    own name counts whole: its modules are chosen when it is used, as the kernels are.
     """
-    found, waiting = set((root / "include").rglob("*.h")), [root / MEASURES]
+    found, waiting = set((root / "include").rglob("*.h")), [root / measures]
     while waiting:
         module = waiting.pop()
         files = [module.with_suffix(".py")] if not module.is_dir() else module.rglob("*")

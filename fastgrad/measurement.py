@@ -1,4 +1,4 @@
-"""GradientProfiles of one kind of network over several seeds -> DecayMeasurement: means and their certainty."""
+"""GradientProfiles of one kind of network over several seeds -> DecayMeasurement: means and confidence intervals."""
 
 # Design: - What is averaged over seeds is the logarithm. At width 32 the mean of 600 raw ratios was .50 where
 #           the truth is 1.
@@ -8,16 +8,15 @@
 import math
 import statistics
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fastgrad._validation import listed, matrix, plain_array, positive_int
-from fastgrad.decay import GradientProfile, profile
-from fastgrad.initializers import Seed, check_distinct
+from fastgrad.decay import GradientProfiles, profiles
+from fastgrad.draws import Seed, check_distinct
 from fastgrad.network import MLP
-from fastgrad.slopes import half_life
+from fastgrad.slopes import decades_lost, decades_per_layer, half_life
 
 LOGARITHMS = ("log10_delta", "log10_weight_gradient", "log10_signal")
 
@@ -28,8 +27,8 @@ class DecayMeasurement:
 
     Attributes
     ----------
-    profiles : tuple of GradientProfile
-        One per seed.
+    profiles : GradientProfiles
+        A sequence of one :class:`fastgrad.GradientProfile` per seed, made when asked for.
     seeds : tuple of int
     log10_delta, log10_weight_gradient, log10_signal : ndarray, shape (L,)
         Means over the seeds; -inf if one of them is.
@@ -50,7 +49,7 @@ class DecayMeasurement:
         survives.
     """
 
-    profiles: tuple[GradientProfile, ...] = field(repr=False)
+    profiles: GradientProfiles = field(repr=False)
     seeds: tuple
     log10_delta: np.ndarray
     log10_delta_sem: np.ndarray
@@ -100,10 +99,13 @@ def measure(
         output may have shape (batch,).
     seeds : iterable of int or SeedSequence
         One network each, all on the same batch; no two alike.
-    dtype, loss, bias_std, backend
-        As for :class:`fastgrad.MLP`.
+    dtype : {"float32", "float64"}
+    loss : {"cross_entropy", "mse"}
     n_out : int, optional
         Number of outputs; by default the largest label plus one (at least 2), or the columns of the targets.
+    bias_std : float, optional
+        Standard deviation of the biases; without it they are what the initializer says.
+    backend : {"compiled", "numba", "numpy"}
     workers : int
         Threads that measure seeds side by side; the numbers do not depend on it. Each holds one network.
 
@@ -129,18 +131,8 @@ def measure(
     if X.shape[1] == 0:
         raise ValueError(f"X must have at least one feature, got shape {X.shape}")
     sizes = [X.shape[1], *[width] * depth, n_out]
-
-    def measured(seed):
-        network = MLP(sizes, activation, init, seed, dtype, loss, bias_std, backend)
-        found = profile(network, X, y)
-        # Drawn again when wanted: 20 networks of 100 layers of 512 units would hold 2 GB.
-        del network.weights, network.biases
-        return found
-
-    if positive_int("workers", workers) == 1:
-        return summarise(tuple(map(measured, seeds)), seeds)
-    with ThreadPoolExecutor(workers) as pool:
-        return summarise(tuple(pool.map(measured, seeds)), seeds)
+    network = MLP(sizes, activation, init, seeds[0], dtype, loss, bias_std, backend)
+    return summarise(profiles(network, seeds, X, y, positive_int("workers", workers)))
 
 
 def _outputs_of(loss, y):
@@ -150,26 +142,20 @@ def _outputs_of(loss, y):
     return max(int(y.max()) + 1, 2) if labels else 2
 
 
-def summarise(profiles: tuple[GradientProfile, ...], seeds: tuple) -> DecayMeasurement:
+def summarise(found: GradientProfiles) -> DecayMeasurement:
     """The means, standard errors and interval of profiles that differ in their seed alone."""
-    stack = {
-        name: np.stack([getattr(p, name) for p in profiles])
-        for name in (*LOGARITHMS, "saturated_fraction", "dead_fraction")
-    }
-    means = {name: values.mean(axis=0) for name, values in stack.items()}
-    errors = {f"{name}_sem": _standard_error(stack[name]) for name in LOGARITHMS}
-    slope, low, high = map(float, mean_interval(np.array([p.decades_per_layer for p in profiles])))
+    slope, low, high = map(float, mean_interval(decades_per_layer(found.log10_delta)))
     return DecayMeasurement(
-        profiles=profiles,
-        seeds=seeds,
-        **means,
-        **errors,
+        profiles=found,
+        seeds=found.seeds,
+        **{name: getattr(found, name).mean(axis=0) for name in (*LOGARITHMS, "saturated_fraction", "dead_fraction")},
+        **{f"{name}_sem": _standard_error(getattr(found, name)) for name in LOGARITHMS},
         decades_per_layer=slope,
         decades_per_layer_interval=(low, high),
-        decades_lost=float(np.mean([p.decades_lost for p in profiles])),
+        decades_lost=float(np.mean(decades_lost(found.log10_delta))),
         half_life=half_life(slope),
-        float32_zero_layer=median_layer([p.float32_zero_layer for p in profiles]),
-        float64_zero_layer=median_layer([p.float64_zero_layer for p in profiles]),
+        float32_zero_layer=median_layer(found.float32_zero_layer),
+        float64_zero_layer=median_layer(found.float64_zero_layer),
     )
 
 

@@ -1,4 +1,4 @@
-"""Gaussian moments of an activation: E phi(x)^2, E phi'(x)^2 and their like for x ~ Normal(0, q)."""
+"""Gaussian moments of an activation: E phi(x)^2, E phi'(x)^2 and fourth moments for x ~ Normal(0, q)."""
 
 # Design: - What is piecewise linear (``Facts.near_zero`` without an end) and ELU have closed forms; the others are
 #           integrated. One substitution serves every q: with z = sinh(t)/max(sqrt q, 1) the features of phi (width

@@ -1,13 +1,14 @@
-"""A stack of dense layers and its loss; gradients."""
+"""A multilayer perceptron: weights, loss and gradients."""
 
+import math
 import secrets
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from fastgrad import activations, initializers, kernels
-from fastgrad._validation import data_matrix, float_dtype, layer_sizes, listed, real_number, unknown
+from fastgrad import activations, draws, initializers, kernels
+from fastgrad._validation import data_matrix, float_dtype, known, layer_sizes, listed, real_number
 from fastgrad.dense import affine_backward, affine_forward
 from fastgrad.losses import LOSSES, SCALED, accuracy, check_n_out, check_targets, r_squared
 
@@ -70,13 +71,11 @@ class MLP:
         backend="compiled",
     ):
         self.sizes = layer_sizes(sizes)
-        if loss not in LOSSES:
-            raise unknown("loss", loss, LOSSES)
-        check_n_out(loss, self.sizes[-1])
+        check_n_out(known("loss", loss, LOSSES), self.sizes[-1])
         kernels.get(backend)
         self.activation = activations.activation(activation)
         self.initializer = initializers.initializer(init)
-        self.seed = secrets.randbits(128) if seed is None else initializers.check_seed(seed)
+        self.seed = secrets.randbits(128) if seed is None else draws.check_seed(seed)
         self.dtype = float_dtype(dtype)
         self.loss = loss
         self.bias_std = None if bias_std is None else real_number("bias_std", bias_std, minimum=0.0)
@@ -88,7 +87,7 @@ class MLP:
     @cached_property
     def weights(self) -> list[np.ndarray]:
         """One ``(fan_in, fan_out)`` array per layer, input to output."""
-        key = initializers.key(self.seed)
+        key = draws.key(self.seed)
         return [
             self.initializer.weight(shape, key, self.dtype, stream=2 * layer)  # type: ignore[arg-type]
             for layer, shape in enumerate(pairwise(self.sizes))
@@ -97,13 +96,25 @@ class MLP:
     @cached_property
     def biases(self) -> list[np.ndarray]:
         """One ``(fan_out,)`` array per layer, from streams of their own: biases do not change the weights."""
-        key = initializers.key(self.seed)
+        key = draws.key(self.seed)
         return [self._bias(shape, key, 2 * layer + 1) for layer, shape in enumerate(pairwise(self.sizes))]
 
     def _bias(self, shape, key, stream):
         if self.bias_std is None:
             return self.initializer.bias(shape, key, self.dtype, stream=stream)
-        return initializers.draw("biases", "normal", self.bias_std, shape[1], key, self.dtype, stream)
+        return draws.draw("biases", "normal", self.bias_std, shape[1], key, self.dtype, stream)
+
+    def draws(self):
+        """How weights and biases are drawn, for ``compiled.profiles``: of each the distribution and every scale."""
+        rule, dtype, shapes = self.initializer, self.dtype, self._shapes
+        kind, what = rule.distribution, f"weights of {rule}"
+        weights = [draws.scale(what, kind, math.sqrt(rule.weight_variance(*shape)), dtype) for shape in shapes]
+        if self.bias_std is not None:
+            biases = "normal", [draws.scale("biases", "normal", self.bias_std, dtype)] * len(shapes)
+        else:
+            what = f"biases of {rule}"
+            biases = kind, [draws.scale(what, kind, math.sqrt(rule.bias_variance(*s)), dtype) for s in shapes]
+        return (kind, np.array(weights)), (biases[0], np.array(biases[1]))
 
     def like(self, **changes) -> "MLP":
         """A network of the same description but for what is changed; its weights and biases are drawn, not taken over.
@@ -121,8 +132,8 @@ class MLP:
 
         Raises
         ------
-        ValueError, TypeError, ImportError
-            As :class:`MLP` does; TypeError if it has no parameter of that name.
+        TypeError
+            If :class:`MLP` has no parameter of that name. Its own errors are raised too.
         """
         same = {
             "sizes": self.sizes, "activation": self.activation, "init": self.initializer, "seed": self.seed,
@@ -297,9 +308,12 @@ class MLP:
 
     def plain_arrays(self, X, y):
         """(weights, biases, X, y) as C code reads them; X and y are checked ones."""
-        targets = np.int64 if self.loss == "cross_entropy" else self.dtype
         weights, biases = ([_plain(a) for a in arrays] for arrays in (self.weights, self.biases))
-        return weights, biases, _plain(X), _plain(y, targets)
+        return weights, biases, *self.plain_data(X, y)
+
+    def plain_data(self, X, y):
+        """X and y, which are checked, as C code reads them."""
+        return _plain(X), _plain(y, np.int64 if self.loss == "cross_entropy" else self.dtype)
 
     def check(self, X, y):
         """X and y as this network wants them, or the error that says what is wrong with them or the parameters."""

@@ -35,9 +35,10 @@ try:
 except ImportError as error:
     raise missing("fastgrad.sklearn", "scikit-learn 1.6 or newer", "sklearn") from error
 
-from fastgrad._validation import positive_int, real_number
+from fastgrad._validation import boolean, positive_int, real_number, shown
 from fastgrad.activations import ACTIVATIONS, activation
-from fastgrad.diagnosis import Diagnosis, own_rule
+from fastgrad.counterfactual import own_rule
+from fastgrad.diagnosis import Diagnosis
 from fastgrad.initializers import initializer
 from fastgrad.learning import schedules
 from fastgrad.learning.epochs import Loop, Plan
@@ -60,6 +61,7 @@ _PARAMETERS = """
     Parameters
     ----------
     hidden_layer_sizes : sequence of int
+        Units of each hidden layer, from the input.
     activation : {"identity", "logistic", "tanh", "relu", "sigmoid", "leaky_relu", "elu"} or Activation
         ``fastgrad.activation("elu", alpha=0.5)`` for another alpha or slope.
     init : str or Initializer
@@ -67,8 +69,8 @@ _PARAMETERS = """
         ``fastgrad.INITIALIZERS``.
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state, tol, \
 verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
-n_iter_no_change, max_fun
-        As in scikit-learn.
+n_iter_no_change, max_fun : as in scikit-learn
+        What they mean there.
 
     Attributes
     ----------
@@ -84,7 +86,7 @@ out_activation_, n_features_in_, feature_names_in_
 
 def _stochastic(estimator):
     if estimator.solver not in ("adam", "sgd"):
-        raise AttributeError(f"partial_fit is only available for stochastic solvers, not for {estimator.solver!r}")
+        raise AttributeError(f"partial_fit is only available for stochastic solvers, not for {shown(estimator.solver)}")
     return True
 
 
@@ -110,9 +112,11 @@ class _BaseMLP(BaseEstimator):
 
         Raises
         ------
-        ValueError, TypeError
-            If a parameter is out of range, the data are not finite, dense and of fitting length, or the weights leave
-            the range of numbers on the way.
+        ValueError
+            If a parameter is out of range, the data are not finite or of fitting length, or the weights leave the range
+            of numbers on the way.
+        TypeError
+            If a parameter has the wrong type, or the data are sparse.
         KeyboardInterrupt
             On Ctrl-C; the estimator is as it was after the last whole epoch, fitted and usable.
         """
@@ -161,8 +165,7 @@ class _BaseMLP(BaseEstimator):
         if share >= 1:
             raise ValueError(f"validation_fraction must be below 1, got {share:g}")
         for name in ("shuffle", "warm_start", "early_stopping", "nesterovs_momentum"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+            boolean(name, getattr(self, name))
         self._step_rule()
 
     def _step_rule(self):
@@ -171,10 +174,12 @@ class _BaseMLP(BaseEstimator):
         return optimizer("adam", beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)
 
     def _record(self):
-        return SKLEARN_ACTIVATIONS[phi] if (phi := self.activation) in SKLEARN_ACTIVATIONS else activation(phi)
+        phi = self.activation
+        return SKLEARN_ACTIVATIONS[phi] if isinstance(phi, str) and phi in SKLEARN_ACTIVATIONS else activation(phi)
 
     def _rule(self):
-        return own_rule(self._record()) if self.init == "auto" else initializer(self.init)
+        automatic = isinstance(self.init, str) and self.init == "auto"
+        return own_rule(self._record()) if automatic else initializer(self.init)
 
     def _begin(self, X, y):
         """A new network and empty records."""
@@ -308,7 +313,8 @@ class _BaseMLP(BaseEstimator):
 
 class MLPClassifier(ClassifierMixin, _BaseMLP):
     __doc__ = f"""A multilayer perceptron that classifies, trained by this package.
-{_PARAMETERS}    classes_ : ndarray
+{_PARAMETERS}    classes_ : ndarray, shape (classes,)
+        The labels, sorted.
     """
     _loss, _factor = "cross_entropy", 1.0
 
@@ -365,8 +371,7 @@ class MLPClassifier(ClassifierMixin, _BaseMLP):
 
 class MLPRegressor(RegressorMixin, _BaseMLP):
     __doc__ = f"""A multilayer perceptron that predicts numbers, trained by this package.
-{_PARAMETERS}
-    """
+{_PARAMETERS}    """
     _loss, _factor = "mse", 0.5  # of this package's loss
 
     def _validated(self, X, y, onward, incremental):

@@ -11,9 +11,12 @@ the environment's FASTGRAD_ALLOWED_SKIPS): a skip is a failure unless FILE lists
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+
+from fastgrad import kernels
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -29,6 +32,14 @@ def browser():
         found = api.chromium.launch(executable_path=CHROMIUM, args=sandbox)
         yield found
         found.close()
+
+
+@pytest.fixture
+def without_numba(monkeypatch):
+    """As where Numba is not installed."""
+    monkeypatch.delitem(kernels._loaded, "numba", raising=False)
+    for module in ("fastgrad.kernels.jit", "numba"):
+        monkeypatch.setitem(sys.modules, module, None)
 
 
 def pytest_addoption(parser):

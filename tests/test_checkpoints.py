@@ -122,6 +122,30 @@ def test_half_a_checkpoint_is_refused_and_another_array_file_too(tmp_path):
         fastgrad.fit(net(), X, Y, epochs=1, checkpoint=path)
 
 
+def contents(path):
+    """What a checkpoint of no settings holds, as text; or the sentence that refuses it."""
+    try:
+        record, arrays = checkpoints.load(path, {})
+    except ValueError as error:
+        return str(error)
+    return repr((record, {name: array.tobytes() for name, array in arrays.items()}))
+
+
+def test_any_flipped_bit_changes_nothing_or_is_said_in_a_sentence_with_the_files_name(tmp_path):
+    """In the directory of the zip file, and in a local header: zipfile has a dozen kinds of error for what it finds."""
+    path = tmp_path / "run.npz"
+    checkpoints.save(path, {}, {"loss": [1.0]}, {"parameters": np.ones(3), "steps": np.array(7)})
+    good, expected = path.read_bytes(), contents(path)
+    directory = good.index(b"PK\x01\x02")
+    seen = set()
+    for at in (*range(80), *range(directory, len(good))):
+        for bit in range(8):
+            path.write_bytes(good[:at] + bytes([good[at] ^ 1 << bit]) + good[at + 1 :])
+            seen.add(contents(path))
+    refused = f"{path} is not a checkpoint of fastgrad, or is damaged"
+    assert seen == {expected, refused}
+
+
 def test_nothing_is_trained_where_nothing_can_be_written(tmp_path):
     network = net()
     before = network.weights[0].copy()

@@ -1,5 +1,6 @@
 """The commands: what they print, write and return, and one line for every mistake."""
 
+import html
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import pytest
 import fastgrad
 from fastgrad.bench import activations as speed
 from fastgrad.cli import commands
-from fastgrad.sweeps import batches, study
+from fastgrad.sweeps import batches, study, trainings
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.rows import StoreError
 from fastgrad.sweeps.store import Store
@@ -42,7 +43,7 @@ def kept(folder):
 
 def test_help_and_version():
     assert call("--version").stdout == f"fastgrad {fastgrad.__version__}\n"
-    for command in ("run", "decay", "audit", "speed activations"):
+    for command in ("run", "decay", "consequences", "train", "audit", "speed activations"):
         result = call(*command.split(), "--help")
         assert result.exit_code == 0
         assert "Example:" in result.stdout
@@ -122,13 +123,17 @@ def test_run_is_a_survey_and_returns_0(tmp_path, monkeypatch):
     assert {cell["verdict"] for cell in data["cells"]} >= {"healthy", "vanishing"}
     assert data == json.loads((tmp_path / "results.json").read_text())
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert data["headline"] in page
+    assert html.escape(data["headline"]) in page
+    assert len(data["consequences"]["kinds"]) == 15
+    assert -1 <= data["consequences"]["rank_correlation"] <= 1
     with Store(tmp_path / sweeps.STORE_FILE) as file:
         known = {result.cell for result in file.results()}
     asked = {study.CellResult.from_dict(cell).cell for cell in data["cells"]}
     assert asked < known  # and the networks that were tried as remedies
     monkeypatch.setattr(study, "measure_cell", lambda cell: pytest.fail("measured"))
+    monkeypatch.setattr(trainings, "fit", lambda *_, **__: pytest.fail("trained"))
     again = call("run", "--quick", "--json", "--out", str(tmp_path))
+    assert json.loads(again.stdout)["consequences"] == data["consequences"]
     assert json.loads(again.stdout)["remedies"] == data["remedies"]
     assert "30 of 30 networks were measured before" in again.stderr
 
@@ -193,17 +198,15 @@ def test_unwritable_folder(monkeypatch):
     refused(call("decay", "--out", "/proc/fastgrad"), "cannot write /proc/fastgrad")
 
 
-def test_backend_that_is_not_installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fastgrad.kernels.jit", None)
-    monkeypatch.setitem(sys.modules, "numba", None)
+def test_backend_that_is_not_installed(without_numba):
     refused(call("decay", "--backend", "numba"), "pip install 'fastgrad[numba]'")
 
 
-def test_missing_matplotlib_stops_a_report_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "measure_cell", lambda cell: pytest.fail("measured"))
+def test_a_page_needs_no_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    refused(call("run", "--out", str(tmp_path)), "pip install 'fastgrad[plot]'")
-    assert list(tmp_path.iterdir()) == []
+    result = call("decay", "-a", "relu", "-i", "he_normal", "-d", "2", "--out", str(tmp_path), *TINY)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "index.html").is_file()
 
 
 def test_missing_scikit_learn(monkeypatch):
@@ -226,7 +229,7 @@ def test_missing_command_line_extra(package):
 def test_python_m_works():
     result = python("-W", "error", "-m", "fastgrad", "decay", "-a", "relu", "-i", "he_normal", "-d", "2", *TINY)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("relu + he_normal ")
+    assert result.stdout.startswith("The first of 2 hidden layers receives ")
     assert "\x1b" not in result.stdout
 
 

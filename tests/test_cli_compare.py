@@ -112,9 +112,7 @@ def test_bad_audits(arguments, message, monkeypatch):
     refused(call("audit", *arguments), message)
 
 
-def test_audit_without_numba(monkeypatch):
-    monkeypatch.setitem(sys.modules, "fastgrad.kernels.jit", None)
-    monkeypatch.setitem(sys.modules, "numba", None)
+def test_audit_without_numba(without_numba):
     refused(call(*AUDIT), "pip install 'fastgrad[numba]'")
 
 

@@ -10,7 +10,7 @@ import pytest
 from checks_network import profile_close, raw_profile
 
 import fastgrad
-from fastgrad import decay
+from fastgrad import exponents
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.initializers import initializer
 from fastgrad.network import MLP
@@ -82,8 +82,8 @@ def test_same_bits_as_plain_backpropagation(activation, dtype, backend, monkeypa
     net = network(14, 32, activation, TINY, dtype=dtype, bias_std=bias_std, backend=backend)
     X, y = data()
     seen = []
-    original = decay._log10_rms
-    monkeypatch.setattr(decay, "_log10_rms", lambda a, k: seen.append((a, k)) or original(a, k))
+    original = exponents._log10_rms
+    monkeypatch.setattr(exponents, "_log10_rms", lambda a, k: seen.append((a, k)) or original(a, k))
     net.gradient_profile(X, y)
     signals, rest = seen[: len(net.weights)], seen[len(net.weights) :]
     assert max(k for _, k in signals + rest) <= 0
@@ -110,6 +110,21 @@ def test_a_thousand_layers_in_float32(backend):
     assert np.abs(single.log10_delta - double.log10_delta).max() <= 1e-3
     assert 0.60 < single.decades_per_layer < 0.66
     assert not single.dead_fraction.any()
+
+
+def test_a_hundred_thousand_layers():
+    """Width 1, where delta is a product of numbers: log10 delta is the sum of log10 |w phi'(z)|, layer by layer."""
+    depth = 10**5
+    net = network(depth, 1, dtype="float64", backend="compiled")
+    X, y = data(batch=1)
+    found = net.gradient_profile(X, y)
+    z, log10 = float((X @ net.weights[0] + net.biases[0])[0, 0]), []
+    for weight in net.weights[1:-1]:
+        slope = 0.25 / math.cosh(z / 2) ** 2
+        log10.append(math.log10(abs(weight[0, 0]) * slope))
+        z = weight[0, 0] / (1 + math.exp(-z))
+    assert abs(found.decades_lost / -math.fsum(log10) - 1) <= 1e-12
+    assert found.decades_lost > 9e4
 
 
 @pytest.mark.parametrize(("init", "sign"), [("xavier_normal", 1), (initializer("normal", std=1.0), -1)])
@@ -251,7 +266,7 @@ def test_signal_scales_with_the_data():
 
 def test_rms_of_many_values_is_summed_in_float64():
     ones = np.full((4096, 2048), 1.1, np.float32)
-    assert abs(decay._log10_rms(ones, 3) / math.log10(8 * float(np.float32(1.1))) - 1) <= 1e-12
+    assert abs(exponents._log10_rms(ones, 3) / math.log10(8 * float(np.float32(1.1))) - 1) <= 1e-12
 
 
 def with_biases(activation, biases, n_in=4):

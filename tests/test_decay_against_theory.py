@@ -7,8 +7,9 @@ from functools import partial
 import checks_network as checks
 import numpy as np
 import pytest
+from scipy import stats
 
-from fastgrad import datasets, theory
+from fastgrad import datasets, finite_width, theory
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.initializers import initializer
 from fastgrad.measurement import measure as measure_decay
@@ -61,7 +62,7 @@ def test_every_cell_lies_in_its_band(measured, activation, init):
 def test_signal(measured, activation, init):
     """The RMS of z follows the q map to two standard errors of ReLU: ln q has variance 5/N per layer."""
     err = np.abs(measured[activation, init].log10_signal - predict(activation, init).log10_signal)
-    limit = 2 * theory.TO_LOG10_RMS * math.sqrt(5 * DEPTH / WIDTH / SEEDS)  # 0.06 decades
+    limit = 2 * finite_width.TO_LOG10_RMS * math.sqrt(5 * DEPTH / WIDTH / SEEDS)  # 0.06 decades
     assert (err[:-1] <= limit).all()
 
 
@@ -97,11 +98,63 @@ def test_spread_of_single_networks(activation, init):
     m = measure(activation, init, width=64, seeds=200, batch=1)
     p = predict(activation, init, width=64, batch=1)
     first = np.array([ratio(profile.log10_delta)[0] for profile in m.profiles])
-    share = np.var(first / theory.TO_LOG10_RMS, ddof=1) / p.variance[0]
+    share = np.var(first / finite_width.TO_LOG10_RMS, ddof=1) / p.variance[0]
     assert abs(share - 1) <= 0.3  # three standard errors of a variance from 200
     low, high = p.mean_band()
     inside = np.mean((low[0] <= first) & (first <= high[0]))
     assert inside >= 0.9
+
+
+NETWORKS, RISK = 400, 1e-4  # of single networks; the chance that a right band fails a test of one side
+
+
+@pytest.fixture(scope="module")
+def slopes_of_networks():
+    """Decades per layer of many networks of one sample."""
+    measured = {name: measure(name, init, *SINGLE_SHAPE, NETWORKS, batch=1) for name, init in SINGLE.items()}
+    return {name: np.array([p.decades_per_layer for p in m.profiles]) for name, m in measured.items()}
+
+
+SINGLE = {"relu": "he_normal", "leaky_relu": "he_normal", "tanh": "he_normal", "sigmoid": "xavier_normal"}
+SINGLE_SHAPE = (16, 128)  # depth, width: first order in their ratio serves
+
+
+def has_the_width_and_the_shift_of(slopes, prediction):
+    """The band's half-width is the standard deviation of the slope, and its ends the means that it may have.
+
+    Both to two sides: chi-squared for the variance, which first order gives to 12 %, Student's t for the mean.
+    """
+    ends = (prediction.decades_per_layer_band(seeds) for seeds in (1, 10**12))
+    (low, high), (lowest, highest) = ends
+    variance = ((high - low - (highest - lowest)) / 2 / finite_width.Z95) ** 2
+    ratio = np.var(slopes, ddof=1) / variance
+    least, most = stats.chi2.ppf((RISK, 1 - RISK), NETWORKS - 1) / (NETWORKS - 1)
+    assert 0.88 * least <= ratio <= 1.12 * most
+    far = max((lowest, highest), key=lambda end: abs(end - prediction.decades_per_layer))  # one sample: the whole shift
+    error = stats.t.ppf(1 - RISK, NETWORKS - 1) * np.std(slopes, ddof=1) / math.sqrt(NETWORKS)
+    assert abs(np.mean(slopes) - far) <= error
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_the_band_of_the_slope_is_as_wide_and_lies_where_networks_do(slopes_of_networks, name):
+    has_the_width_and_the_shift_of(slopes_of_networks[name], predict(name, SINGLE[name], *SINGLE_SHAPE, batch=1))
+
+
+@pytest.mark.parametrize("factor", [0.0, 2.0])
+def test_a_band_of_another_shift_fails(slopes_of_networks, factor):
+    """2: without the half in -variance/2."""
+    honest = predict("relu", "he_normal", *SINGLE_SHAPE, batch=1)
+    with pytest.raises(AssertionError):
+        has_the_width_and_the_shift_of(slopes_of_networks["relu"], replace(honest, variance=factor * honest.variance))
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_band_of_another_width_fails(slopes_of_networks, factor):
+    for name, init in SINGLE.items():
+        honest = predict(name, init, *SINGLE_SHAPE, batch=1)
+        wrong = replace(honest, slope_variance=factor * honest.slope_variance)
+        with pytest.raises(AssertionError):
+            has_the_width_and_the_shift_of(slopes_of_networks[name], wrong)
 
 
 def autotrainer(log10_weight_gradient, accuracy=0.1):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastgrad import diagnosis, theory
+from fastgrad import counterfactual, diagnosis, theory
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Counterfactual, diagnose, diagnose_network
 from fastgrad.initializers import SURVEYED, initializer
@@ -224,7 +224,7 @@ def test_in_band_is_asked_for_the_mean_of_the_networks_tried(monkeypatch):
     net = network("relu", "xavier_normal", 20)
     found = diagnose_network(net, X[:64], Y[:64])
     slopes = {slope: seeds for _, slope, seeds in asked}
-    assert set(slopes.values()) == {diagnosis.SEEDS}
+    assert set(slopes.values()) == {counterfactual.SEEDS}
     he = [network("relu", "he_normal", 20, seed=seed).gradient_profile(X[:64], Y[:64]) for seed in range(3)]
     assert found.remedy.change == "he_normal"
     assert np.mean([profile.decades_per_layer for profile in he]) in slopes
@@ -268,23 +268,29 @@ def test_weights_drawn_anew_are_no_remedy_where_the_rule_is_to_blame():
     assert "weights" not in [c.kind for c in found.causes]
 
 
+def tried_networks(monkeypatch):
+    """A list that every network tried goes into, with its seeds."""
+    tried, real = [], counterfactual.profiles
+    monkeypatch.setattr(counterfactual, "profiles", lambda *given: tried.append(given[:2]) or real(*given))
+    return tried
+
+
 def test_a_changed_network_is_the_same_but_for_the_change(monkeypatch):
     """What is tried, and what is then trained: biases, type and loss are the network's own; the latter's seed too."""
-    tried, real = [], MLP.gradient_profile
-    monkeypatch.setattr(MLP, "gradient_profile", lambda net, *given: tried.append(net) or real(net, *given))
+    tried = tried_networks(monkeypatch)
     ill = network("relu", "torch_linear", 20, seed=7, bias_std=0.5, dtype="float64", backend="numpy")
     cure = diagnose_network(ill, X, Y).remedy
     made = diagnosis.changed(ill, cure)
     assert (cure.kind, made.initializer.label, made.seed) == ("init", cure.change, 7)
-    assert {net.seed for net in tried[1:]} == set(range(diagnosis.SEEDS))
-    for net in (*tried, made):
+    assert {seeds for _, seeds in tried} == {tuple(range(counterfactual.SEEDS))}
+    for net in (*(net for net, _ in tried), made):
         assert (net.bias_std, net.dtype, net.loss, net.backend) == (0.5, np.float64, ill.loss, "numpy")
     expected = network("relu", cure.change, 20, seed=7, bias_std=0.5, dtype="float64")
     assert all(np.array_equal(a, b) for a, b in zip(made.weights, expected.weights, strict=True))
 
 
 def test_healthy_needs_no_counterfactuals(monkeypatch):
-    monkeypatch.setattr(diagnosis, "_try", lambda *_: pytest.fail("measured a counterfactual"))
+    monkeypatch.setattr(counterfactual, "_try", lambda *_: pytest.fail("measured a counterfactual"))
     found = diagnose_network(network("relu", "he_normal", 5), X, Y)
     assert (found.verdict, found.causes, found.remedy) == ("healthy", (), None)
 
@@ -319,10 +325,40 @@ def test_text_and_json():
     assert json.loads(json.dumps(dead.to_dict(), allow_nan=False))["decades_lost"] == str(dead.decades_lost)
 
 
+def test_beyond_the_deepest_networks_tried_cost_and_depth_are_bounded(monkeypatch):
+    """Every network tried has ``DEEPEST`` hidden layers in place of more, and what is reported says so."""
+    monkeypatch.setattr(counterfactual, "DEEPEST", 10)
+    ill = network("sigmoid", "xavier_normal", 40, width=16)
+    measured = tried_networks(monkeypatch)
+    told = []
+    found = diagnose_network(ill, X, Y, progress=lambda *args: told.append(args))
+    assert found.decades_lost > 20  # the network's own, over its whole depth
+    assert {net.depth for net, _ in measured} == {10, 2}
+    assert {c.tried_depth for c in found.causes if c.kind != "depth"} == {10}
+    assert by_change(found)["depth 2"].tried_depth is None
+    assert "at most 10 hidden layers" in str(found)
+    assert told == [(i + 1, told[-1][1]) for i in range(told[-1][1])]
+    assert diagnosis.changed(ill, found.remedy).depth == 40
+    assert diagnosis.changed(ill, by_change(found)["depth 2"]).depth == 2
+
+
+def test_a_terminal_is_told_how_far_a_long_diagnosis_is(monkeypatch, capsys):
+    ill = network("relu", "torch_linear", 10)
+    diagnose_network(ill, X, Y)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    diagnose_network(ill, X, Y)
+    assert capsys.readouterr().err == ""  # no sooner than after PATIENCE
+    monkeypatch.setattr(counterfactual, "PATIENCE", -1.0)
+    diagnose_network(ill, X, Y)
+    said = capsys.readouterr().err.split("\r\x1b[K")
+    assert said[1].startswith("diagnosis: 1 of ")
+    assert said[-1] == ""
+
+
 @pytest.mark.parametrize("depth", [5, 50])
 def test_the_work_is_a_few_networks_per_change_at_any_depth(depth, monkeypatch):
-    """One profile of the network itself and ``SEEDS`` of each of a dozen changes at most."""
-    measured, real = [], MLP.gradient_profile
-    monkeypatch.setattr(MLP, "gradient_profile", lambda net, *given: measured.append(net) or real(net, *given))
+    """``SEEDS`` networks for each of a dozen changes at most."""
+    measured = tried_networks(monkeypatch)
     found = diagnose_network(network("sigmoid", "xavier_normal", depth), X, Y)
-    assert len({*found.causes, *found.cures}) < len(measured) <= 1 + 12 * diagnosis.SEEDS
+    assert len({*found.causes, *found.cures}) <= len(measured) <= 12
+    assert {len(seeds) for _, seeds in measured} == {counterfactual.SEEDS}

@@ -42,6 +42,7 @@ def installed(tmp_path_factory):
     shutil.copytree(ROOT / "fastgrad", tree / "fastgrad", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     run(sys.executable, "setup.py", "-q", "build_py", cwd=tree)
     (built,) = (tree / "build").glob("lib*")
+    shutil.copytree(ROOT / "fastgrad" / "lib", built / "fastgrad" / "lib", dirs_exist_ok=True)
     for module in (ROOT / "fastgrad").rglob(f"*{os.path.splitext(compiled.__file__)[1]}"):
         shutil.copy2(module, built / module.relative_to(ROOT))
     run(sys.executable, "setup.py", "-q", "bdist_wheel", "--skip-build", cwd=tree)
@@ -93,13 +94,28 @@ def the_best_set_is_used():
         pytest.skip("the programs choose the best instruction set, FASTGRAD_CPU another")
 
 
-@pytest.mark.parametrize(("name", "tools"), [("c_program", ("make", "cc")), ("rust_program", ("make", "cc", "rustc"))])
+@pytest.mark.parametrize(("name", "tools"), [("c_program", ("make", "cc")), ("rust_program", ("make", "rustc"))])
 def test_programs(name, tools, project, tmp_path):
     need(*tools)
     the_best_set_is_used()
     env = project(name)
     run("make", cwd=tmp_path, env=env)
     expect_the_api(tmp_path / "activate", np.float32, env)
+
+
+def test_a_program_that_compiles_the_kernels_itself(project, tmp_path, installed):
+    need("make", "cc")
+    the_best_set_is_used()
+    env = project("c_program")
+    source = (tmp_path / "main.c").read_text()
+    (tmp_path / "main.c").write_text(source.replace("<fastgrad/fastgrad.h>", "<fastgrad/header_only.h>"))
+    makefile = (tmp_path / "Makefile").read_text()
+    (tmp_path / "Makefile").write_text(re.sub(r"\$\$\(\$\(PYTHON\) -m fastgrad config --libs\)", "-lm", makefile))
+    run("make", cwd=tmp_path, env=env)
+    expect_the_api(tmp_path / "activate", np.float32, env)
+    (tmp_path / "main.c").write_text("#include <fastgrad/fastgrad.h>\n#include <fastgrad/header_only.h>\n")
+    both = subprocess.run(["make", "-B"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert "not both in one file" in both.stderr
 
 
 def test_cmake(project, tmp_path, installed):
@@ -131,9 +147,11 @@ def test_pkg_config(installed, tmp_path):
     env = {**os.environ, "PKG_CONFIG_PATH": found}
     flags = run("pkg-config", "--cflags", "--libs", "fastgrad", env=env).decode().split()
     ours = run(installed, "-m", "fastgrad", "config", "--cflags", "--libs", cwd=tmp_path).decode().split()
-    assert {os.path.realpath(flag[2:]) if flag.startswith("-I") else flag for flag in flags} == {
-        flag[2:] if flag.startswith("-I") else flag for flag in ours
-    }
+
+    def resolved(flags):
+        return {flag[:2] + os.path.realpath(flag[2:]) if flag[:2] in ("-I", "-L") else flag for flag in flags}
+
+    assert resolved(flags) == resolved(ours)
     assert run("pkg-config", "--modversion", "fastgrad", env=env).decode().strip() == fastgrad.__version__
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastgrad
-from fastgrad import ffi, initializers
+from fastgrad import draws, ffi
 
 TYPES = {"f32": np.float32, "f64": np.float64}
 
@@ -18,7 +18,7 @@ def test_draws_are_the_initializers_numbers(number, name, dtype):
     true = rule.weight((24, 50), 7, TYPES[dtype])
     key = np.random.SeedSequence(7).generate_state(4)
     std = np.sqrt(rule.weight_variance(24, 50))
-    scale = std * (np.sqrt(3), 1, 1 / initializers.TRUNCATED_STD)[number]
+    scale = std * (np.sqrt(3), 1, 1 / draws.TRUNCATED_STD)[number]
     out = np.empty(24 * 50, TYPES[dtype])
     draw = ffi.table().draw
     for first in (0, 512):

@@ -239,6 +239,31 @@ def _installed(name):
         return None
 
 
+KEYWORDS = [
+    lambda out: {"out": (out,)},
+    lambda out: {"out": (None,)},
+    lambda out: {"out": out, "where": out < 3},
+    lambda out: {"dtype": np.float64},
+    lambda out: {"order": "F"},
+    lambda out: {"subok": False},
+]
+
+
+@pytest.mark.parametrize("keywords", KEYWORDS)
+@by_name
+def test_every_keyword_of_a_ufunc_is_taken_as_numpys_own_take_it(function, keywords):
+    x = z(size=12).reshape(3, 4)
+    for parameter in parameters(function):
+        plain = function(x, *parameter)
+        (given, theirs) = (keywords(np.full_like(x, 2)) for _ in range(2))
+        got, numpys = function(x, *parameter, **given), np.negative(x, **theirs)
+        assert (got.dtype, got.flags.f_contiguous) == (numpys.dtype, numpys.flags.f_contiguous)
+        np.testing.assert_allclose(got, plain, rtol=1e-6)
+        out = given.get("out")
+        out = out[0] if isinstance(out, tuple) else out
+        assert out is None or got is out
+
+
 @by_name
 def test_documented(function):
     assert function.__doc__

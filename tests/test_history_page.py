@@ -109,6 +109,8 @@ def test_every_number_is_there_once(history, page):
     assert [
         float(row["value"]) for row in rows if (row["benchmark"], row["commit"]) == (SPEED, history[1][3])
     ] == measured
+    series = json.loads((page / "history.json").read_text())["series"]
+    assert [value for one in series for value in one["values"].values()] == [float(row["value"]) for row in rows]
     drawn = json.loads(re.search(r'id="data">(.*?)</script>', text_of(page), re.DOTALL)[1])
     assert sum(len(line["values"]) for chart in drawn["charts"] for line in chart["lines"]) == len(rows)
 
@@ -173,8 +175,8 @@ def test_the_page_is_well_formed_and_names_its_parts(page):
 
 def test_it_names_no_address_and_only_its_own_files(page):
     tags = re.findall(r"<\w[^>]*>", without_scripts(page))
-    assert re.findall(r'(?:src|href)="([^"]+)"', "".join(tags)) == ["history.csv"]
-    assert sorted(path.name for path in page.iterdir()) == ["history.csv", "index.html"]
+    assert re.findall(r'(?:src|href)="([^"]+)"', "".join(tags)) == ["history.json", "history.csv"]
+    assert sorted(path.name for path in page.iterdir()) == ["history.csv", "history.json", "index.html"]
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +283,7 @@ def faults(browser):
         tab.on("dialog", lambda dialog: found.append(f"dialog: {dialog.message}"))
         tab.on("request", lambda request: request.url == url or found.append(f"request: {request.url}"))
         tab.goto(url)
-        charts = tab.locator(".chart svg[role=img]")
+        charts = tab.locator("[data-chart] svg[role=img]")
         points = [chart.locator("g[aria-label=dot] circle").count() for chart in charts.all()]
         if points != [2 * COMMITS + 1, COMMITS]:  # a ring around the regression
             found.append(f"points: {points}")
@@ -306,7 +308,7 @@ def test_hostile_names_do_nothing(faults, hostile):
 
 SABOTEURS = {
     "a script from elsewhere": ("</head>", '<script src="https://cdn.example/a.js"></script></head>', "error: "),
-    "a changed script": ("// The charts of a history.", "// The charts.", "error: "),
+    "a changed script": ("// The charts and filters of a page.", "// The charts.", "error: "),
     "no numbers": ('"values":[[0,', '"valeus":[[0,', "error: "),
     "a regression without its ring": ('"regressions":[[', '"regressions":[],"unused":[[', "points: "),
     "no library": ("d3.range", "d4.range", "error: "),

@@ -12,7 +12,7 @@ import pytest
 from checks_network import DISTRIBUTION, SECOND, SHAPE, VARIANCE, initial_weights
 
 import fastgrad
-from fastgrad import initializers
+from fastgrad import draws, initializers
 from fastgrad.bench import parts
 from fastgrad.bench.gate.cases import CASES
 from fastgrad.initializers import INITIALIZERS, initializer
@@ -34,7 +34,7 @@ def test_truncated_at_two_of_its_own_deviations(name):
     largest = np.abs(initializer(name).weight(SHAPE, rng=2, dtype="float64")).max()
     assert largest <= limit * (1 + 1e-15)
     assert largest > 0.999 * limit
-    assert abs(initializers.TRUNCATED_STD / math.sqrt(SECOND) - 1) <= 1e-14
+    assert abs(draws.TRUNCATED_STD / math.sqrt(SECOND) - 1) <= 1e-14
 
 
 @pytest.mark.parametrize(

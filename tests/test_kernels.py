@@ -161,9 +161,36 @@ def test_environment_chooses_the_instruction_set(cpu, says):
     assert says in run.stdout + run.stderr
 
 
-def test_unknown_and_missing_backends(monkeypatch):
+def test_unknown_and_missing_backends(without_numba):
     with pytest.raises(ValueError, match="unknown backend 'numbba'; did you mean 'numba'"):
         kernels.get("numbba")
-    monkeypatch.setitem(sys.modules, "fastgrad.kernels.jit", None)
     with pytest.raises(ImportError, match=r"backend 'numba' is not available: install it with .*fastgrad\[numba\]"):
         kernels.get("numba")
+
+
+HALF_IMPORTED = """
+import sys, threading
+from fastgrad import kernels
+began, goes_on, found = threading.Event(), threading.Event(), []
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == "fastgrad.kernels.exponential":  # which the reference backend imports before it defines anything
+            began.set()
+            goes_on.wait(10)
+sys.meta_path.insert(0, Finder)
+run = lambda: found.append(kernels.get("numpy").value("tanh", 0.0))
+threads = [threading.Thread(target=run) for _ in range(2)]
+threads[0].start()
+began.wait(10)
+threads[1].start()
+threads[1].join(0.2)
+goes_on.set()
+for thread in threads:
+    thread.join()
+assert found == [0.0, 0.0], found
+"""
+
+
+def test_a_backend_that_another_thread_is_importing_is_waited_for():
+    run = subprocess.run([sys.executable, "-c", HALF_IMPORTED], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import fastgrad
+from fastgrad import kernels
 from fastgrad.kernels import compiled
 from fastgrad.machine import machine, sources
 
@@ -23,6 +24,7 @@ def test_facts():
 
 
 def test_without_compiled_kernels(monkeypatch):
+    monkeypatch.delitem(kernels._loaded, "compiled", raising=False)
     monkeypatch.setitem(sys.modules, "fastgrad.kernels.compiled", None)
     assert machine()["kernels"] == "not built"
 

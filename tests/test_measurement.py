@@ -3,6 +3,9 @@
 import math
 import pickle
 import re
+import signal
+import threading
+import time
 
 import checks_network
 import numpy as np
@@ -170,3 +173,47 @@ def test_half_life_is_that_of_the_mean_rate():
                     for init in ("xavier_normal", initializer("xavier_normal", gain=4)))  # fmt: skip
     assert abs(falls.half_life * falls.decades_per_layer / math.log10(2) - 1) <= 1e-14
     assert grows.half_life == math.inf
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("activation", "init", "depth", "width", "options"),
+    [
+        ("tanh", "xavier_normal", 12, 24, {}),
+        ("sigmoid", "torch_linear", 9, 17, {}),  # biases of their own distribution
+        ("elu", "keras_he_normal", 5, 8, {"bias_std": 0.1}),
+        ("relu", "he_uniform", 5, 8, {"bias_std": 0.0}),
+        ("relu", "xavier_uniform", 320, 8, {}),  # float32's signal leaves its range on some seeds
+        ("sigmoid", "xavier_normal", 250, 8, {}),  # delta is 0 for plain backpropagation in float32
+    ],
+)
+def test_networks_drawn_in_compiled_code_are_those_of_their_seeds(activation, init, depth, width, options, dtype):
+    seeds = (0, 3, 2**40, np.random.SeedSequence(5))
+    both = {"dtype": dtype, "backend": "compiled", **options}
+    found = measure(activation, init, depth, width, seeds=seeds, **both).profiles
+    assert len(found) == len(seeds)
+    for profile, seed in zip(found, seeds, strict=True):
+        alone = network(depth, width, activation, init, seed=seed, **both).gradient_profile(*data())
+        assert profile.to_dict() == alone.to_dict()
+        assert profile.mean_loss == alone.mean_loss
+    assert (found[-1].to_dict(), len(found[1:3])) == (found[3].to_dict(), 2)
+    with pytest.raises(IndexError):
+        found[4]
+
+
+def test_weights_too_large_for_a_pass_are_refused_in_compiled_code_too():
+    with pytest.raises(ValueError, match=r"layer 1: weights must be finite and at most 2\^64"):
+        measure("relu", initializer("normal", std=2.0**70), 3, 8, backend="compiled")
+    with pytest.raises(ValueError, match="too large for float32"):
+        measure("relu", initializer("normal", std=2.0**130), 3, 8, backend="compiled")
+
+
+def test_a_long_measurement_can_be_interrupted():
+    """Between two seeds, although no Python runs there."""
+    started = time.perf_counter()
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        measure("tanh", "xavier_normal", 100, 64, seeds=range(20_000), backend="compiled")
+    timer.join()
+    assert time.perf_counter() - started < 30

@@ -71,6 +71,37 @@ def test_gradients(cpu, dtype, batch, sizes, loss):
         assert np.linalg.norm(dbiases[layer] - dbias) <= unit * np.linalg.norm(dbias)
 
 
+@pytest.mark.parametrize("cpu", compiled.SETS)
+@pytest.mark.parametrize("apart", [1.0, 1e-2, 1e-3, 1e-4])
+def test_the_size_of_dl_dw_where_samples_cancel(cpu, apart):
+    """Two samples almost alike with opposite errors: dL/dW is a small difference of large terms.
+
+    Gram matrices are off by half of FG_GRAM_ERROR at most, and float32 by some roundings over the difference.
+    """
+    net, X, _ = made(2, [64, 64, 64, 4], "float32", loss="mse")
+    X[1] = X[0] + apart * X[1]
+    twin = in_float64(net)
+    errors = np.array([[1.0], [-1.0]])
+    y = (twin.forward(X.astype(np.float64)) + errors).astype(np.float32)
+    _, statistics, exponents, _, _ = run(net, X, y, cpu, measured=True)
+    _, true = twin.loss_and_gradients(X.astype(np.float64), y.astype(np.float64))
+    limit = 2.0**-8 + 16 * np.finfo(np.float32).eps / apart
+    for layer, (dweight, _) in enumerate(true):
+        got = np.sqrt(statistics[6, layer]) * 2.0 ** exponents[layer]
+        assert abs(got / np.linalg.norm(dweight) - 1) <= limit
+
+
+@pytest.mark.parametrize("cpu", compiled.SETS)
+@pytest.mark.parametrize(("apart", "gram"), [(1.0, True), (1e-4, False)])
+def test_gram_matrices_serve_where_samples_do_not_cancel(cpu, apart, gram):
+    """They are there for speed: their rounding differs from that of the product, which takes their place."""
+    net, X, _ = made(2, [64, 64, 64, 4], "float32", loss="mse")
+    X[1] = X[0] + apart * X[1]
+    y = (net.forward(X) + np.array([[1.0], [-1.0]])).astype(np.float32)
+    measured, product = (run(net, X, y, cpu, measured=True, gradients=wanted)[1][6] for wanted in (False, True))
+    assert (measured != product).any() == gram
+
+
 def deltas(net, X, y):
     """dL/dz of every layer, of a cross-entropy network with float64 parameters, by formulas of this file's own."""
     h, zs = X.astype(np.float64), []

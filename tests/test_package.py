@@ -16,9 +16,21 @@ from fastgrad.kernels import as_c
 PACKAGE = Path(fastgrad.__file__).parent
 # A module or folder may import those to its left, when it is loaded or later. Inside, a folder has its own order.
 FLOW = (
-    *("_validation", "formulas", "kernels", "activations", "functions", "in_numba", "ffi", "config", "initializers"),
-    *("losses", "dense", "network", "slopes", "decay", "measurement", "moments", "theory", "diagnosis", "datasets"),
-    *("machine", "learning", "torch", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
+    *("_validation", "formulas", "kernels", "activations", "functions", "in_numba", "ffi", "config", "draws"),
+    *(
+        "initializers",
+        "losses",
+        "dense",
+        "network",
+        "slopes",
+        "exponents",
+        "decay",
+        "measurement",
+        "moments",
+        "finite_width",
+    ),
+    *("prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets", "machine"),
+    *("learning", "torch", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
 )
 # What public methods need of what stands to their right, imported when they are called: (file, what).
 LATER = {
@@ -189,7 +201,7 @@ def test_the_printer_refuses_what_is_not_in_the_subset():
             printed(f"def f(z):\n    {text}")
 
 
-@pytest.mark.parametrize("header", ["kernels.h", "fastgrad.h", "abi.h"])
+@pytest.mark.parametrize("header", ["kernels.h", "pass.h", "header_only.h", "fastgrad.h", "abi.h"])
 @pytest.mark.parametrize(
     "compiler", ["gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -xc++", "clang++ -std=c++11 -xc++"]
 )
@@ -199,5 +211,6 @@ def test_the_headers_compile_alone_without_warnings(compiler, header, tmp_path):
         pytest.skip(f"{compiler[0]} is not installed")
     source = tmp_path / "alone.c"
     source.write_text(f"#include <fastgrad/{header}>\nint main(void) {{ return 0; }}\n")
-    flags = ["-pedantic", "-Wall", "-Wextra", "-Wno-unused-const-variable", "-Wno-unused-function", "-Werror"]
+    flags = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", *(["-Wold-style-cast"] if "-xc++" in compiler else [])]
+    flags += ["-Wno-unused-const-variable", "-Wno-unused-function", "-Werror"]
     subprocess.run([*compiler, *flags, "-fsyntax-only", f"-I{PACKAGE / 'include'}", str(source)], check=True)

@@ -26,7 +26,7 @@ def test_bins_are_in_order_and_cover_everything():
     edges = [edge for edge, *_ in palette.BINS]
     assert edges == sorted(edges)
     assert palette.decade_bin(-100.0) == 0
-    assert palette.BINS[palette.decade_bin(0.0)][1] == "within a factor of 100"
+    assert palette.BINS[palette.decade_bin(0.0)][1] == "healthy: within a factor of 100"
     assert palette.decade_bin(float("inf")) == palette.decade_bin(float("nan")) == len(palette.BINS) - 1
 
 
@@ -62,7 +62,8 @@ def test_delta_figure_draws_measurement_theory_and_labels(results):
     low, high = axes[0].get_ylim()
     assert low < min(min(result.log10_delta_ratio) for result in results) < 0 < high
     left, right = axes[0].get_xlim()
-    assert left > right
+    assert left < right
+    assert axes[0].get_xlabel() == "layer: input → output"
 
 
 def test_labels_of_lines_that_meet_are_moved_apart(results):

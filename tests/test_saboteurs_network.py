@@ -8,7 +8,19 @@ import checks_network as checks
 import numpy as np
 import pytest
 
-from fastgrad import decay, initializers, losses, measurement, moments, network, slopes, theory
+from fastgrad import (
+    decay,
+    draws,
+    exponents,
+    finite_width,
+    initializers,
+    losses,
+    measurement,
+    moments,
+    network,
+    slopes,
+    theory,
+)
 from fastgrad.activations import Activation
 from fastgrad.initializers import initializer
 
@@ -20,7 +32,7 @@ honest = {
     "cross_entropy": losses.SCALED["cross_entropy"],
     "mse": losses.SCALED["mse"],
     "profile": decay.profile,
-    "rescaled": decay._rescaled,
+    "rescaled": exponents._rescaled,
     "value_and_derivative": Activation.value_and_derivative,
     "summarise": measurement.summarise,
 }
@@ -143,27 +155,27 @@ def fit_through_the_ends(log10_delta):
     return (log10_delta[-2] - log10_delta[0]) / (len(log10_delta) - 2)
 
 
-def norms_averaged_in_place_of_logarithms(profiles, seeds):
+def norms_averaged_in_place_of_logarithms(profiles):
     raw = np.log10(np.mean([10**p.log10_delta for p in profiles], axis=0))
-    return replace(honest["summarise"](profiles, seeds), log10_delta=raw)
+    return replace(honest["summarise"](profiles), log10_delta=raw)
 
 
-def normal_interval_in_place_of_students(profiles, seeds):
-    found = honest["summarise"](profiles, seeds)
+def normal_interval_in_place_of_students(profiles):
+    found = honest["summarise"](profiles)
     slopes = [p.decades_per_layer for p in profiles]
-    reach = theory.Z95 * np.std(slopes, ddof=1) / math.sqrt(len(slopes))
+    reach = finite_width.Z95 * np.std(slopes, ddof=1) / math.sqrt(len(slopes))
     return replace(found, decades_per_layer_interval=(np.mean(slopes) - reach, np.mean(slopes) + reach))
 
 
-def spread_in_place_of_the_standard_error(profiles, seeds):
-    found = honest["summarise"](profiles, seeds)
-    return replace(found, log10_delta_sem=found.log10_delta_sem * math.sqrt(len(seeds)))
+def spread_in_place_of_the_standard_error(profiles):
+    found = honest["summarise"](profiles)
+    return replace(found, log10_delta_sem=found.log10_delta_sem * math.sqrt(len(profiles)))
 
 
 # Initializers.
 
 
-honest_draw = initializers.draw
+honest_draw = draws.draw
 
 
 def one_stream_for_all_layers(what, distribution, std, shape, rng, dtype, stream=0, workers=1):
@@ -176,7 +188,7 @@ def wrong_rule(name, **parts):
 
 def standard_deviation_of_one(distribution):
     """As if the distribution's own standard deviation were 1: wrong but for the normal."""
-    return lambda patch: patch.setitem(initializers._UNIT, distribution, 1.0)
+    return lambda patch: patch.setitem(draws._UNIT, distribution, 1.0)
 
 
 # Theory.
@@ -236,12 +248,12 @@ SABOTEURS = {
         partial(checks.cross_entropy_close, [[50.0, 0.0, 1.0]], [0]),
     ),
     "mse without 1/n_out": (setting(losses.SCALED, "mse", mse_not_divided_by_the_outputs), gradients_mse),
-    "exponent dropped": (setting(decay, "_rescaled", exponent_dropped), vanishing),
-    "exponent's sign": (setting(decay, "_rescaled", exponent_with_the_wrong_sign), vanishing),
-    "no exponent": (setting(decay, "_rescaled", plain_backpropagation), vanishing),
+    "exponent dropped": (setting(exponents, "_rescaled", exponent_dropped), vanishing),
+    "exponent's sign": (setting(exponents, "_rescaled", exponent_with_the_wrong_sign), vanishing),
+    "no exponent": (setting(exponents, "_rescaled", plain_backpropagation), vanishing),
     "dL/dW as delta": (setting(decay, "profile", weight_gradient_reported_as_delta), vanishing),
     "delta one layer off": (setting(decay, "profile", delta_one_layer_off), vanishing),
-    "norm for RMS": (setting(decay, "_log10_rms", norm_in_place_of_the_root_mean_square), vanishing),
+    "norm for RMS": (setting(exponents, "_log10_rms", norm_in_place_of_the_root_mean_square), vanishing),
     "wrong limit near 0": (
         setting(Activation, "homogeneous_limit", linear_with_half_the_slope_near_zero),
         levelling,
@@ -266,7 +278,7 @@ SABOTEURS = {
         setting(measurement, "summarise", spread_in_place_of_the_standard_error),
         checks.means_over_seeds,
     ),
-    "one stream": (setting(initializers, "draw", one_stream_for_all_layers), checks.layers_differ),
+    "one stream": (setting(draws, "draw", one_stream_for_all_layers), checks.layers_differ),
     "He without the 2": (
         wrong_rule("he_normal", variance=lambda fan_in, fan_out, negative_slope, mode: 1 / fan_in),
         partial(checks.initial_weights, "he_normal", "float64"),

@@ -203,6 +203,24 @@ def test_a_damaged_page_is_noticed(results, tmp_path, damage):
     assert path.read_bytes() == data
 
 
+@pytest.mark.parametrize(
+    ("statement", "asked"),
+    [
+        ("UPDATE environments SET facts = substr(facts, 2)", lambda store: store.environments()),
+        ("UPDATE facts SET value = substr(value, 2) WHERE name = 'plans'", lambda store: store.claim(["plan"])),
+        ("UPDATE failures SET cell = substr(cell, 2)", lambda store: list(store.failures())),
+    ],
+)
+def test_damaged_json_is_said_in_a_sentence_with_the_files_name(statement, asked, results, tmp_path):
+    path = filled(tmp_path / "a.db", results[:1])
+    with Store(path, writable=True) as store:
+        store.add([], [Failure(results[1].cell, "ValueError: no")], ENVIRONMENT)
+        asked(store)
+        store._db.execute(statement)
+        with pytest.raises(StoreError, match=r"a\.db is damaged: a text in it is no JSON"):
+            asked(store)
+
+
 def test_any_changed_number_of_a_row_is_noticed(results):
     good = encode(results[-1])
     numbers = [i for i, value in enumerate(good) if isinstance(value, float)]

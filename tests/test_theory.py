@@ -1,6 +1,7 @@
 """Theory against quadrature that shares no code with it, and against known constants and laws."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from checks_network import PHI, SLOPE, mean, relative
 from counting import calls_of
 from scipy.special import expit
 
-from fastgrad import theory
+from fastgrad import finite_width, moments, theory
 from fastgrad.activations import activation
 from fastgrad.initializers import initializer
 from fastgrad.network import MLP
@@ -29,10 +30,10 @@ def oracle_fixed_point(name, weight, bias=0.0):
 @pytest.mark.parametrize("name", PHI)
 def test_moments_against_adaptive_quadrature(name, q):
     phi, slope = PHI[name], SLOPE[name]
-    assert relative(theory.second_moment(name, q), mean(lambda x: phi(x) ** 2, q)) <= 1e-12
-    assert relative(theory.derivative_second_moment(name, q), mean(lambda x: slope(x) ** 2, q)) <= 1e-12
-    assert relative(theory.fourth_moment(name, q), mean(lambda x: phi(x) ** 4, q)) <= 1e-12
-    assert relative(theory.derivative_fourth_moment(name, q), mean(lambda x: slope(x) ** 4, q)) <= 1e-12
+    assert relative(moments.second_moment(name, q), mean(lambda x: phi(x) ** 2, q)) <= 1e-12
+    assert relative(moments.derivative_second_moment(name, q), mean(lambda x: slope(x) ** 2, q)) <= 1e-12
+    assert relative(moments.fourth_moment(name, q), mean(lambda x: phi(x) ** 4, q)) <= 1e-12
+    assert relative(moments.derivative_fourth_moment(name, q), mean(lambda x: slope(x) ** 4, q)) <= 1e-12
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0, 5.0])
@@ -40,21 +41,21 @@ def test_elu_closed_form_meets_its_series_and_its_quadrature(alpha):
     """Across the switch at q = 0.125, at both ends of the range, and as one array."""
     phi = activation("elu", alpha=alpha)
     q = np.array([1e-200, 1e-12, 1e-4, 0.124999, 0.125001, 1.0, 1e4, 1e6])
-    exact = theory.gaussian_mean(lambda x: phi(x) ** 2, q)
-    assert (relative(theory.second_moment(phi, q), exact) <= 1e-13).all()
+    exact = moments.gaussian_mean(lambda x: phi(x) ** 2, q)
+    assert (relative(moments.second_moment(phi, q), exact) <= 1e-13).all()
     if alpha == 1.0:
-        assert relative(theory.second_moment(phi, 1e-200), 1e-200) <= 1e-15
+        assert relative(moments.second_moment(phi, 1e-200), 1e-200) <= 1e-15
     half = (1 + alpha**2) / 2
-    assert relative(theory.derivative_second_moment(phi, 0.0), half) <= 1e-15
+    assert relative(moments.derivative_second_moment(phi, 0.0), half) <= 1e-15
 
 
 def test_moments_are_vectorised_and_plain():
     q = np.array([[0.5, 1.0, 2.0]])
     for name in PHI:
         for function in (
-            theory.second_moment,
-            theory.derivative_second_moment,
-            theory.derivative_fourth_moment,
+            moments.second_moment,
+            moments.derivative_second_moment,
+            moments.derivative_fourth_moment,
         ):
             together = function(name, q)
             assert together.shape == q.shape
@@ -65,7 +66,7 @@ def test_moments_are_vectorised_and_plain():
 @pytest.mark.parametrize("bad", [-1.0, math.nan, math.inf])
 def test_q_out_of_range(bad):
     with pytest.raises(ValueError, match="q must be finite and at least 0"):
-        theory.second_moment("tanh", bad)
+        moments.second_moment("tanh", bad)
 
 
 # name, sigma_w^2, q*, chi at q*
@@ -221,10 +222,10 @@ def test_layers_that_are_not_square():
     p = theory.predict("tanh", "torch_linear", sizes, q0=q0)
     bias = [1 / (3 * n) for n in sizes]
     q1 = q0 / 3 + bias[0]
-    q2 = theory.second_moment("tanh", q1) / 3 + bias[1]
-    q3 = theory.second_moment("tanh", q2) / 3 + bias[2]
-    last = 3 / (3 * 90) * theory.derivative_second_moment("tanh", q2)
-    first = 90 / (3 * 40) * theory.derivative_second_moment("tanh", q1) * last
+    q2 = moments.second_moment("tanh", q1) / 3 + bias[1]
+    q3 = moments.second_moment("tanh", q2) / 3 + bias[2]
+    last = 3 / (3 * 90) * moments.derivative_second_moment("tanh", q2)
+    first = 90 / (3 * 40) * moments.derivative_second_moment("tanh", q1) * last
     assert (relative(10 ** (2 * p.log10_signal), np.array([q1, q2, q3])) <= 1e-13).all()
     assert (relative(10 ** (2 * p.log10_delta_ratio), np.array([first, last, 1.0])) <= 1e-13).all()
     he = theory.predict("relu", "he_normal", [7, 40, 90, 3], q0=q0)
@@ -288,7 +289,7 @@ def test_memory_and_response_are_the_derivatives_of_the_recursion(name):
     q = np.array([0.02, 0.7, 5.0])
     after = theory.q_map(name, q, **variances)
     terms = [
-        theory._noise(activation(name), np.log([a, b]), np.log([0.4]), np.array([64]))
+        finite_width.noise(activation(name), np.log([a, b]), np.log([0.4]), np.array([64]))
         for a, b in zip(q, after, strict=True)
     ]
     for found, function in (("memory", theory.q_map), ("response", theory.chi)):
@@ -305,19 +306,19 @@ def test_variance_by_perturbing_the_recursion():
         q, total = q1, 0.0
         for noise in forward:
             total += math.log(theory.chi("tanh", weight_variance=weight, q=q))
-            q = weight * theory.second_moment("tanh", q) * (1 + noise) + bias
+            q = weight * moments.second_moment("tanh", q) * (1 + noise) + bias
         return total
 
     want, q = 0.0, q1
     for layer in range(depth):
         step = nudge * np.eye(depth)[layer]
         onward = (log_delta(step) - log_delta(-step)) / (2 * nudge)
-        square = theory.second_moment("tanh", q)
-        slope = theory.derivative_second_moment("tanh", q)
+        square = moments.second_moment("tanh", q)
+        slope = moments.derivative_second_moment("tanh", q)
         both = mean(lambda x: (PHI["tanh"](x) * SLOPE["tanh"](x)) ** 2, q)
-        want += 3 * theory.derivative_fourth_moment("tanh", q) / slope**2 - 1
+        want += 3 * moments.derivative_fourth_moment("tanh", q) / slope**2 - 1
         want += 2 * onward * (both / (slope * square) - 1)
-        want += onward**2 * (theory.fourth_moment("tanh", q) / square**2 - 1)
+        want += onward**2 * (moments.fourth_moment("tanh", q) / square**2 - 1)
         q = weight * square + bias
     init = initializer("xavier_normal", gain=math.sqrt(weight))
     p = theory.predict("tanh", init, [width] * (depth + 2), q0=(q1 - bias) / weight, bias_std=math.sqrt(bias))
@@ -356,6 +357,20 @@ def test_the_work_of_a_prediction_is_proportional_to_depth(name):
     assert 20 <= per_layer <= 200
     assert (calls(800) - calls(200)) / 600 == pytest.approx(per_layer, rel=0.01)
     assert calls(100, samples=100) == calls(100)
+
+
+def test_the_memory_of_a_prediction_is_proportional_to_depth():
+    """The variance of delta at each layer was once a product with a triangular matrix: 800 MB for 10,000 layers."""
+
+    def peak(depth):
+        tracemalloc.start()
+        theory.predict("relu", "he_normal", [8] * depth, q0=1.0)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(3)  # what is computed once and kept
+    assert peak(2000) <= 5 * peak(500)
 
 
 def test_homogeneous_networks_at_depth_1000():
@@ -412,7 +427,7 @@ def test_a_bias_beyond_every_q_overflows_without_a_warning():
 
 def test_in_band_has_two_sides_a_limit_and_a_word_for_nothing_to_fit():
     found = theory.predict("elu", "he_normal", [64, *[64] * 32, 10])
-    assert found.depth_over_width == theory.FIRST_ORDER == 0.5
+    assert found.depth_over_width == finite_width.FIRST_ORDER == 0.5
     for seeds in (1, 10):
         low, high = found.decades_per_layer_band(seeds)
         step = 1e-9 * (high - low)

@@ -37,9 +37,7 @@ def test_a_vanishing_one_and_its_repair(tmp_path):
     assert best["reached"] == min(row["reached"] for row in found)
     assert result.exit_code == (0 if best["verdict"] == "healthy" else 1)
     assert best["test_accuracy"] > found[0]["test_accuracy"] + 0.3
-    assert {path.name for path in tmp_path.iterdir()} == {
-        *("training.json", "curves.png", "curves.svg", "gradients.png", "gradients.svg")
-    }
+    assert {path.name for path in tmp_path.iterdir()} == {*("index.html", "training.json", "training.csv")}
     assert json.loads((tmp_path / "training.json").read_text()) == json.loads(result.stdout)
 
 

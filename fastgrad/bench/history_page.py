@@ -1,34 +1,29 @@
 """A history -> a folder with one page that needs no network, and every number as CSV."""
 
-# Design: - As the page of a sweep: tables are HTML from here, charts are Observable Plot's from JSON in the page, and
-#           its policy names the scripts by their digests and allows nothing else, whatever a name holds.
-#         - A chart is one benchmark in one environment, with a line for each of its parameters: an axis is never shared
+# Design: - A chart is one benchmark in one environment, with a line for each of its parameters: an axis is never shared
 #           by two machines. It is logarithmic where its numbers differ by more than ``DECADE``.
 
 import csv
 import datetime
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import fastgrad
+from fastgrad._validation import strict_json
 from fastgrad.bench.history import History, Series, read, settings
-from fastgrad.report.html import bundled, digests, fill
+from fastgrad.report.html import Page, paragraph, scroll, section
 from fastgrad.report.tables import html_table
 
-SCRIPTS = ("d3.min.js", "plot.umd.min.js", "history.js")
 DECADE = 10.0  # largest over smallest number of a chart
 REGRESSIONS = ("benchmark", "commit", "date", "before", "after", "times as much")
 COLUMNS = ("parameters", "commits", "first", "best", "latest", "latest over best")
 
 
 def publish(config: str | os.PathLike = "asv.conf.json", out: str | os.PathLike | None = None) -> dict[str, Any]:
-    """Write the page and history.csv.
+    """Write the page, history.json and history.csv.
 
     Parameters
     ----------
@@ -54,6 +49,7 @@ def publish(config: str | os.PathLike = "asv.conf.json", out: str | os.PathLike 
     out = Path(config).resolve().parent / settings(Path(config)).html_dir if out is None else Path(out)
     out.mkdir(parents=True, exist_ok=True)
     write_csv(found, out / "history.csv")
+    (out / "history.json").write_text(strict_json(to_dict(found)), encoding="utf-8")
     (out / "index.html").write_text(to_html(found), encoding="utf-8")
     return {
         "page": str(out / "index.html"),
@@ -75,27 +71,41 @@ def write_csv(found: History, path: Path) -> None:
                 rows.writerow((*where, commit.hash, _day(commit.date), repr(value)))
 
 
+def to_dict(found: History) -> dict[str, Any]:
+    """What the page shows, as JSON can hold it: commits, and every series with its values and regressions."""
+    return {
+        "project": found.project,
+        "commits": [{"hash": commit.hash, "date": _day(commit.date)} for commit in found.commits],
+        "series": [
+            {
+                "benchmark": one.benchmark,
+                "parameters": one.parameters,
+                "environment": one.environment,
+                "unit": one.unit,
+                "values": {found.commits[at].hash: value for at, value in one.values.items()},
+                "regressions": [asdict(step) for step in one.regressions],
+            }
+            for one in found.series
+        ],
+    }
+
+
 def to_html(found: History) -> str:
     """The page."""
-    charts = _charts(found.series)
-    data = {
-        "commits": [{"hash": commit.hash[:8], "date": _day(commit.date)} for commit in found.commits],
-        "charts": [_chart(found, chart) for chart in charts],
-    }
-    scripts = [bundled(script) for script in SCRIPTS]
-    return fill(
-        "history.html",
-        title=escape(f"{found.project}: {_headline(found)}"),
-        project=escape(found.project),
-        headline=escape(_headline(found)),
-        lead=escape(_lead(found)),
-        policy=digests(scripts),
-        regressions=_regression_table(found),
-        benchmarks="\n".join(_section(at, chart) for at, chart in enumerate(charts)),
-        data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
-        libraries="\n".join(f"<script>{script}</script>" for script in scripts[:-1]),
-        script=scripts[-1],
-        version=escape(fastgrad.__version__),
+    page = Page()
+    regressions = section(
+        "regressions",
+        "Regressions",
+        _regression_table(found),
+        note="Steps that are larger than the thresholds in asv.conf.json and have not been made good since; in the "
+        "charts, rings.",
+    )
+    sections = [_section(page, found, at, lines) for at, lines in enumerate(_charts(found.series))]
+    commits = [{"hash": commit.hash[:8], "date": _day(commit.date)} for commit in found.commits]
+    name = f"{found.project}: what was measured over the history"
+    lead = paragraph(f"{_lead(found)} Lower is better in every benchmark.", "lead")
+    return page.write(
+        name, _headline(found), lead, [regressions, *sections], ("history.json", "history.csv"), commits=commits
     )
 
 
@@ -126,12 +136,10 @@ def _charts(series: Sequence[Series]) -> list[list[Series]]:
 
 
 def _chart(found, lines):
-    """What the script draws: a line for each series, and where the regressions are."""
+    """What page.js draws: a line for each series, and where the regressions are."""
     numbers = [value for one in lines for value in one.values.values()]
     place = {commit.hash: at for at, commit in enumerate(found.commits)}
     return {
-        "benchmark": lines[0].benchmark,
-        "environment": lines[0].environment,
         "unit": lines[0].unit,
         "log": min(numbers) > 0 and max(numbers) > DECADE * min(numbers),
         "lines": [{"name": one.parameters or one.benchmark, "values": list(one.values.items())} for one in lines],
@@ -148,7 +156,7 @@ def _chart(found, lines):
 
 def _regression_table(found):
     if not found.regressions:
-        return '<p class="note">No number is worse than it was, beyond its threshold in asv.conf.json.</p>'
+        return paragraph("No number is worse than it was, beyond its threshold in asv.conf.json.")
     date = {commit.hash: _day(commit.date) for commit in found.commits}
     unit = {step: one.unit for one in found.series for step in one.regressions}
     rows = [
@@ -158,19 +166,23 @@ def _regression_table(found):
         )
         for step in found.regressions
     ]  # fmt: skip
-    return html_table(REGRESSIONS, {"": rows}, "The largest first; a range where commits between were not measured")
+    table = html_table(REGRESSIONS, {"": rows}, "The largest first; a range where commits between were not measured")
+    return scroll(table, "regressions")
 
 
-def _section(at, lines):
-    name, environment = lines[0].benchmark, lines[0].environment
-    rows = [_row(one) for one in lines]
-    caption = f"{name}, {lines[0].unit}" + (f", {environment}" if environment else "")
-    table = html_table(COLUMNS, {"": rows}, caption)
-    return (
-        f'<section aria-labelledby="benchmark{at}"><h2 id="benchmark{at}">{escape(name)}</h2>'
-        f'<div class="chart" id="chart{at}"></div>'
-        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="benchmark{at}">{table}</div></section>'
+def _section(page, found, at, lines):
+    name, environment, unit = lines[0].benchmark, lines[0].environment, lines[0].unit
+    caption = f"{name}, {unit}" + (f", {environment}" if environment else "")
+    figure = page.figure(
+        "measured",
+        environment,
+        f"{name}, {unit}: {len(lines)} lines over {len(found.commits)} commits, "
+        f"{sum(len(one.regressions) for one in lines)} regressions. The table below has the numbers",
+        **_chart(found, lines),
     )
+    table = html_table(COLUMNS, {"": [_row(one) for one in lines]}, caption)
+    identifier = f"benchmark{at}"
+    return section(identifier, name, f'<div class="chart">{figure}</div>', scroll(table, identifier))
 
 
 def _row(one):

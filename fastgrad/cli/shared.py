@@ -1,6 +1,7 @@
 """What the commands share: their errors, their progress, and the way a comparison is shown."""
 
 import contextlib
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -11,8 +12,11 @@ import rich.console
 import fastgrad
 from fastgrad._validation import strict_json
 from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, activation
+from fastgrad.initializers import INITIALIZERS
 
 INTERRUPTED = 130
+ACTIVATION_NAMES = ", ".join(ACTIVATIONS)
+INIT_NAMES = f"{', '.join(INITIALIZERS)}; glorot_normal and glorot_uniform are Xavier's, kaiming_ ones He's."
 _TABLE = "fastgrad.table"
 BAD_INPUT = (ValueError, TypeError, ImportError, OSError)
 
@@ -37,6 +41,19 @@ class OneLineErrors(click.Command):
             say(error.format_message())
             code = 2
         sys.exit(code)
+
+
+class Group(click.Group):
+    """A group whose help shows the whole first sentence of every command."""
+
+    def format_commands(self, ctx, formatter):
+        """As click does, which cuts them."""
+        with formatter.section("Commands"):
+            self.write_commands(formatter, self.commands)
+
+    def write_commands(self, formatter, names):
+        """These commands, each with its first sentence."""
+        formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=1000)) for name in names])
 
 
 def table_option(command):
@@ -117,6 +134,11 @@ def progress_bar():
         yield lambda done, total, label: bar.update(task, completed=done, total=total, description=label)
 
 
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def stdout_console():
     """stdout, at most as wide as the tables are made for."""
     from fastgrad.report.terminal import TERMINAL_WIDTH
@@ -153,6 +175,16 @@ def one_line(*errors, written="--out"):
 
 def say(message):
     click.echo(f"fastgrad: {message}", err=True)
+
+
+@contextlib.contextmanager
+def going_on(kept=None):
+    """Where Ctrl-C ends the command with one sentence: whether what is finished is kept, and where."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        done = "what is finished is kept" if kept else "what was finished is lost, as there is no --out"
+        raise click.exceptions.Exit(interrupted(done, kept)) from None
 
 
 def interrupted(done, kept=None):

@@ -8,11 +8,13 @@ from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     BAD_INPUT,
     INTERRUPTED,
+    Group,
     comparison_options,
     interrupted,
     need_matplotlib,
     one_line,
     progress_bar,
+    say,
     show_comparison,
     status,
 )
@@ -20,7 +22,7 @@ from fastgrad.cli.shared import (
 SPEED_FILE = "speed.json"
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def speed(context):
     """Our kernels beside other libraries and this machine's limits."""
@@ -285,6 +287,9 @@ def _compare(comparison, cases, contestants, rounds, typed, form, folder=None):
     from fastgrad.bench import limits, peers
 
     measured, facts = [], peers.versions(contestants)
+    absent = [name for name in comparison.peers if name not in comparison.only_if_asked and peers.missing(name)]
+    if absent and contestants == comparison.contestants():  # nobody asked for some of them
+        say("not compared: " + "; ".join(f"{name} ({peers.missing(name)})" for name in absent))
 
     def measure(case, show):
         label = " ".join(map(str, case))

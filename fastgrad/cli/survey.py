@@ -1,16 +1,22 @@
 """``fastgrad run`` and ``fastgrad decay``."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from fastgrad.activations import ACTIVATIONS
+from fastgrad.cli.consequences import FULL as TRAINED
+from fastgrad.cli.consequences import QUICK as TRAINED_QUICK
+from fastgrad.cli.consequences import measured as consequences_of
 from fastgrad.cli.shared import (
+    ACTIVATION_NAMES,
     BAD_INPUT,
-    interrupted,
-    need_matplotlib,
+    INIT_NAMES,
+    going_on,
     one_line,
     parameter_options,
+    processors,
     progress_bar,
     say,
     status,
@@ -19,7 +25,7 @@ from fastgrad.cli.shared import (
     wanted_table,
 )
 from fastgrad.datasets import DATASETS
-from fastgrad.initializers import INITIALIZERS, SURVEYED
+from fastgrad.initializers import SURVEYED
 from fastgrad.kernels import BACKENDS
 
 FULL: dict[str, Any] = {"depth": (5, 10, 20, 50), "width": 128, "batch": 128, "seeds": 10}
@@ -31,9 +37,7 @@ def survey_options(command):
         click.option(
             "--workers",
             type=click.IntRange(min=1),
-            default=1,
-            show_default=True,
-            help="Threads that measure.",
+            help="Threads that measure and train (as many as processors).",
         ),
         table_option,
         click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, and nothing else."),
@@ -48,34 +52,45 @@ def survey_options(command):
 @survey_options
 @click.pass_obj
 def run(typed, out, quick, as_json, workers):
-    """The whole survey on the digits: decay, verdicts, theory, speed, and a report folder.
+    """The whole subject in one page, in a minute; with --quick in ten seconds.
 
-    An interrupted run goes on where it stopped: what was measured is read from cells.db in the folder.
+    Causes: how delta decays in networks of five activations, three initialisations and four depths, beside theory.
+    Consequences: the same kinds of network trained on images of digits. Detection: a vanishing and a healthy training
+    side by side. Remedies: what each change cures. And phase diagrams, with where you are.
+
+    An interrupted run goes on where it stopped: what is finished is kept in the folder.
 
     \b
     Example:
-      fastgrad run --out report && open report/index.html
+      fastgrad run --quick && open fastgrad-report/index.html
+      fastgrad run --out report
     """
-    from fastgrad.sweeps import study
+    from fastgrad.sweeps import phases, study
+    from fastgrad.sweeps.consequences import cases
 
-    size = QUICK if quick else FULL
+    size, training = (QUICK, TRAINED_QUICK) if quick else (FULL, TRAINED)
     with one_line(*BAD_INPUT):
-        need_matplotlib()
         cells = study.grid(
             ACTIVATIONS, SURVEYED, size["depth"],
             width=size["width"], batch=size["batch"], seeds=tuple(range(size["seeds"])),
         )  # fmt: skip
-    results, found = _survey(cells, out, workers)
-    with status("timing the kernels"):
-        from fastgrad.bench import activations
+        networks = cases(ACTIVATIONS, SURVEYED, **training)
+    with going_on(out):
+        results, found = _survey(cells, out, workers)
+        around, _ = _measure(phases.around_the_known(), out, workers)
+        trained = consequences_of(networks, out, workers)
+        with status("timing the kernels"):
+            from fastgrad.bench import activations
 
-        speed = activations.quick_speed()
-    _show(results, found, speed, typed, out, as_json)
+            speed = activations.quick_speed()
+        with one_line(OSError):
+            Path(out, "phases.toml").write_text(phases.PLAN, encoding="utf-8")
+        _show(results, found, speed, typed, out, as_json, trained, phases.diagrams(around))
 
 
 @click.command()
-@click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=", ".join(ACTIVATIONS))
-@click.option("--init", "-i", "inits", multiple=True, default=SURVEYED, help=", ".join(INITIALIZERS))
+@click.option("--activation", "-a", "names", multiple=True, default=ACTIVATIONS, help=ACTIVATION_NAMES)
+@click.option("--init", "-i", "inits", multiple=True, default=SURVEYED, help=INIT_NAMES)
 @click.option("--depth", "-d", "depths", multiple=True, type=click.IntRange(min=1), help="Hidden layers (20).")
 @click.option("--width", type=click.IntRange(min=1), help="Units per hidden layer (128).")
 @click.option("--seeds", type=click.IntRange(min=1), help="Networks of each kind, seeded 0, 1, ... (10).")
@@ -91,7 +106,7 @@ def run(typed, out, quick, as_json, workers):
 @click.pass_obj
 def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend, gains, stds,
           out, quick, as_json, workers, **parameters):  # fmt: skip
-    """The decay of the networks asked for. Exit code 1 unless every one is healthy.
+    """How delta decays in the networks asked for. Exit code 1 unless every one is healthy.
 
     Activations, initialisers, their options and depths can be repeated: every combination is measured.
 
@@ -103,8 +118,6 @@ def decay(typed, names, inits, depths, width, seeds, batch, data, dtype, backend
 
     size = QUICK if quick else FULL
     with one_line(*BAD_INPUT):
-        if out is not None:
-            need_matplotlib()
         cells = study.grid(
             plan.activations_with(names, **parameters),
             plan.initializers_with(inits, gain=gains, std=stds),
@@ -142,25 +155,22 @@ def _measure(cells, out, workers):
 
     done, reused = {}, []
     with one_line(*BAD_INPUT):
+        workers = workers or processors()
         stream = sweeps.run_study(cells, out, lambda result, was_stored: reused.append(was_stored), workers)
-    try:
-        with one_line(ValueError, OSError), progress_bar() as show:
-            show(0, len(cells), "")
-            for result in stream:
-                done[result.cell] = result
-                show(len(done), len(cells), result.cell.label)
-    except KeyboardInterrupt:
-        kept = "kept" if out else "lost, as there is no --out"
-        raise click.exceptions.Exit(interrupted(f"what was measured is {kept}", out)) from None
+    with going_on(out), one_line(ValueError, OSError), progress_bar() as show:
+        show(0, len(cells), "")
+        for result in stream:
+            done[result.cell] = result
+            show(len(done), len(cells), f"{result.cell.activation.name} + {result.cell.init.name}")
     return [done[cell] for cell in cells], sum(reused)
 
 
-def _show(results, remedies, speed, typed, out, as_json):
+def _show(results, remedies, speed, typed, out, as_json, trained=None, diagrams=()):
     from fastgrad.machine import machine
     from fastgrad.report import survey, terminal
 
     page = None
-    found = survey.Report(results, machine(), speed, typed, remedies)
+    found = survey.Report(results, machine(), speed, typed, remedies, trained, diagrams)
     if out is not None:
         with status("drawing"), one_line(OSError):
             page = survey.write_folder(found, out)

@@ -10,7 +10,7 @@ import click
 import rich.console
 
 from fastgrad._validation import strict_json
-from fastgrad.cli.shared import BAD_INPUT, interrupted, one_line, say, status
+from fastgrad.cli.shared import BAD_INPUT, going_on, one_line, say, status
 
 FAILURES_SHOWN = 10
 FORGETFUL = {
@@ -51,7 +51,7 @@ def sweep(plan, store, workers, address, retry_failed, extend, patience, as_json
     from fastgrad.sweeps.pools import WorkerError
     from fastgrad.sweeps.store import Store
 
-    try:
+    with going_on(store):
         with one_line(*BAD_INPUT, WorkerError), contextlib.ExitStack() as stack:
             executor = stack.enter_context(_dask(address, workers)) if address else _processes(workers)
             show = stack.enter_context(_progress())
@@ -63,8 +63,6 @@ def sweep(plan, store, workers, address, retry_failed, extend, patience, as_json
         if summary.failed:
             with one_line(OSError), Store(store) as file:
                 failures = list(islice(file.failures(), FAILURES_SHOWN))
-    except KeyboardInterrupt:
-        raise click.exceptions.Exit(interrupted("what was measured is kept", store)) from None
     if as_json:
         facts = asdict(summary) | {"rate": summary.rate, "scheduling": summary.scheduling}
         failed = [{"cell": failure.cell.to_dict(), "error": failure.error} for failure in failures]

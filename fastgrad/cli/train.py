@@ -6,18 +6,19 @@ from pathlib import Path
 import click
 import rich.console
 
-from fastgrad.activations import ACTIVATIONS, activation
+from fastgrad.activations import activation
 from fastgrad.cli.shared import (
+    ACTIVATION_NAMES,
     BAD_INPUT,
+    INIT_NAMES,
     comparison_options,
     interrupted,
-    need_matplotlib,
     one_line,
     show_comparison,
     status,
 )
 from fastgrad.datasets import DATASETS
-from fastgrad.initializers import INITIALIZERS, initializer
+from fastgrad.initializers import initializer
 from fastgrad.kernels import BACKENDS
 from fastgrad.learning.schedules import SCHEDULES
 
@@ -26,8 +27,8 @@ TEST = 0.2  # the share of the rows that is held out
 
 @click.command()
 @click.option("--data", default="digits", show_default=True, help=", ".join(DATASETS))
-@click.option("--activation", "-a", default="relu", show_default=True, help=", ".join(ACTIVATIONS))
-@click.option("--init", "-i", default="he_normal", show_default=True, help=", ".join(INITIALIZERS))
+@click.option("--activation", "-a", default="relu", show_default=True, help=ACTIVATION_NAMES)
+@click.option("--init", "-i", default="he_normal", show_default=True, help=INIT_NAMES)
 @click.option("--depth", "-d", type=click.IntRange(min=1), default=3, show_default=True, help="Hidden layers.")
 @click.option("--width", type=click.IntRange(min=1), default=64, show_default=True, help="Units in each.")
 @click.option("--epochs", type=click.IntRange(min=1), default=20, show_default=True)
@@ -43,7 +44,7 @@ TEST = 0.2  # the share of the rows that is held out
 @click.option("--backend", default="compiled", show_default=True, help=", ".join(BACKENDS))
 @click.option("--checkpoint", type=click.Path(dir_okay=False), help="A file to keep the run in, and to go on from.")
 @click.option("--repair", "repairing", is_flag=True, help="If the verdict is bad, change what is wrong and try again.")
-@click.option("--out", help="A folder for training.json, and charts of the curves and the gradients.")
+@click.option("--out", help="A folder for a page, training.json and training.csv.")
 @comparison_options
 @click.pass_obj
 def train(typed, data, activation, init, depth, width, epochs, batch, optimizer, learning_rate, schedule, weight_decay,
@@ -64,7 +65,6 @@ def train(typed, data, activation, init, depth, width, epochs, batch, optimizer,
 
     with one_line(*BAD_INPUT):
         if out is not None:
-            need_matplotlib()
             Path(out).mkdir(parents=True, exist_ok=True)
         if repairing and checkpoint:
             raise ValueError("--checkpoint keeps one run, but --repair trains several")
@@ -110,16 +110,13 @@ def _show(found, typed, out, form):
     ]  # fmt: skip
     text = show_comparison(rows, shown, {}, typed, form)
     if out is not None:
-        from fastgrad.report import curves, plots
+        from fastgrad.machine import machine
+        from fastgrad.report import train_page
 
         with status("drawing"), one_line(OSError):
-            Path(out, "training.json").write_text(text, encoding="utf-8")
-            runs = dict(zip(training_report.names(found), (run.history for run in found.attempts), strict=True))
-            readings = {name: history.readings for name, history in runs.items()}
-            pictures = {"curves": curves.training_figure(runs), "gradients": curves.readings_figure(readings)}
-            for name, figure in pictures.items():
-                Path(out, f"{name}.png").write_bytes(plots.picture(figure, "png"))
-                Path(out, f"{name}.svg").write_bytes(plots.picture(figure, "svg"))
+            page = train_page.write_folder(found, text, out, typed, machine())
+        if form is None:
+            click.echo(f"Report: {page}")
 
 
 @contextlib.contextmanager
@@ -148,7 +145,7 @@ def view(bar, history):
     from rich.console import Group
     from rich.text import Text
 
-    from fastgrad.report.curves import decades_below_last
+    from fastgrad.report.charts import decades_below_last
     from fastgrad.report.training import strip
 
     facts = f"loss {history.loss[-1]:.4f}"

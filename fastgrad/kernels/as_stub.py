@@ -1,4 +1,4 @@
-"""Print what follows from the formulas and is read as source: ``python -m fastgrad.kernels.as_stub DIRECTORY`` writes
+"""Print source that follows from the formulas: ``python -m fastgrad.kernels.as_stub DIRECTORY`` writes
 functions.pyi, the signatures of the public functions, and activations.pxi, Cython's names of their numbers."""
 
 # Design: run by the build from the source tree as as_c.py is, so it imports the standard library only.

@@ -7,6 +7,7 @@ import contextlib
 import os
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport INFINITY, ceil, sqrt
@@ -89,16 +90,19 @@ cdef extern from "fastgrad/kernels.h" nogil:
         size_t (*dense_scratch)(size_t, size_t, size_t, int) noexcept nogil
         void (*fill)(const uint32_t *, uint32_t, int, double, uint64_t, size_t, void *) noexcept nogil
         double (*multiply_add)(size_t, double) noexcept nogil
-    const int FG_DRAWN, FG_SETS
+    const int FG_DRAWN, FG_WINDOW, FG_LARGEST_WEIGHT
+    const double FG_LOWEST_LOG
     ctypedef struct fg_set:
         const char *name
-    const fg_set fg_all_sets[8]
+    const fg_set fg_all_sets[]
     int fg_runs(const fg_set *set)
     const fg_set *fg_find(const char *name)
     const fg_kernels *fg_of(const fg_set *set, size_t item)
 
 cdef extern from "fastgrad/fastgrad.h":
     const void *fastgrad_open(const char *cpu)
+
+cdef extern from "fastgrad/pass.h":
     size_t fastgrad_furnish(fg_network *net, char *room, const fg_kernels *kernels)
     void *fastgrad_aligned(void *room)
     int fastgrad_summarise(const fg_network *net, double *rows) noexcept nogil
@@ -122,8 +126,8 @@ Parameters
 x : array_like
     Pre-activations, of any shape. float16, float32 and float64 keep their type, any other real type goes to float64;
     float16 is computed in float32 and rounded once.
-out, where, **kwargs
-    As for every NumPy ufunc.
+out, where, **kwargs : as for every NumPy ufunc
+    Where to put the result, where to compute it, and the rest.
 
 Returns
 -------
@@ -164,17 +168,25 @@ def _ufuncs(int index):
     return made
 
 
-# Every instruction set of this build that this processor runs, the best first.
-SETS = {fg_all_sets[i].name.decode(): _ufuncs(i) for i in range(FG_SETS) if fg_runs(&fg_all_sets[i])}
+cdef list _built():
+    """The names of the instruction sets of this build, the best first."""
+    cdef list names = []
+    while fg_all_sets[len(names)].name:
+        names.append(fg_all_sets[len(names)].name.decode())
+    return names
+
+
+_BUILT = _built()
+# Those that this processor runs.
+SETS = {name: _ufuncs(i) for i, name in enumerate(_BUILT) if fg_runs(&fg_all_sets[i])}
 
 
 def _chosen():
     asked = os.environ.get("FASTGRAD_CPU")
     if not asked:
         return next(iter(SETS))
-    built = [fg_all_sets[i].name.decode() for i in range(FG_SETS)]
-    if asked not in built:
-        raise unknown("instruction set in FASTGRAD_CPU", asked, built)
+    if asked not in _BUILT:
+        raise unknown("instruction set in FASTGRAD_CPU", asked, _BUILT)
     if asked not in SETS:
         raise ValueError(f"FASTGRAD_CPU={asked}: this processor does not run {asked}; it runs {', '.join(SETS)}")
     return asked
@@ -340,6 +352,8 @@ cdef bint _apart(tuple outputs, tuple inputs):
 
 DISTRIBUTIONS = ("uniform", "normal", "truncated")
 DRAWN = FG_DRAWN
+# What decay.py and losses.py share with the passes in C (set/network.h).
+WINDOW, LARGEST_WEIGHT, LOWEST_LOG = FG_WINDOW, FG_LARGEST_WEIGHT, FG_LOWEST_LOG
 
 
 def fill(cnp.ndarray out, const uint32_t[::1] key, uint32_t stream, distribution, double scale, uint64_t first=0,
@@ -367,8 +381,7 @@ def multiply_adds(size_t rounds, size_t item) -> int:
 
 def runtime() -> dict:
     """Which kernels run here: ``cpu`` (the set in use), ``available`` (those this processor runs), ``built``."""
-    built = [fg_all_sets[i].name.decode() for i in range(FG_SETS)]
-    return {"cpu": CPU, "available": list(SETS), "built": built}
+    return {"cpu": CPU, "available": list(SETS), "built": _BUILT}
 
 
 def value(name, z, parameter=None, out=None):

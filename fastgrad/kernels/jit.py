@@ -1,4 +1,4 @@
-"""The Numba backend: the same formulas and the same arithmetic exp, compiled by LLVM for the processor at hand."""
+"""The Numba backend: the same formulas and the same exp made of arithmetic, compiled by LLVM."""
 
 # Design: - Numba has had no vector exp since 0.62, so its kernels run kernels/exponential.py as the C kernels do: loops
 #           made of arithmetic only, which LLVM vectorises (4 to 10 times faster than with math.exp).

@@ -1,4 +1,4 @@
-"""Memory that starts where vectors and cache lines do."""
+"""Arrays that start on a cache line."""
 
 import math
 
@@ -14,13 +14,13 @@ def aligned(shape: int | tuple[int, ...], dtype) -> np.ndarray:
     """
     dtype, shape = np.dtype(dtype), shape if isinstance(shape, tuple) else (shape,)
     size = math.prod(int(n) for n in shape) * dtype.itemsize
-    room = np.zeros(size + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    return room[start : start + size].view(dtype).reshape(shape)
+    memory = np.zeros(size + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def aligned_copy(array: np.ndarray, dtype=np.float32) -> np.ndarray:
-    """The array in such a place."""
+    """A copy of the array that starts on a cache line."""
     copy = aligned(array.shape, dtype)
     copy[...] = array
     return copy

@@ -1,4 +1,4 @@
-"""What the names in the formulas mean: every backend gives its primitives, and gets the functions made of them."""
+"""Bind the names in the formulas: a backend gives its primitives and gets the functions that are made of them."""
 
 from collections.abc import Callable, Mapping
 from types import FunctionType

@@ -132,6 +132,11 @@ cdef class NetworkPass:
                 return False
         return True
 
+    cdef void start(self) noexcept nogil:
+        """Clear what a pass adds to."""
+        memset(self.net.signal_squares, 0, FG_STATISTICS * self.net.layers * sizeof(double))  # the first row of all
+        memset(self.net.delta_exponent, 0, self.net.layers * sizeof(int64_t))
+
     def run(self, list weights, list biases, cnp.ndarray X, cnp.ndarray y, bint measured=False, gradients=None):
         """One pass.
 
@@ -154,8 +159,7 @@ cdef class NetworkPass:
         cdef int failed
         self.point_to(weights, biases, gradients)
         net.inputs, net.targets, net.measured = X.data, y.data, measured
-        memset(net.signal_squares, 0, FG_STATISTICS * layers * sizeof(double))  # the first row of all
-        memset(net.delta_exponent, 0, layers * sizeof(int64_t))
+        self.start()
         with nogil:
             failed = self.kernels.network(self.kernels, net)
         memcpy(statistics.data, net.signal_squares, FG_STATISTICS * layers * sizeof(double))
@@ -229,9 +233,10 @@ def profile(tuple sizes, dtype, name, parameter, bint cross_entropy, double thre
 
     Returns
     -------
-    loss : float or None
-        None if the pass must carry exponents forward too, or a weight or bias is not what it may be; the rest is then of
+    hold : bool
+        False if the pass must carry exponents forward too, or a weight or bias is not what it may be; the rest is then of
         no use.
+    loss : float
     rows : ndarray, shape (7, layers)
         As ``fastgrad_summarise`` says.
     least : float
@@ -241,22 +246,72 @@ def profile(tuple sizes, dtype, name, parameter, bint cross_entropy, double thre
                                      biases, X, y)
     cdef cnp.npy_intp shape[2]
     cdef cnp.ndarray rows
-    cdef double *to
-    cdef double least = INFINITY
+    cdef double least
     cdef bint hold
-    cdef size_t l
     if room is None:
         return None
     shape[0], shape[1] = FG_SUMMARY, room.net.layers
     rows = cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
-    to = <double *>rows.data
     room.point_to(weights, biases, None)
     room.net.inputs, room.net.targets, room.net.measured = (<cnp.ndarray>X).data, (<cnp.ndarray>y).data, True
     with nogil:
-        hold = not room.kernels.network(room.kernels, &room.net) and fastgrad_summarise(&room.net, to)
-        for l in range(room.net.layers if hold else 0):
-            least = min(least, to[FG_LOG2_DELTA_TOP * room.net.layers + l])
-    return room.net.loss if hold else None, rows, least
+        hold = _measure(room.kernels, &room.net, <double *>rows.data, &least)
+    return hold, room.net.loss, rows, least
+
+
+SUMMARY = FG_SUMMARY  # rows that a pass is summarised in
+
+
+def profiles(tuple sizes, dtype, name, parameter, bint cross_entropy, double threshold, const uint32_t[:, ::1] keys,
+             weights, biases, X, y, int[::1] hold, double[::1] loss, double[:, :, ::1] rows, double[::1] least):
+    """What ``profile`` returns, written to row i of the last four for each of ``keys``: networks drawn in the same memory.
+
+    ``weights`` and ``biases`` are (distribution, scales), a scale for every layer as for ``fill``; a scale of 0 is an
+    array of zeros. X and y are as C code reads them, and fit; ValueError if they do not.
+    """
+    cdef list drawn_weights, drawn_biases
+    drawn_weights, drawn_biases = gradient_arrays(sizes, dtype)
+    cdef NetworkPass room = _fitting(sizes, dtype, name, parameter, cross_entropy, threshold, False, drawn_weights,
+                                     drawn_biases, X, y)
+    if room is None:
+        raise ValueError("X or y is not what a pass takes")
+    cdef int of_weights = DISTRIBUTIONS.index(weights[0]), of_biases = DISTRIBUTIONS.index(biases[0])
+    cdef const double[::1] weight_scales = weights[1], bias_scales = biases[1]
+    cdef size_t l, layers = room.net.layers
+    cdef Py_ssize_t i
+    room.point_to(drawn_weights, drawn_biases, None)
+    room.net.inputs, room.net.targets, room.net.measured = (<cnp.ndarray>X).data, (<cnp.ndarray>y).data, True
+    for i in range(keys.shape[0]):
+        with nogil:
+            for l in range(layers):
+                _draw(room.kernels, &keys[i, 0], 2 * l, of_weights, weight_scales[l],
+                      room.sizes[l] * room.sizes[l + 1], room.lists[l])
+                _draw(room.kernels, &keys[i, 0], 2 * l + 1, of_biases, bias_scales[l], room.sizes[l + 1],
+                      room.lists[layers + l])
+            room.start()
+            hold[i] = _measure(room.kernels, &room.net, &rows[i, 0, 0], &least[i])
+            loss[i] = room.net.loss
+        PyErr_CheckSignals()
+
+
+cdef void _draw(const fg_kernels *kernels, const uint32_t *key, uint32_t stream, int distribution, double scale,
+                size_t count, void *to) noexcept nogil:
+    """As ``fill``, and zeros if the scale is 0."""
+    if scale:
+        kernels.fill(key, stream, distribution, scale, 0, count, to)
+    else:
+        memset(to, 0, count * kernels.item)
+
+
+cdef bint _measure(const fg_kernels *kernels, fg_network *net, double *rows, double *least) noexcept nogil:
+    """Run a measured pass and summarise it; whether what it says holds."""
+    cdef size_t l
+    if kernels.network(kernels, net) or not fastgrad_summarise(net, rows):
+        return False
+    least[0] = INFINITY
+    for l in range(net.layers):
+        least[0] = min(least[0], rows[FG_LOG2_DELTA_TOP * net.layers + l])
+    return True
 
 
 cdef NetworkPass _fitting(tuple sizes, dtype, name, parameter, bint cross_entropy, double threshold, bint recompute,

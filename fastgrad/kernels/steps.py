@@ -14,7 +14,7 @@ def decayed(g, w, decay):
 
 
 def descent(w, g, rate):
-    """Against the gradient."""
+    """A step against the gradient."""
     return w - rate * g
 
 
@@ -24,7 +24,7 @@ def velocity(v, g, rate, momentum):
 
 
 def coasting(w, v):
-    """Along the velocity."""
+    """A step along the velocity."""
     return w + v
 
 

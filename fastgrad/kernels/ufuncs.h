@@ -22,6 +22,10 @@
 #include <numpy/ndarraytypes.h>
 #include <numpy/ufuncobject.h>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
+
 enum { FG_VALUE, FG_DERIVATIVE, FG_BOTH, FG_EXPONENTIAL };
 enum { FG_BLOCK = 512 };
 

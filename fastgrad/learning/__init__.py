@@ -1,1 +1,1 @@
-"""Training: optimisers, the loop over the epochs, what watches it, and what says and mends what is wrong."""
+"""Training: optimisers, the loop over the epochs, the gradient monitor, trends of the loss, and repair."""

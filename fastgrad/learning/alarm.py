@@ -1,4 +1,4 @@
-"""The alarm: vanishing gradients that keep a network from learning, told from what a loop measures at its checks."""
+"""The alarm: vanishing gradients that keep a network from learning, by delta and loss at the latest checks."""
 
 # Design: - It looks at delta relative to the last hidden layer's, so that neither the loss, the batch nor the depth
 #           needs a threshold, and asks whether the network learns all the same.
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastgrad.diagnosis import DECADES
 from fastgrad.slopes import decades_lost
+from fastgrad.verdicts import DECADES
 
 PERSISTENCE = 5  # checks in a row
 # A loss at most this share of that of constant outputs is that of a network that has learned;

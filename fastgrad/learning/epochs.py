@@ -1,4 +1,4 @@
-"""The loop over the epochs: record, early stopping, readings of the gradients, checkpoints, and an orderly end."""
+"""The loop over the epochs: record, early stopping, gradient readings, checkpoints, and the end after Ctrl-C."""
 
 # Design: - Every epoch ends in a state that the next one depends on alone: a run that is interrupted, diverges or is
 #           resumed goes on from the last whole epoch, with the same numbers as one that was never stopped.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad.decay import LARGEST_WEIGHT
+from fastgrad.kernels.compiled import LARGEST_WEIGHT
 from fastgrad.learning import checkpoints, schedules
 from fastgrad.learning.held_out import evaluate
 from fastgrad.learning.history import Interrupted, TrainingHistory
@@ -28,7 +28,7 @@ CHUNK = 4e9  # floating-point operations between two looks for Ctrl-C: about a t
 
 @dataclass(frozen=True)
 class Plan:
-    """What a loop over the epochs goes by; nothing is checked here (see :func:`fastgrad.fit`).
+    """The settings of a loop over the epochs; nothing is checked here (see :func:`fastgrad.fit`).
 
     Attributes
     ----------
@@ -65,6 +65,8 @@ class Loop:
     validation : (X, y) or None
         Rows to judge the network on after every epoch, as ``network.check_data`` and ``check_targets`` return them.
     monitor : GradientMonitor or None
+    test : (X, y) or None
+        Rows to judge it on likewise, by which nothing is chosen.
 
     Attributes
     ----------
@@ -74,8 +76,9 @@ class Loop:
         The trainer's state after the best epoch, if ``plan.go_back``.
     """
 
-    def __init__(self, trainer, plan, validation=None, monitor=None):
+    def __init__(self, trainer, plan, validation=None, monitor=None, test=None):
         self.trainer, self.plan, self.validation, self.monitor = trainer, plan, validation, monitor
+        self.test = test
         self.history = TrainingHistory(trainer.batches, baseline(trainer.network.loss, trainer.y))
         reductions = schedules.reductions(plan.schedule, plan.rate)
         self.stopping = EarlyStopping(plan.patience, plan.min_delta, reductions)
@@ -167,11 +170,14 @@ class Loop:
             )
             return
         loss, accuracy = (None, None) if self.validation is None else evaluate(net, *self.validation)
+        test_loss, test_accuracy = (None, None) if self.test is None else evaluate(net, *self.test)
         history.add(
             loss=run.loss / run.samples,
             accuracy=run.correct / run.samples if net.loss == "cross_entropy" else None,
             validation_loss=loss,
             validation_accuracy=accuracy,
+            epoch_test_loss=test_loss,
+            epoch_test_accuracy=test_accuracy,
             learning_rate=rate,
             seconds=seconds,
         )

@@ -1,12 +1,12 @@
-"""``fit``: train a network on data, watch its gradients, keep what is done."""
+"""``fit``: train a network on data, with a gradient monitor and checkpoints."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from fastgrad import initializers
-from fastgrad._validation import positive_int, real_number
+from fastgrad import draws
+from fastgrad._validation import boolean, file_path, positive_int, real_number, shown
 from fastgrad.learning import optimizers, schedules
 from fastgrad.learning.epochs import Loop, Plan, digest
 from fastgrad.learning.held_out import evaluate, split
@@ -29,7 +29,7 @@ def fit(
     schedule: schedules.Schedule = "constant",
     weight_decay: float = 0.0,
     shuffle: bool = True,
-    seed: initializers.Seed = 0,
+    seed: draws.Seed = 0,
     validation=None,
     test=None,
     patience: int | None = None,
@@ -76,9 +76,12 @@ def fit(
         By how much less than every loss before it must be to count as better.
     monitor : GradientMonitor or bool
         Measures the gradients on training rows as it goes; True: a new one, which takes at most about 3 % of the time.
-    checkpoint : path, optional
-        A file that holds the run after every ``checkpoint_every`` epochs and at the end. If it is there when the run
-        begins, the run goes on from it, unless ``resume`` is False.
+    checkpoint : str or Path, optional
+        A file that holds the run after every ``checkpoint_every`` epochs and at the end.
+    checkpoint_every : int
+        Epochs from one writing of the checkpoint to the next.
+    resume : bool
+        Whether to go on from a checkpoint that is there when the run begins; otherwise it is written over.
     callback : callable, optional
         Called with the history after every epoch.
 
@@ -112,23 +115,24 @@ def fit(
         patience=None if patience is None else positive_int("patience", patience),
         min_delta=real_number("min_delta", min_delta, minimum=0.0),
         go_back=patience is not None,
-        checkpoint=None if checkpoint is None else Path(checkpoint),
+        checkpoint=None if checkpoint is None else file_path("checkpoint", checkpoint),
         checkpoint_every=positive_int("checkpoint_every", checkpoint_every),
         callback=callback,
     )
+    shuffle, resume = boolean("shuffle", shuffle), boolean("resume", resume)
     batch_size = positive_int("batch_size", batch_size)
     weight_decay = real_number("weight_decay", weight_decay, minimum=0.0)
     schedules.factor(schedule, 0, epochs)
     if schedule == "adaptive" and patience is None:
         raise ValueError("schedule 'adaptive' lowers the learning rate when patience runs out: give patience")
-    initializers.check_seed(seed)
+    draws.check_seed(seed)
     net.check_parameters()
     train, held_out = split(net, X, y, {"validation": validation, "test": test}, seed)
     rows, targets = train
     _check_rows(net, rows, targets, batch_size)
     monitor = _monitor(monitor, train)
-    trainer = Trainer(net, rows, targets, rule, batch_size, weight_decay, bool(shuffle), seed)
-    loop = Loop(trainer, plan, held_out.get("validation"), monitor)
+    trainer = Trainer(net, rows, targets, rule, batch_size, weight_decay, shuffle, seed)
+    loop = Loop(trainer, plan, held_out.get("validation"), monitor, held_out.get("test"))
     if plan.checkpoint is not None:
         loop.open(digest(*train, *held_out.values()), resume)
     history = loop.run()
@@ -154,5 +158,5 @@ def _monitor(monitor, train):
     if monitor is True:
         monitor = GradientMonitor()
     if not isinstance(monitor, GradientMonitor):
-        raise TypeError(f"monitor must be a GradientMonitor, True or False, got {monitor!r}")
+        raise TypeError(f"monitor must be a GradientMonitor, True or False, got {shown(monitor)}")
     return monitor if monitor.X is not None else monitor.watch(*train)

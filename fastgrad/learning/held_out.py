@@ -1,4 +1,4 @@
-"""Rows that are held out of training: how they are taken, and how a network is judged on them."""
+"""Rows held out of training: the split, and the loss and accuracy of a network on them."""
 
 import numpy as np
 

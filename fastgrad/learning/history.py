@@ -1,4 +1,4 @@
-"""What a training run recorded, epoch by epoch, and what follows from it: time to a target, gap, cost of vanishing."""
+"""The record of a training run, epoch by epoch, and what follows: time to a target, gap, cost of vanishing."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -20,8 +20,10 @@ class TrainingHistory:
         Over the training rows, each as it was when its batch came; accuracy stays empty without labels.
     validation_loss, validation_accuracy : list of float
         After the epoch; empty without validation rows.
+    epoch_test_loss, epoch_test_accuracy : list of float
+        Likewise, on the test rows, by which nothing is chosen.
     learning_rate, seconds : list of float
-        Of the epoch; seconds without validation and checkpoint.
+        Of the epoch; seconds without validation, test and checkpoint.
     test_loss, test_accuracy : float or None
         At the end; None without test rows.
     stopped : str
@@ -43,6 +45,8 @@ class TrainingHistory:
     accuracy: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
+    epoch_test_loss: list[float] = field(default_factory=list)
+    epoch_test_accuracy: list[float] = field(default_factory=list)
     learning_rate: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     test_loss: float | None = None
@@ -96,7 +100,8 @@ class TrainingHistory:
         Parameters
         ----------
         target : float
-        measure : {"accuracy", "loss", "validation_accuracy", "validation_loss"}
+        measure : str
+            One of ``MEASURES``: "accuracy", "loss", "validation_accuracy", "epoch_test_accuracy" and so on.
             Losses reach it from above.
         """
         values = np.array(getattr(self, known("measure", measure, MEASURES)))
@@ -129,7 +134,8 @@ class TrainingHistory:
     @classmethod
     def from_dict(cls, record: dict) -> "TrainingHistory":
         """The inverse of :meth:`to_dict`; numbers may be "inf", "-inf" or "nan"."""
-        values = {f.name: record[f.name] for f in fields(cls)}
+        older = {"epoch_test_loss": [], "epoch_test_accuracy": []}  # a checkpoint from before these were kept
+        values = {f.name: (older | record)[f.name] for f in fields(cls)}
         for name in PER_EPOCH:
             values[name] = [float(number) for number in values[name]]
         values["readings"] = [Reading.from_dict(reading) for reading in values["readings"]]
@@ -163,13 +169,13 @@ class Interrupted(KeyboardInterrupt):
         return self.history.reason
 
 
-MEASURES = ("accuracy", "loss", "validation_accuracy", "validation_loss")
+MEASURES = (*("accuracy", "loss", "validation_accuracy", "validation_loss", "epoch_test_accuracy", "epoch_test_loss"),)
 PER_EPOCH = (*MEASURES, "learning_rate", "seconds")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What vanishing costs a network beside its healthy twin.
+    """What vanishing gradients cost a network, compared with its healthy twin.
 
     Attributes
     ----------

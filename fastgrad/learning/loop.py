@@ -1,4 +1,4 @@
-"""The inner loop of training: mini-batches through a network, and its parameters a step further after each."""
+"""The inner loop of training: mini-batches through a network, each followed by a step of the optimiser."""
 
 # Design: - Weights and biases are views of one flat array, every one of them on a cache line, weights first (they alone
 #           decay). What lies between them is 0, has gradient 0 and stays 0.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad import initializers, kernels
+from fastgrad import draws, kernels
 from fastgrad.kernels.memory import LINE, aligned
 from fastgrad.learning.optimizers import OPTIMIZERS, Optimizer
 from fastgrad.losses import correct
@@ -21,7 +21,7 @@ ORDER, SPLIT = 1, 2  # what a stream of random numbers is for
 
 
 class Run(NamedTuple):
-    """What came of some batches: sums over the samples, how many of them, and whether every loss was finite."""
+    """The result of some batches: sums over the samples, how many of them, and whether every loss was finite."""
 
     loss: float
     correct: int
@@ -30,7 +30,7 @@ class Run(NamedTuple):
 
 
 class Trainer:
-    """A network, its data, and an optimiser with what it keeps; nothing is checked here (see :func:`fastgrad.fit`).
+    """A network, its data, and an optimiser with its state; nothing is checked here (see :func:`fastgrad.fit`).
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Trainer:
     ----------
     parameters, gradient : ndarray, 1-D
     kept : list of ndarray
-        What the optimiser keeps, each as long as the parameters.
+        The optimiser's state: arrays, each as long as the parameters.
     steps : int
         Updates so far.
     """
@@ -72,7 +72,7 @@ class Trainer:
         layers = len(network.weights)
         network.weights, network.biases = self.views[:layers], self.views[layers:]
         self.steps = 0
-        self._compiled = _room(self) if network.backend == "compiled" else None
+        self._compiled = _workspace(self) if network.backend == "compiled" else None
 
     @property
     def batches(self) -> int:
@@ -91,10 +91,11 @@ class Trainer:
         return self._layer_by_layer(rows, rate) if self._compiled is None else self._in_one_call(rows, rate)
 
     def _in_one_call(self, rows, rate):
-        compiled, room, batch_X, batch_y = self._compiled  # type: ignore[misc]
+        compiled, workspace, batch_X, batch_y = self._compiled  # type: ignore[misc]
         layers, rule = len(self.network.weights), self.optimizer
         loss, right, samples, self.steps = compiled.train(
-            room, self.views[:layers], self.views[layers:], self.gradient_views[:layers], self.gradient_views[layers:],
+            workspace, self.views[:layers], self.views[layers:],
+            self.gradient_views[:layers], self.gradient_views[layers:],
             self.X, self.y, np.ascontiguousarray(rows, np.int64), OPTIMIZERS.index(rule.name),
             list(rule.options.values()), rate, self.weight_decay, self.parameters, self.gradient, self.kept,
             self.decaying, self.steps, batch_X, batch_y,
@@ -135,18 +136,18 @@ class Trainer:
         self.steps = int(state["steps"])
 
 
-def permutation(rows: int, seed: initializers.Seed, *purpose: int) -> np.ndarray:
+def permutation(rows: int, seed: draws.Seed, *purpose: int) -> np.ndarray:
     """The rows in an order that depends on the seed and the purpose alone."""
-    return np.random.default_rng([*initializers.key(seed), *purpose]).permutation(rows)
+    return np.random.default_rng([*draws.key(seed), *purpose]).permutation(rows)
 
 
-def _room(trainer):
-    """The compiled backend, and room for a pass and for the batch that goes through it."""
+def _workspace(trainer):
+    """The compiled backend, and a workspace for a pass and for the batch that goes through it."""
     net, batch = trainer.network, trainer.batch_size
     compiled, act = kernels.get("compiled"), net.activation
     labels = net.loss == "cross_entropy"
-    room = compiled.NetworkPass(net.sizes, batch, net.dtype, act.name, act.parameter, labels)
-    return compiled, room, np.empty((batch, net.sizes[0]), net.dtype), np.empty_like(trainer.y[:batch])
+    workspace = compiled.NetworkPass(net.sizes, batch, net.dtype, act.name, act.parameter, labels)
+    return compiled, workspace, np.empty((batch, net.sizes[0]), net.dtype), np.empty_like(trainer.y[:batch])
 
 
 def _whole_lines(size, itemsize):

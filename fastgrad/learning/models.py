@@ -1,4 +1,4 @@
-"""Networks of other libraries -> weights and biases, so that they can be measured here."""
+"""Networks of other libraries -> weights, biases and activation, to be measured here."""
 
 from itertools import pairwise
 from typing import NoReturn

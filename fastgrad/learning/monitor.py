@@ -1,4 +1,4 @@
-"""Gradients while a network learns: the same measurements as at the start, on the same rows, every so many steps."""
+"""The gradient monitor: gradient profiles of a network in training, on the same rows every so many steps."""
 
 # Design: - A reading is a whole gradient profile on a fixed window of rows, delta included: one mini-batch proves
 #           nothing about dead units, and dL/dW proves nothing about vanishing (see decay.py).
@@ -59,8 +59,10 @@ class GradientMonitor:
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is out of range or of the wrong type.
+    ValueError
+        If an argument is out of range, or X and y have not as many rows.
+    TypeError
+        If an argument has the wrong type, or only one of X and y is given.
     """
 
     def __init__(self, X=None, y=None, *, activation=None, loss="cross_entropy", every=None, window=WINDOW,

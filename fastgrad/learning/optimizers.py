@@ -1,4 +1,4 @@
-"""The optimisers as records: a name, its options, how many numbers it keeps per parameter, and one step."""
+"""The optimisers as records: name, options, numbers of state per parameter, and one step."""
 
 # Design: - A network's parameters are one flat array, and so are its gradient and what the optimiser keeps: a step is
 #           one loop, and a checkpoint a handful of arrays.
@@ -11,7 +11,7 @@ from types import FunctionType
 
 import numpy as np
 
-from fastgrad._validation import real_number, unknown
+from fastgrad._validation import known, real_number, shown
 from fastgrad.kernels import steps as updates
 
 _NAMES = {"one": 1.0, "sqrt": np.sqrt}
@@ -35,14 +35,20 @@ LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adam": 0.001}
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A rule for steps against the gradient, with its options; get one with :func:`optimizer`."""
+    """A rule for steps against the gradient, with its options; get one with :func:`optimizer`.
+
+    Attributes
+    ----------
+    name : {"sgd", "momentum", "nesterov", "adam"}
+    options : mapping
+        Every option of the rule by name, the defaults among them.
+    """
 
     name: str
     options: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self):
-        if self.name not in OPTIMIZERS:
-            raise unknown("optimizer", self.name, OPTIMIZERS)
+        known("optimizer", self.name, OPTIMIZERS)
         defaults = _RULES[self.name][1]
         for name in self.options:
             if name not in defaults:
@@ -53,7 +59,7 @@ class Optimizer:
 
     @property
     def kept(self) -> int:
-        """Numbers kept per parameter: 0, 1 (velocity) or 2 (the moments)."""
+        """Numbers of state per parameter: 0, 1 (velocity) or 2 (the moments)."""
         return _RULES[self.name][0]
 
     @property
@@ -67,7 +73,7 @@ class Optimizer:
         return self.label
 
     def coefficients(self, rate: float, step: int) -> tuple[float, ...]:
-        """What the formulas take beside w, g and what is kept, at this step, 1 being the first."""
+        """What the formulas take beside w, g and the state, at this step, 1 being the first."""
         if self.name == "adam":
             beta_1, beta_2, epsilon = self.options.values()
             return rate / (1 - beta_1**step), 1 / math.sqrt(1 - beta_2**step), beta_1, beta_2, epsilon
@@ -104,7 +110,11 @@ def optimizer(name: "str | Optimizer", **options: float) -> Optimizer:
         ``"sgd"``, ``"momentum"``, ``"nesterov"`` or ``"adam"``; a record is returned as it is.
     **options
         ``momentum`` (0.9) for momentum and nesterov; ``beta_1`` (0.9), ``beta_2`` (0.999) and ``epsilon`` (1e-8)
-        for adam.
+        for adam (Kingma and Ba 2015, algorithm 1).
+
+    Returns
+    -------
+    Optimizer
 
     Raises
     ------
@@ -125,5 +135,5 @@ def _checked(name, value):
         return real_number(name, value, above=0.0)
     number = real_number(name, value, minimum=0.0)
     if number >= 1:
-        raise ValueError(f"{name} must be below 1, got {value!r}")
+        raise ValueError(f"{name} must be below 1, got {shown(value)}")
     return number

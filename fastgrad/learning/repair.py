@@ -1,4 +1,4 @@
-"""From verdict to remedy to proof: what training says is wrong is changed, and the network is trained again."""
+"""Repair: what the verdict on a training names is changed, and the network is trained again."""
 
 # Design: - One change at a time, at most ROUNDS of them: gradients first, then a learning rate that proves wrong.
 #         - What ``diagnose_network`` found to cure the gradients, by counterfactual, is tried for a few epochs, and
@@ -6,7 +6,7 @@
 #           gain has them and learns slowly. What theory promised of it is kept beside what then happened.
 #         - Everything else stays as it was: data, split, seed, optimiser, epochs.
 #         - A good verdict is not yet a repair. Attempts are compared by loss: on the validation rows where there are
-#           any, since nobody trains on them; else on the training rows. Not by accuracy, which moves in steps of a row
+#           any, which are not trained on; else on the training rows. Not by accuracy, which moves in steps of a row
 #           and which targets do not have; never by the test rows, which would then no longer test. Each change goes on
 #           from the one before, which may be worse on the way (a cured network wants another learning rate); what
 #           remains in the end is the best attempt, and the changes after it are rejected.
@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fastgrad import theory
-from fastgrad.diagnosis import Diagnosis, changed, diagnose_network
+from fastgrad.counterfactual import changed
+from fastgrad.diagnosis import Diagnosis, diagnose_network
 from fastgrad.learning.fit import fit
 from fastgrad.learning.history import Cost, Interrupted, TrainingHistory, cost_of_vanishing
 from fastgrad.learning.monitor import GradientMonitor
@@ -72,7 +73,7 @@ class Attempt:
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What was changed between two attempts, why, and what was promised.
+    """What was changed between two attempts, why, and what theory predicted.
 
     Attributes
     ----------
@@ -94,7 +95,7 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Repair:
-    """What was wrong, what was changed, what was promised, and what came of it.
+    """The attempts to train a network, and what was changed between them.
 
     Attributes
     ----------
@@ -112,12 +113,12 @@ class Repair:
 
     @property
     def final(self) -> Attempt:
-        """What remains: the attempt with the least ``history.reached``; of equals the first."""
+        """The attempt to keep: that with the least ``history.reached``; of equals the first."""
         return min(self.attempts, key=lambda attempt: attempt.history.reached)
 
     @property
     def rejected(self) -> tuple[Change, ...]:
-        """The changes after it: what came of them is worse."""
+        """The changes after ``final``, which made the loss worse."""
         return self.changes[self.attempts.index(self.final) :]
 
     @property
@@ -163,8 +164,9 @@ def repair(net: MLP, X, y, *, learning_rate: float | None = None, before: Attemp
     ------
     Interrupted
         On Ctrl-C; its ``repair`` has the trainings that were finished, or is None if none was.
-    ValueError, TypeError
-        As :func:`fastgrad.fit`; also if there is a checkpoint, which could be of one of the runs only.
+    ValueError
+        If there is a checkpoint, which could be of one of the runs only; and as :func:`fastgrad.fit`, whose TypeErrors
+        are raised too.
     """
     if options.get("checkpoint") is not None:
         raise ValueError("repair trains several networks: checkpoint must be None")

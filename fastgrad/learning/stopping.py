@@ -1,4 +1,4 @@
-"""Early stopping: when a run has learned what it will."""
+"""Early stopping: a run ends when its loss has not improved for a number of epochs."""
 
 import math
 

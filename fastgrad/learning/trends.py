@@ -1,4 +1,4 @@
-"""Does the loss still fall? Trend statistics that spikes and noise do not fool, and what a standstill is due to."""
+"""Does the loss still fall? A test for a plateau that spikes and noise do not upset, and the cause of one."""
 
 # Design: - The trend is Theil and Sen's slope of log loss over the last epochs: the median of the slopes of all pairs,
 #           which a third of outliers do not move. Its sign is tested as Mann and Kendall do. A rule that compares
@@ -37,7 +37,7 @@ NOISY = 0.1  # scatter of log loss from epoch to epoch, as when steps overshoot
 
 @dataclass(frozen=True)
 class Trend:
-    """Where a loss is going.
+    """The trend of a loss, and why it does not fall if it does not.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Trend:
     cause : str or None
         What a loss that does not fall is due to: "converged", "vanishing", "exploding", "saturated", "dead",
         "learning rate too low", "learning rate too high", "unknown". None while it falls, if it is too early to say,
-        or if nobody asked.
+        or before :func:`attribute`.
     evidence : str
     """
 
@@ -115,7 +115,7 @@ def trend(losses, window: int = WINDOW, *, plateau: float = PLATEAU, slow: float
 
 
 def _fall(slope, window):
-    """What of the loss this slope takes away over the window, as a share of it."""
+    """The share of the loss that this slope takes away over the window."""
     return -math.expm1(slope * window)
 
 
@@ -136,7 +136,7 @@ def _scatter(y):
 
 
 def attribute(history) -> Trend:
-    """The trend of a run's training loss, with the cause if it stands.
+    """The trend of a run's training loss, with the cause if the loss does not fall.
 
     The causes are tried in this order: the run diverged; it has converged; what the gradient monitor says (a
     vanishing, exploding, saturated or dead network); updates so large or a loss so noisy that steps overshoot;

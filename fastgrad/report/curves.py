@@ -17,6 +17,7 @@ except ImportError as error:
 
 from fastgrad.learning.history import TrainingHistory
 from fastgrad.learning.reading import Reading
+from fastgrad.report.charts import decades_below_last
 from fastgrad.report.palette import BINS, decade_bin
 from fastgrad.report.plots import _STYLE, LIGHT, MARKERS, Theme, _colour_axes
 
@@ -77,11 +78,3 @@ def _panel(ax, readings, theme):
     ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.set(xlabel="step", ylabel="hidden layer")
     _colour_axes(ax, theme)
-
-
-def decades_below_last(reading: Reading) -> np.ndarray:
-    """Per hidden layer: decades by which its delta lies below the last hidden layer's; inf where it is 0."""
-    hidden = reading.log10_delta[:-1]  # type: ignore[index]
-    with np.errstate(invalid="ignore"):
-        lost = hidden[-1] - hidden
-    return np.where(np.isnan(lost), np.inf, lost)

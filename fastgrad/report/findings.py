@@ -4,21 +4,91 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from fastgrad.activations import ACTIVATIONS, Activation, activation
 from fastgrad.diagnosis import VERDICTS
+from fastgrad.finite_width import FIRST_ORDER
+from fastgrad.initializers import SURVEYED
 from fastgrad.report.tables import count, interval, number, plus_minus, significant
 from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.networks import deepest
-from fastgrad.theory import FIRST_ORDER
 
 SPEED_COLUMNS = ("kernel", "size", "type", "ns per element", "peer", "peer's ns", "times faster")
 
 
+DEFINITIONS = {
+    "Delta": "is the derivative of the loss with respect to a layer's pre-activations z: the gradient that "
+    "backpropagation carries from the output to the input. The gradient of a layer's weights is made from it. Its size "
+    "is the root mean square over units and rows.",
+    "A decade": "is a factor of ten. Delta that loses three decades on its way arrives a thousand times smaller.",
+    "Healthy": "is a network whose delta loses or gains fewer than two decades between its last hidden layer and its "
+    "first, so that one learning rate suits all layers. Vanishing networks lose more, exploding ones gain more; in "
+    "saturated ones most units are where the activation is flat, and in dead ones a layer passes nothing.",
+    "Theory": "is the mean-field prediction for networks of these sizes at initialisation. Nothing in it is fitted.",
+}
+# What people call them, in sentences.
+PROSE = {
+    "relu": "ReLU", "leaky_relu": "Leaky ReLU", "elu": "ELU", "torch_linear": "PyTorch's default initialisation",
+    "he_normal": "He's initialisation", "xavier_normal": "Xavier's initialisation",
+}  # fmt: skip
+
+
+def opening(results: Sequence[CellResult]) -> str:
+    """What the first layer of the deepest networks receives of the last one's gradient, at worst and at best."""
+    depth = max((result.cell.depth for result in results), default=1)
+    found = [result for result in results if result.cell.depth == depth and not math.isnan(result.decades_lost)]
+    if depth == 1 or not found:
+        return headline(results)
+    worst = max(found, key=lambda result: abs(result.decades_lost))
+    best = min(found, key=lambda result: abs(result.decades_lost))
+    first = f"The first of {depth} hidden layers receives {share(worst.decades_lost)} of the last one's gradient"
+    if worst.cell == best.cell:
+        return f"{first} with {in_prose(worst.cell)}."
+    return (
+        f"{first} with {in_prose(worst.cell)}, the worst here, and {share(best.decades_lost)} with "
+        f"{in_prose(best.cell)}, the best."
+    )
+
+
+def share(decades: float) -> str:
+    """What is left after so many decades, in words: "one part in 10⁴²", "93 %", "12 times as much"."""
+    if decades == math.inf:
+        return "nothing"
+    if decades >= 6:
+        return f"one part in 10{f'{decades:.0f}'.translate(SUPERSCRIPT)}"
+    if decades >= 1:
+        return f"one part in {10**decades:,.0f}"
+    return f"{100 * 10**-decades:.0f} %" if decades > -0.3 else f"{significant(10**-decades)} times the size"
+
+
+SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def plain_label(phi: Activation) -> str:
+    """The activation without a parameter that is at its default: ``leaky_relu``, but ``elu(alpha=0.5)``."""
+    return phi.name if phi == activation(phi.name) else phi.label
+
+
+def network_name(cell) -> str:
+    """Activation and initialisation of a cell or a kind: ``relu + he_normal``."""
+    return f"{plain_label(cell.activation)} + {cell.init.label}"
+
+
+def in_prose(cell) -> str:
+    """The same in a sentence: "ReLU and He's initialisation"; of a cell with its biases, if they are others."""
+    phi, rule = plain_label(cell.activation), getattr(cell, "init_label", cell.init.label)
+    return f"{PROSE.get(phi, phi)} and {PROSE.get(rule, rule)}"
+
+
 def headline(results: Sequence[CellResult]) -> str:
-    """What was found, in two sentences: the steepest slope among the deepest networks, and the verdicts."""
+    """The steepest slope among the deepest networks, and the verdicts, in two sentences."""
+    return f"{_steepest(results)} {counts(results)}"
+
+
+def counts(results: Sequence[CellResult]) -> str:
+    """How many networks have which verdict."""
     verdicts = Counter(result.verdict for result in results)
-    counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict])
-    networks = "network" if len(results) == 1 else "networks"
-    return f"{_steepest(results)} Of {len(results)} {networks}: {counts}."
+    found = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict])
+    return f"Of {len(results)} {'network' if len(results) == 1 else 'networks'}: {found}."
 
 
 def _steepest(results):
@@ -42,7 +112,7 @@ CELL_COLUMNS = (
 TERMINAL_COLUMNS = ("network", "depth", "per layer ± 95 %", "theory", "in band", "f32 0 at", "verdict")
 
 
-# What "in band" means, and what it cannot say; the limit is theory.FIRST_ORDER.
+# What "in band" means, and what it cannot say; the limit is finite_width.FIRST_ORDER.
 IN_BAND = (
     "In band: whether decades per layer, a mean over seeds, lies in theory's 95 % band of such a mean; one in twenty "
     "at most lies outside by chance."
@@ -112,7 +182,7 @@ def remedy_rows(remedies):
     """Rows of ``REMEDY_COLUMNS`` in groups, by the activation's label."""
     groups = {}
     for result, diagnosis in remedies:
-        groups.setdefault(result.cell.activation.label, []).append(_remedy_row(result, diagnosis))
+        groups.setdefault(plain_label(result.cell.activation), []).append(_remedy_row(result, diagnosis))
     return groups
 
 
@@ -143,6 +213,21 @@ def speed_row(row):
     )
 
 
+def decay_command(results: Sequence[CellResult]) -> str:
+    """The command that measures these networks, where they are a grid of names and depths."""
+    cells = [result.cell for result in results]
+    axes = {
+        "-a": (cell.activation.name for cell in cells), "-i": (cell.init.name for cell in cells),
+        "-d": (cell.depth for cell in cells), "--width": (cell.width for cell in cells),
+        "--batch": (cell.batch for cell in cells), "--seeds": (len(cell.seeds) for cell in cells),
+        "--data": (cell.data for cell in cells),
+    }  # fmt: skip
+    usual = {"-a": ACTIVATIONS, "-i": SURVEYED, "--data": ("digits",)}
+    chosen = {name: tuple(dict.fromkeys(values)) for name, values in axes.items()}
+    words = [f"{name} {value}" for name, values in chosen.items() if values != usual.get(name) for value in values]
+    return " ".join(["fastgrad decay", *words, "--out decay"])
+
+
 def facts(machine: dict[str, str]) -> str:
     """The facts of a machine in a line."""
     return ", ".join(f"{name} {value}" for name, value in machine.items())
@@ -159,10 +244,10 @@ def setting(results):
 
 
 def by_activation(results):
-    """The results of each activation, by its label."""
+    """The results of each activation, by its :func:`plain_label`."""
     groups = {}
     for result in results:
-        groups.setdefault(result.cell.activation.label, []).append(result)
+        groups.setdefault(plain_label(result.cell.activation), []).append(result)
     return groups
 
 

@@ -1,20 +1,76 @@
-"""What the pages share: their templates and scripts, the key of colours, and the heat map."""
+"""What the pages share: one template, style sheet and chart script, sections, figures, the key, heat maps."""
+
+# Design: - Tables are HTML from here: they are read aloud, printed and found by a search without a script. Charts are
+#           Observable Plot's, drawn by page.js from JSON in the page.
+#         - Everything is in the page, so it can be mailed. Its policy names the scripts by their digests and allows
+#           nothing else: no request, no other script, whatever a label holds.
 
 import base64
 import hashlib
+import json
+import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
 
+import fastgrad
+from fastgrad._validation import plain
+from fastgrad.report import palette
 from fastgrad.report.findings import by_depth, init_label
 from fastgrad.report.palette import BINS, decade_bin
 from fastgrad.report.tables import number
+
+SCRIPTS = ("d3.min.js", "plot.umd.min.js", "page.js")
 
 
 def bundled(name: str) -> str:
     """The text of a file in ``fastgrad/report/web``."""
     return resources.files("fastgrad.report").joinpath("web", name).read_text(encoding="utf-8")
+
+
+class Page:
+    """A page in the making: its charts, as page.js draws them, are numbered as their figures are made."""
+
+    def __init__(self):
+        self._charts = []
+
+    def figure(self, kind: str, title: str, alternative: str, caption: str = "", **chart) -> str:
+        """A chart with its title and what to see in it.
+
+        Parameters
+        ----------
+        kind : str
+            The function of page.js that draws it.
+        title, alternative, caption : str
+            ``alternative`` is what is read aloud in place of the picture.
+        **chart
+            What that function takes.
+        """
+        self._charts.append({"kind": kind, "alternative": f"{title}. {alternative}"} | chart)
+        below = f"<figcaption>{prose(caption)}</figcaption>" if caption else ""
+        head = f"<h3>{escape(title)}</h3>" if title else ""
+        return f'<figure data-chart="{len(self._charts) - 1}">{head}<div></div>{below}</figure>'
+
+    def write(self, name: str, headline: str, lead: str, sections: Iterable[str], files: Sequence[str], **data) -> str:
+        """The page: ``lead`` and ``sections`` are HTML, ``data`` is for page.js, the rest is text."""
+        scripts = [bundled(script) for script in SCRIPTS]
+        text = json.dumps(plain(data | {"charts": self._charts}), allow_nan=False, separators=(",", ":"))
+        links = ", ".join(f'<a href="{escape(file)}">{escape(file)}</a>' for file in files)
+        return string.Template(bundled("page.html")).substitute(
+            title=escape(f"fastgrad: {headline}"),
+            name=escape(name),
+            headline=escape(headline),
+            lead=lead,
+            policy=digests(scripts),
+            style=f"{bundled('page.css')}\n{palette.css()}",
+            body="\n".join(filter(None, sections)),
+            files=f"Every number: {links}." if files else "",
+            data=text.replace("<", "\\u003c"),
+            libraries="\n".join(f"<script>{script}</script>" for script in scripts[:-1]),
+            script=scripts[-1],
+            version=escape(fastgrad.__version__),
+        )
 
 
 def digests(scripts: Iterable[str]) -> str:
@@ -23,14 +79,73 @@ def digests(scripts: Iterable[str]) -> str:
     return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
 
 
-def fill(name: str, **parts: str) -> str:
-    """A page of ``fastgrad/report/web`` with its style, the key of colours, and these parts, which are HTML."""
-    return string.Template(bundled(name)).substitute(
-        style=bundled("page.css"),
-        bin_styles="\n".join(f".bin{i} {{ background: {b}; color: {f}; }}" for i, (_, _, b, f) in enumerate(BINS)),
-        key="".join(f'<li><span class="bin{i}"></span>{escape(name)}</li>' for i, (_, name, *_) in enumerate(BINS)),
-        **parts,
+def prose(text: str) -> str:
+    """Text as HTML; what stands in backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+def section(identifier: str, title: str, *parts: str, note: str = "", command: str = "") -> str:
+    """A section of HTML parts; ``note`` says what it is about, ``command`` what makes it alone. Both are text."""
+    head = f'<section aria-labelledby="{identifier}"><h2 id="{identifier}">{escape(title)}</h2>'
+    below = f'<p class="made">This section alone: <code>{escape(command)}</code></p>' if command else ""
+    return head + paragraph(note) + "".join(parts) + below + "</section>"
+
+
+def paragraph(text: str, kind: str = "note") -> str:
+    """A paragraph of text; nothing for none."""
+    return f'<p class="{kind}">{prose(text)}</p>' if text else ""
+
+
+def scroll(table: str, label: str, kind: str = "") -> str:
+    """A table that can be moved sideways where it is wider than the screen; ``label`` is the id of its heading."""
+    classes = f"scroll {kind}".rstrip()
+    return f'<div class="{classes}" tabindex="0" role="region" aria-labelledby="{label}">{table}</div>'
+
+
+def folded(summary: str, *parts: str) -> str:
+    """Parts that are shown when asked for, and on paper."""
+    return f"<details><summary>{escape(summary)}</summary>{''.join(parts)}</details>"
+
+
+def charts(*figures: str, identifier: str = "") -> str:
+    """Figures side by side, as many as there is room for."""
+    name = f' id="{identifier}"' if identifier else ""
+    return f'<div class="charts"{name}>{"".join(figures)}</div>'
+
+
+def contents(titles: dict[str, str]) -> str:
+    """Links to the sections: ``{id: title}``."""
+    items = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title in titles.items())
+    return f'<nav aria-label="Sections"><ul>{items}</ul></nav>'
+
+
+def definitions(kind: str, terms: dict[str, str]) -> str:
+    """Terms and what they are, as a list of class ``kind``: "terms" or "facts"."""
+    items = "".join(f"<div><dt>{escape(term)}</dt><dd>{prose(text)}</dd></div>" for term, text in terms.items())
+    return f'<dl class="{kind}">{items}</dl>'
+
+
+def made_section(command: str, machine: dict[str, str]) -> str:
+    """The end of every page: the command, and the facts of the machine."""
+    facts = definitions("facts", machine)
+    return section("made", "How this was made", facts, note=f"By `{command}`, on this machine:")
+
+
+def key() -> str:
+    """What the colours of decades mean."""
+    items = "".join(f'<li><span class="bin{i}"></span>{escape(name)}</li>' for i, (_, name, *_) in enumerate(BINS))
+    return f'<ul class="key">{items}</ul>'
+
+
+def choices(kind: str, legend: str, labels: Sequence[str], *, single: bool = False) -> str:
+    """Boxes that filter the page by ``kind``; with ``single`` one is chosen, the last."""
+    buttons = "".join(f'<button type="button" data-{word}="{kind}">{word}</button>' for word in ("all", "none"))
+    inputs = "".join(
+        f'<label><input type="{"radio" if single else "checkbox"}" name="{kind}" data-filter="{kind}" '
+        f'value="{escape(label)}"{"" if single and label != labels[-1] else " checked"}> {escape(label)}</label>'
+        for label in labels
     )
+    return f"<fieldset><legend>{escape(legend)}</legend>{'' if single else buttons}{inputs}</fieldset>"
 
 
 def html_heatmap(results, name=init_label):

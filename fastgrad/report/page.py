@@ -1,43 +1,52 @@
 """Stores -> a folder with one page that needs no network: tables that stand by themselves, and charts."""
 
-# Design: - Tables are HTML from here: they are read aloud, printed and found by a search without a script.
-#           Charts are Observable Plot's, SVG drawn from JSON in the page; the filters hide rows and redraw.
-#         - Everything is in the page, so it can be mailed. Its policy names the scripts by their digests and
-#           allows nothing else: no request, no other script, whatever a label holds.
-#         - One network, one set of seeds: where its seeds are spread over several cells, tables, curves, bands and
+# Design: - One network, one set of seeds: where its seeds are spread over several cells, tables, curves, bands and
 #           evidence are all of the means over these cells (sweeps/networks.py). Stores are opened once, and the
 #           layers are read of the networks that are drawn alone.
 #         - A page of 10^5 networks helps nobody: of each activation so many rows are shown, evenly chosen,
 #           and the page says so. cells.csv has them all.
 
-import json
 import math
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
 import fastgrad
-from fastgrad._validation import plain
+from fastgrad._validation import strict_json
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.diagnosis import VERDICTS
 from fastgrad.report import charts
 from fastgrad.report.findings import (
     CELL_COLUMNS,
+    DEFINITIONS,
     EVIDENCE_COLUMNS,
     band_note,
     by_activation,
+    counts,
     evidence_row,
-    headline,
+    opening,
+    plain_label,
     rows,
 )
-from fastgrad.report.html import bundled, digests, fill, html_heatmap
-from fastgrad.report.palette import BINS
+from fastgrad.report.html import (
+    Page,
+    choices,
+    definitions,
+    html_heatmap,
+    key,
+    made_section,
+    paragraph,
+    scroll,
+    section,
+)
+from fastgrad.report.html import charts as side_by_side
+from fastgrad.report.html import contents as links
+from fastgrad.report.survey import phase_section
 from fastgrad.report.tables import count, html_table, interval, number, percent, significant
 from fastgrad.sweeps import frames, networks, phases
 from fastgrad.sweeps.cell import CellResult
@@ -47,7 +56,6 @@ from fastgrad.sweeps.store import Store
 
 ROWS = 24  # shown of each activation
 FAILURES = 50
-SCRIPTS = ("d3.min.js", "plot.umd.min.js", "sweep.js")
 VARIED = {"width": "width {}", "batch": "batch {}", "data": "{}", "dtype": "{}", "backend": "{}"}
 
 
@@ -87,7 +95,7 @@ class Contents:
 
 
 def write_folder(stores: Sequence[str | os.PathLike], out: str | os.PathLike, command: str = "") -> Path:
-    """Write the page and cells.csv into the folder ``out``, made if it is not there; return the page's path.
+    """Write the page, sweep.json and cells.csv into the folder ``out``, made if need be; return the path of the page.
 
     Raises
     ------
@@ -103,9 +111,29 @@ def write_folder(stores: Sequence[str | os.PathLike], out: str | os.PathLike, co
             raise ValueError("there is nothing to show: no cell was measured yet")
         out.mkdir(parents=True, exist_ok=True)
         frames.write_csv(files, out / "cells.csv")
+    (out / "sweep.json").write_text(strict_json(to_dict(found)), encoding="utf-8")
     page = out / "index.html"
     page.write_text(to_html(found), encoding="utf-8")
     return page
+
+
+def to_dict(found: Contents) -> dict:
+    """What the page shows, as JSON can hold it: the networks that have a row, the critical points, the failures."""
+    return {
+        "fastgrad": fastgrad.__version__,
+        "command": found.command,
+        "headline": _headline(found),
+        "cells": found.cells,
+        "failed": found.failed,
+        "networks": [network.to_dict() for network in found.shown],
+        "crossings": [
+            {"activation": diagram.cell.activation.label, "difference": crossing.difference} | crossing._asdict()
+            for diagram in found.diagrams
+            for crossing in diagram.crossings
+        ],
+        "failures": [{"cell": failure.cell.to_dict(), "error": failure.error} for failure in found.failures],
+        "environments": list(found.environments),
+    }
 
 
 def contents(stores: Sequence[Store], command: str = "") -> Contents:
@@ -145,36 +173,102 @@ def _order(network):
 
 def to_html(found: Contents) -> str:
     """The page."""
-    name = _namer(found.networks)
-    data = {
-        "bins": [[edge, meaning, back, ink] for edge, meaning, back, ink in BINS],
-        "profiles": [charts.curves(network, name) for network in found.deepest],
-        "diagrams": list(map(charts.diagram, found.diagrams)),
-        "maps": list(map(charts.depth_map, found.maps)),
+    page, name = Page(), _namer(found.networks)
+    parts = {
+        "filters": _filters(found, name),
+        "heat": section(
+            "heat",
+            TITLES["heat"],
+            scroll(html_heatmap(found.shown, name), "heat", "filtered"),
+            key(),
+            note="How many powers of ten delta loses on its way from the last hidden layer to the first. Negative: it "
+            "grows.",
+        ),
+        "phases": phase_section(
+            page, found.diagrams, "", scroll(_crossing_table(found.diagrams), "phases", "filtered")
+        ),
+        "maps": _maps(page, found.maps),
+        "depth": _profiles(page, found.deepest, name),
+        "verdicts": section(
+            "verdicts", TITLES["verdicts"], scroll(_verdict_table(found.networks), "verdicts", "filtered")
+        ),
+        "cells": section(
+            "cells",
+            TITLES["cells"],
+            scroll(_half_life_table(found.deepest, name), "cells", "filtered"),
+            paragraph(band_note(found.deepest)),
+        ),
+        "evidence": section(
+            "evidence", TITLES["evidence"], scroll(_evidence_table(found.deepest, name), "evidence", "filtered")
+        ),
+        "failed": _failure_table(found),
+        "made": made_section(found.command, _machine(found.environments)),
     }
-    scripts = [bundled(script) for script in SCRIPTS]
-    return fill(
-        "sweep.html",
-        title=escape(f"fastgrad: {_headline(found)}"),
-        headline=escape(_headline(found)),
-        lead=escape(_lead(found)),
-        command=escape(found.command),
-        policy=digests(scripts),
-        machine=_machine(found.environments),
-        activations=_boxes("activation", by_activation(found.shown)),
-        names=_boxes("name", dict.fromkeys(map(name, found.shown))),
-        cut=escape(_cut(found.networks, found.shown)),
-        heatmap=html_heatmap(found.shown, name),
-        verdicts=_verdict_table(found.networks),
-        halflife=_half_life_table(found.deepest, name),
-        band=escape(band_note(found.deepest)),
-        evidence=_evidence_table(found.deepest, name),
-        crossings=_crossing_table(found.diagrams),
-        failures=_failure_table(found),
-        data=json.dumps(plain(data), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
-        libraries="\n".join(f"<script>{script}</script>" for script in scripts[:-1]),
-        script=scripts[-1],
-        version=escape(fastgrad.__version__),
+    titles = {part: TITLES[part] for part, text in parts.items() if text and part in TITLES}
+    lead = paragraph(_lead(found), "lead") + definitions("terms", DEFINITIONS) + links(titles)
+    return page.write(
+        "fastgrad: how gradients vanish", _headline(found), lead, parts.values(), ("sweep.json", "cells.csv")
+    )
+
+
+TITLES = {
+    "heat": "Decades lost, network by network", "phases": "Phase diagrams", "maps": "Trainable depth",
+    "depth": "Delta, layer by layer", "verdicts": "Verdicts", "cells": "Half-lives, measured and predicted",
+    "evidence": "Verdicts and their evidence", "failed": "Cells that failed", "made": "How this was made",
+}  # fmt: skip
+
+
+def _filters(found, name):
+    phis, inits = by_activation(found.shown), dict.fromkeys(map(name, found.shown))
+    return (
+        '<section class="filters" aria-labelledby="filter"><h2 id="filter">Show</h2>'
+        + choices("activation", "Activations", list(phis))
+        + choices("name", "Initialisations", list(inits))
+        + f'{paragraph(_cut(found.networks, found.shown))}<p class="note" id="status" role="status"></p></section>'
+    )
+
+
+def _maps(page, maps):
+    if not maps:
+        return ""
+    figures = [
+        page.figure(
+            "depthMap",
+            charts.depth_map_title(one),
+            f"Decades lost of {len(one.networks)} networks over weights' variance and depth",
+            **charts.depth_map(one),
+        )
+        for one in maps
+    ]
+    return section(
+        "maps",
+        TITLES["maps"],
+        side_by_side(*figures, identifier="depth-maps"),
+        note="Decades lost over the weights' variance and the depth, in the colours of the first table. The line is "
+        "the depth at which theory loses or gains two decades: above it the first layer learns a hundred times slower, "
+        "or faster, than the last.",
+    )
+
+
+def _profiles(page, deepest, name):
+    if not deepest:
+        return ""
+    figures = [
+        page.figure(
+            "profile",
+            phi,
+            f"Delta by layer of {len(members)} networks; their numbers are in the tables below",
+            **charts.profile(members, None, name),
+        )
+        for phi, members in by_activation(deepest).items()
+    ]
+    return section(
+        "depth",
+        TITLES["depth"],
+        side_by_side(*figures, identifier="profiles"),
+        note="The deepest network of each row, the input on the left. Solid: measured. Dashed: mean-field theory. "
+        "Below, what is measured less what theory predicts, with theory's 95 % band of such a mean. Of more than eight "
+        "networks eight are drawn, evenly chosen: choose others above. Point at a line to read it.",
     )
 
 
@@ -207,12 +301,13 @@ def _deepest(found, name):
 
 
 def _headline(found):
-    return headline(found.networks) if found.networks else "No cell could be measured."
+    return opening(found.networks) if found.networks else "No cell could be measured."
 
 
 def _lead(found):
     failed = f"; {count(found.failed)} failed" if found.failed else ""
-    return f"{count(found.cells)} cells, {count(len(found.networks))} kinds of network at initialisation{failed}."
+    kinds = f"{count(found.cells)} cells, {count(len(found.networks))} kinds of network at initialisation{failed}."
+    return f"{kinds} {counts(found.networks)}" if found.networks else kinds
 
 
 def _cut(found, shown):
@@ -229,14 +324,7 @@ def _machine(environments):
     for environment in environments:
         for fact, value in environment.items():
             facts.setdefault(fact, {})[value] = None
-    return "".join(f"<div><dt>{escape(k)}</dt><dd>{escape('; '.join(v))}</dd></div>" for k, v in facts.items())
-
-
-def _boxes(kind, labels):
-    return "".join(
-        f'<label><input type="checkbox" data-filter="{kind}" value="{escape(label)}" checked> {escape(label)}</label>'
-        for label in labels
-    )
+    return {fact: "; ".join(values) for fact, values in facts.items()}
 
 
 # Tables.
@@ -270,8 +358,8 @@ def _evidence_table(found, name):
 def _verdict_table(found):
     rows = []
     for phi, members in by_activation(found).items():
-        counts = Counter(network.verdict for network in members)
-        rows.append((phi, *(str(counts[verdict]) for verdict in VERDICTS)))
+        votes = Counter(network.verdict for network in members)
+        rows.append((phi, *(str(votes[verdict]) for verdict in VERDICTS)))
     return html_table(("network", *(f"{verdict} networks" for verdict in VERDICTS)), {"": rows}, "Networks by verdict")
 
 
@@ -283,7 +371,7 @@ def _crossing_table(drawn):
                 f"σ_b² = {significant(crossing.bias_variance)}", number(crossing.weight_variance),
                 number(crossing.predicted_weight_variance), percent(crossing.difference, 1, sign="+"),
             )  # fmt: skip
-            groups.setdefault(diagram.cell.activation.label, []).append(row)
+            groups.setdefault(plain_label(diagram.cell.activation), []).append(row)
     if not groups:
         return '<p class="note">No measured slope passes through 0 inside the diagrams.</p>'
     return html_table(("network", "measured σ_w²", "theory", "difference"), groups, "The critical line")
@@ -295,9 +383,6 @@ def _failure_table(found):
     rows = {}
     for failure in found.failures:
         cell = failure.cell
-        rows.setdefault(cell.activation.label, []).append((cell.init_label, str(cell.depth), failure.error))
+        rows.setdefault(plain_label(cell.activation), []).append((cell.init_label, str(cell.depth), failure.error))
     table = html_table(("network", "depth", "evidence"), rows, f"{count(len(found.failures))} of {count(found.failed)}")
-    return (
-        '<section aria-labelledby="failed"><h2 id="failed">Cells that failed</h2>'
-        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="failed">{table}</div></section>'
-    )
+    return section("failed", TITLES["failed"], scroll(table, "failed"))

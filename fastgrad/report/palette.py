@@ -1,4 +1,4 @@
-"""Decades lost -> a meaning and a colour, the same in the terminal, on the page and in the pictures."""
+"""Decades lost -> a meaning and a colour, the same in the terminal, on the pages and in the pictures."""
 
 import math
 
@@ -8,14 +8,41 @@ import math
 BINS = (
     (-4.0, "grows over 10,000-fold", "#2166ac", "#ffffff"),
     (-2.0, "grows 100- to 10,000-fold", "#92c5de", "#10161c"),
-    (2.0, "within a factor of 100", "#eef0f2", "#10161c"),
+    (2.0, "healthy: within a factor of 100", "#eef0f2", "#10161c"),
     (4.0, "loses 2 to 4 decades", "#fddbc7", "#10161c"),
     (7.0, "loses 4 to 7 decades", "#f4a582", "#10161c"),
     (38.0, "loses 7 to 38 decades, more than float32's precision", "#c23b3b", "#ffffff"),
     (math.inf, "loses over 38 decades, more than float32's range", "#67001f", "#ffffff"),
 )
+# The same on a dark page: background and ink of each bin. What is healthy recedes there too; the worst is brightest.
+DARK = (
+    ("#8fd0ff", "#10161c"),
+    ("#2b6a9e", "#ffffff"),
+    ("#262d35", "#e6e9ec"),
+    ("#5a3430", "#ffffff"),
+    ("#96423a", "#ffffff"),
+    ("#f0705c", "#10161c"),
+    ("#ffd9c2", "#10161c"),
+)
+# Lines of a chart, on a light and on a dark page: after Okabe and Ito, whom the colour-blind can tell apart.
+LINES = ("#0072b2", "#c25100", "#007f5b", "#8f4a8b", "#7d6200", "#56747f", "#b3003b", "#3b3f8f")
+DARK_LINES = ("#56b4e9", "#f28e3c", "#2fc79a", "#d99bd0", "#e3c74f", "#a3b4bd", "#ff8fa8", "#a9b1ff")
 
 
 def decade_bin(decades: float) -> int:
     """Index in ``BINS`` of a number of decades lost; all lost (inf) and NaN are in the last."""
     return next((i for i, (edge, *_) in enumerate(BINS) if decades < edge), len(BINS) - 1)
+
+
+def css() -> str:
+    """The colours as CSS: ``--line0`` and so on, ``--bin0`` and ``--ink0``, for a light and for a dark page."""
+    light = _variables(LINES, [(back, ink) for _, _, back, ink in BINS])
+    dark = _variables(DARK_LINES, DARK)
+    classes = "\n".join(f".bin{i} {{ background: var(--bin{i}); color: var(--ink{i}); }}" for i in range(len(BINS)))
+    return f":root {{ {light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n{classes}"
+
+
+def _variables(lines, bins):
+    named = [f"--line{i}: {colour};" for i, colour in enumerate(lines)]
+    named += [f"--bin{i}: {back}; --ink{i}: {ink};" for i, (back, ink) in enumerate(bins)]
+    return " ".join(named)

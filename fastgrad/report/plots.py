@@ -1,8 +1,8 @@
 """Pictures of results: delta against depth with the theory's band, the grid as a heat map, and speed by size."""
 
 # Design: - Figure objects, never pyplot: nothing global changes, and no display is needed.
-#         - Layers run from the output to the input, the way backpropagation does: a line starts at 10^0 on
-#           the left, falls as delta vanishes, and carries its label at its end.
+#         - Layers run from the input, on the left, to the output, as on the pages: a line falls to the left as delta
+#           vanishes, and carries its label there, at its end. The numbers of the vertical axis are on the right.
 #         - One range of the vertical axis for all panels, or ReLU's decade looks like sigmoid's forty.
 
 import io
@@ -24,7 +24,7 @@ try:
 except ImportError as error:
     raise missing("a picture", "matplotlib", "plot") from error
 
-from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.palette import BINS, DARK_LINES, LINES, decade_bin
 from fastgrad.report.tables import number
 from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.networks import deepest
@@ -40,8 +40,8 @@ class Theme:
     lines: tuple[str, ...]
 
 
-LIGHT = Theme("#ffffff", "#1b1f24", "#c9ced4", ("#0072b2", "#c25100", "#007f5b", "#8f4a8b", "#7d6200", "#56747f"))
-DARK = Theme("#15191e", "#e6e9ec", "#48525d", ("#56b4e9", "#f28e3c", "#2fc79a", "#d99bd0", "#e3c74f", "#a3b4bd"))
+LIGHT = Theme("#ffffff", "#1b1f24", "#c9ced4", LINES)
+DARK = Theme("#15191e", "#e6e9ec", "#48525d", DARK_LINES)
 MARKERS = "os^Dv*"
 
 _STYLE: Any = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "fastgrad"}
@@ -236,11 +236,15 @@ def _speed_line(ax, rows, index, theme):
 
 
 def _layer_axes(ax: Axes, layers: int, theme: Theme) -> None:
-    ax.set_xlim(layers + 0.5, 0.5)
+    ax.set_xlim(0.5, layers + 0.5)
+    ax.yaxis.tick_right()
+    ax.yaxis.set_label_position("right")
+    ax.spines["left"].set_visible(False)
+    ax.spines["right"].set_visible(True)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=2))
     ax.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=2))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda exponent, _: f"$10^{{{exponent:.0f}}}$"))
-    ax.set_xlabel(f"layer: output ({layers}) → input (1)")
+    ax.set_xlabel("layer: input → output")
     _colour_axes(ax, theme)
 
 
@@ -254,15 +258,15 @@ def _colour_axes(ax, theme):
 
 
 def _label_ends(ax, ends):
-    """Each line's name at its right end, moved apart vertically where two would overlap."""
+    """Each line's name at its left end, moved apart vertically where two would overlap."""
     low, high = ax.get_ylim()
     gap = 0.075 * (high - low)
     placed = low - gap
     for name, value, colour in sorted(ends, key=lambda end: end[1]):
         placed = max(placed + gap, min(max(value, low), high) if np.isfinite(value) else low)
         ax.annotate(
-            name, (1.0, placed), xycoords=("axes fraction", "data"), annotation_clip=False,
-            xytext=(4, 0), textcoords="offset points", va="center", color=colour, fontsize=9,
+            name, (0.0, placed), xycoords=("axes fraction", "data"), annotation_clip=False,
+            xytext=(-4, 0), textcoords="offset points", va="center", ha="right", color=colour, fontsize=9,
         )  # fmt: skip
 
 

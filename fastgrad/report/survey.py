@@ -1,22 +1,37 @@
-"""Results -> a web page, JSON and CSV; a comparison -> Markdown. No arithmetic: numbers come here computed."""
+"""A survey -> a page, JSON and CSV; a comparison -> Markdown. No arithmetic: numbers come here computed."""
 
-import base64
 import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 
 import fastgrad
 from fastgrad._validation import strict_json
 from fastgrad.diagnosis import Diagnosis
-from fastgrad.report import findings
-from fastgrad.report.html import fill, html_heatmap
+from fastgrad.report import charts, findings
+from fastgrad.report import consequences as learned
+from fastgrad.report.html import (
+    Page,
+    choices,
+    contents,
+    definitions,
+    folded,
+    html_heatmap,
+    key,
+    made_section,
+    paragraph,
+    scroll,
+    section,
+)
+from fastgrad.report.html import charts as side_by_side
 from fastgrad.report.tables import Table, html_table, markdown, number
 from fastgrad.sweeps.cell import CellResult
+from fastgrad.sweeps.consequences import Consequences
 from fastgrad.sweeps.networks import deepest
+from fastgrad.sweeps.phases import Diagram
 
+FILES = ("results.json", "cells.csv")
 CSV_CELL = ("depth", "width", "batch", "data", "dtype", "backend")
 CSV_RESULT = (
     "decades_per_layer", "decades_per_layer_low", "decades_per_layer_high", "predicted_decades_per_layer",
@@ -28,9 +43,22 @@ CSV_RESULT = (
 
 @dataclass(frozen=True)
 class Report:
-    """What there is to show: results, facts of the machine, rows of ``quick_speed()``, and the command.
+    """What there is to show.
 
-    ``remedies`` is what ``sweeps.remedies.diagnoses`` found.
+    Attributes
+    ----------
+    results : sequence of CellResult
+    machine : dict
+        Facts of the machine.
+    speed : sequence of dict
+        Rows of ``quick_speed()``.
+    command : str
+    remedies : sequence of (CellResult, Diagnosis)
+        What ``sweeps.remedies.diagnoses`` found.
+    consequences : Consequences, optional
+        What became of such networks in training.
+    diagrams : sequence of Diagram
+        Phase diagrams.
     """
 
     results: Sequence[CellResult]
@@ -38,6 +66,8 @@ class Report:
     speed: Sequence[dict]
     command: str
     remedies: Sequence[tuple[CellResult, Diagnosis]] = ()
+    consequences: Consequences | None = None
+    diagrams: Sequence[Diagram] = ()
 
     def to_dict(self) -> dict:
         """Everything as JSON can hold it; see ``CellResult.to_dict`` for numbers that are not finite."""
@@ -45,12 +75,13 @@ class Report:
             "fastgrad": fastgrad.__version__,
             "command": self.command,
             "machine": self.machine,
-            "headline": findings.headline(self.results),
+            "headline": findings.opening(self.results),
             "cells": [result.to_dict() for result in self.results],
             "remedies": [
                 {"network": result.cell.label, "depth": result.cell.depth} | diagnosis.to_dict()
                 for result, diagnosis in self.remedies
             ],
+            "consequences": None if self.consequences is None else self.consequences.to_dict(),
             "speed": list(self.speed),
         }
 
@@ -78,42 +109,154 @@ def to_csv(results: Sequence[CellResult]) -> str:
 
 
 def write_folder(report: Report, out: str | Path) -> Path:
-    """Write page, pictures, JSON and CSV into the folder ``out``, which is there; return the page's path."""
-    from fastgrad.report import plots
-
+    """Write page, JSON and CSV into the folder ``out``, which is there; return the page's path."""
     out = Path(out)
     (out / "results.json").write_text(to_json(report), encoding="utf-8")
     (out / "cells.csv").write_text(to_csv(report.results), encoding="utf-8")
-    for name, figure in {
-        "delta": plots.delta_figure(report.results),
-        "heatmap": plots.heatmap_figure(report.results),
-    }.items():
-        (out / f"{name}.png").write_bytes(plots.picture(figure, "png"))
-        (out / f"{name}.svg").write_bytes(plots.picture(figure, "svg"))
     page = out / "index.html"
     page.write_text(to_html(report), encoding="utf-8")
     return page
 
 
 def to_html(report: Report) -> str:
-    """The report as one page that needs nothing but itself: no script, no network."""
-    results = report.results
+    """The report as one page that needs nothing but itself."""
+    page, results, trained = Page(), report.results, report.consequences
+    parts = {"causes": _causes(page, results)}
+    if trained is not None:
+        parts["consequences"] = learned.consequences_section(page, trained)
+        parts["detection"] = learned.detection_section(page, trained)
+        parts["remedies"] = learned.remedies_section(page, trained)
+    parts["changes"] = _changes(report.remedies, findings.decay_command(results))
+    parts["phases"] = phase_section(
+        page, report.diagrams, "fastgrad sweep phases.toml phases.db && fastgrad report phases.db"
+    )
+    parts["speed"] = _speed(report.speed)
+    parts["made"] = made_section(report.command, report.machine)
+    titles = {name: SECTIONS[name] for name, part in parts.items() if part}
+    lead = paragraph(findings.counts(results), "lead") + definitions("terms", findings.DEFINITIONS) + contents(titles)
+    return page.write("fastgrad: how gradients vanish", findings.opening(results), lead, parts.values(), FILES)
+
+
+SECTIONS = {
+    "causes": "Causes", "consequences": "Consequences", "detection": "Detection", "remedies": "Remedies",
+    "changes": "One change at a time", "phases": "You are here", "speed": "Speed", "made": "How this was made",
+}  # fmt: skip
+
+
+def _causes(page, results):
+    groups = findings.by_activation(results).items()
+    limits, range_of_depths = charts.profile_limits(results), charts.depth_limits(results)
+    deepest_first = sorted({result.cell.depth for result in results})
+    over_depth = [
+        page.figure("depths", phi, _told(members), **charts.depths(members, range_of_depths))
+        for phi, members in groups if len(deepest_first) > 1
+    ]  # fmt: skip
+    by_layer = [
+        page.figure("profile", phi, _told(deepest(members)), **charts.profile(members, limits))
+        for phi, members in groups
+    ]
     cells, evidence = (findings.rows(results, row) for row in (findings.cell_row, findings.evidence_row))
-    return fill(
-        "run.html",
-        title=escape(f"fastgrad: {findings.headline(results)}"),
-        headline=escape(findings.headline(results)),
-        setting=escape(findings.setting(results)),
-        command=escape(report.command),
-        machine="".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in report.machine.items()),
-        heatmap=html_heatmap(results),
-        panels=_html_panels(results),
-        cells=html_table(findings.CELL_COLUMNS, cells, "Decades of delta, mean over seeds"),
-        evidence=html_table(findings.EVIDENCE_COLUMNS, evidence, "The commonest verdict over seeds"),
-        remedies=_html_remedies(report.remedies),
-        band=escape(findings.band_note(results)),
-        speed=_html_speed(report.speed),
-        version=escape(fastgrad.__version__),
+    return section(
+        "causes",
+        "Causes: activation, depth and initialisation",
+        paragraph(
+            "How many decades of delta are lost on the way from the last hidden layer to the first, against the number "
+            "of hidden layers. Solid: measured, the mean over seeds. Dashed: theory. The shaded networks are healthy. "
+            "A straight line is exponential decay: every layer more costs the same factor."
+        )
+        + side_by_side(*over_depth)
+        if over_depth
+        else "",
+        paragraph(
+            "The same layer by layer, the input on the left: delta over the output layer's, on a logarithmic axis. "
+            "Below each chart, what is measured less what theory predicts, with theory's 95 % band of such a mean. "
+            "Backpropagation runs from right to left. The dotted line is float32's least number: a delta below "
+            "it is 0 in plain float32. Float64's is near 10⁻³²², below every chart that does not show it."
+        ),
+        f'<div class="filters">{choices("depth", "Hidden layers", list(map(str, deepest_first)), single=True)}</div>',
+        side_by_side(*by_layer),
+        scroll(html_heatmap(results), "causes"),
+        key(),
+        folded(
+            "Every network in numbers: measured, predicted, verdict, evidence",
+            scroll(html_table(findings.CELL_COLUMNS, cells, "Decades of delta, mean over seeds"), "causes"),
+            paragraph(
+                "Decades per layer: the slope of log10 of delta over the hidden layers, positive where it vanishes; "
+                "0.301 halves delta in every layer. Half-life: the layers in which it halves. Float32 zero at: the "
+                "layer, counted from the input, from which plain backpropagation in float32 returns nothing but 0; "
+                "here a power of two is carried beside each layer. " + findings.band_note(results)
+            ),
+            scroll(html_table(findings.EVIDENCE_COLUMNS, evidence, "The commonest verdict over seeds"), "causes"),
+        ),
+        note="Backpropagation multiplies delta, layer by layer, by the weights and by the activation's derivative. "
+        "Where that product is below one on average, delta decays exponentially with depth: because the activation is "
+        "flat (sigmoid's derivative is at most 1/4), because the weights are small, or both. "
+        + findings.setting(results),
+        command=findings.decay_command(results),
+    )
+
+
+def _told(members):
+    return "; ".join(
+        f"{result.cell.init_label} loses {number(result.decades_lost, 1)} decades over {result.cell.depth} hidden "
+        f"layers, {number(result.predicted_decades_lost, 1)} by theory"
+        for result in members
+    )
+
+
+def _changes(remedies, command):
+    if not remedies:
+        return ""
+    caption = "Decades of delta before and after; theory beside what was measured"
+    table = html_table(findings.REMEDY_COLUMNS, findings.remedy_rows(remedies), caption)
+    return section(
+        "changes",
+        "What cures it: one change at a time",
+        scroll(table, "changes"),
+        note="The deepest network of each pair that is not healthy, with its activation, its initialisation or its "
+        "depth changed, one at a time, and measured again. Whatever cures it alone was a cause.",
+        command=command,
+    )
+
+
+def phase_section(page: Page, diagrams: Sequence[Diagram], command: str = "", *more: str) -> str:
+    """Phase diagrams, with where well-known initialisations are; ``more`` is HTML below them."""
+    figures = [
+        page.figure(
+            "phase",
+            charts.diagram_title(one),
+            f"Phase diagram of {len(one.networks)} networks; {len(one.crossings)} measured points of the critical line",
+            **charts.diagram(one),
+        )
+        for one in diagrams
+    ]
+    if not figures:
+        return ""
+    return section(
+        "phases",
+        "Phase diagrams: you are here",
+        side_by_side(*figures, identifier="diagrams"),
+        *more,
+        note="Decades of delta lost per layer over the variances of weights and biases: red vanishes, blue explodes. "
+        "The line is theory's edge of chaos, on which delta stays level. Rings are where the measured slope, past the "
+        "first quarter of the layers, passes through 0. Diamonds: well-known initialisations at this width. The "
+        "nearer to the line, the deeper a network can be.",
+        command=command,
+    )
+
+
+def _speed(rows):
+    if not rows:
+        return ""
+    table = html_table(
+        findings.SPEED_COLUMNS, {"": [findings.speed_row(row) for row in rows]}, "Time per element in nanoseconds"
+    )
+    return section(
+        "speed",
+        "Speed",
+        scroll(table, "speed"),
+        note="The activations' values on one thread of this machine, beside a peer. Below 1 time faster is slower.",
+        command="fastgrad speed activations",
     )
 
 
@@ -143,58 +286,3 @@ def folded_markdown(found: Comparison) -> str:
     lines = [f"**{head}**", "\n".join(f"- {reason}" for reason in reasons)]
     rest = comparison_markdown(replace(found, verdicts=()))
     return "\n\n".join([*filter(None, lines), f"<details><summary>All rows</summary>\n\n{rest}\n</details>"]) + "\n"
-
-
-def _html_panels(results):
-    from fastgrad.report import plots
-
-    limits = plots.delta_limits(results)
-    pictures = []
-    for members in findings.by_activation(deepest(results)).values():
-        light, dark = (_data_uri(members, theme, limits) for theme in (plots.LIGHT, plots.DARK))
-        source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-        pictures.append(f'<picture>{source}<img src="{light}" alt="{escape(_alternative(members))}"></picture>')
-    return "".join(pictures)
-
-
-def _data_uri(members, theme, limits):
-    from fastgrad.report import plots
-
-    svg = plots.picture(plots.delta_figure(members, theme, limits, key=False), "svg")
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
-
-
-def _alternative(members):
-    ends = "; ".join(
-        f"{result.cell.init_label} reaches 10^{number(result.log10_delta_ratio[0], 1)} at the first of "
-        f"{result.cell.depth} hidden layers (theory 10^{number(result.predicted_ratio[0], 1)})"
-        for result in members
-    )
-    return f"{members[0].cell.activation.label}: RMS of delta relative to the output layer. {ends}."
-
-
-def _html_speed(rows):
-    if not rows:
-        return ""
-    groups = {"": [findings.speed_row(row) for row in rows]}
-    table = html_table(findings.SPEED_COLUMNS, groups, "Time per element in nanoseconds")
-    return (
-        '<section aria-labelledby="speed"><h2 id="speed">Speed</h2>'
-        '<p class="note">The activations\' values on one thread of this machine, beside a peer. '
-        "Below 1 time faster is slower.</p>"
-        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="speed">{table}</div></section>'
-    )
-
-
-def _html_remedies(remedies):
-    if not remedies:
-        return ""
-    groups = findings.remedy_rows(remedies)
-    caption = "Decades of delta before and after; theory beside what was measured"
-    table = html_table(findings.REMEDY_COLUMNS, groups, caption)
-    return (
-        '<section aria-labelledby="remedies"><h2 id="remedies">Remedies</h2><p class="note">The deepest network of '
-        "each pair that is not healthy, with its activation, its initialisation or its depth changed, one at a time, "
-        "and measured again. Whatever cures it alone was a cause.</p>"
-        f'<div class="scroll" tabindex="0" role="region" aria-labelledby="remedies">{table}</div></section>'
-    )

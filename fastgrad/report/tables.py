@@ -71,6 +71,17 @@ class Table:
     groups: dict[str, list[tuple[str, ...]]]
 
 
+def without_empty_columns(table: Table) -> Table:
+    """The table without the columns in which no row has anything."""
+    rows = [row for rows in table.groups.values() for row in rows]
+    kept = [index for index in range(len(table.columns)) if any(row[index] for row in rows)]
+    return Table(
+        table.title,
+        tuple(table.columns[index] for index in kept),
+        {group: [tuple(row[index] for index in kept) for row in rows] for group, rows in table.groups.items()},
+    )
+
+
 def markdown(table: Table) -> str:
     """The table in Markdown; the groups' names, if there are any, are the first column."""
     named = any(table.groups)
@@ -117,7 +128,11 @@ def rich_table(columns, groups):
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for name in columns:
         text = name in (*TEXT_COLUMNS, "verdict", "because")
-        table.add_column(name, justify="left" if text else "right", no_wrap=name in ("network", "contestant"))
+        table.add_column(
+            name,
+            justify="left" if text else "right",
+            no_wrap=name in ("network", "contestant", "remedy"),
+        )
     for group, rows in groups.items():
         if group:
             table.add_row(Text(group))

@@ -2,7 +2,7 @@
 
 import re
 
-from fastgrad.report import findings
+from fastgrad.report import consequences, findings
 from fastgrad.report.palette import BINS, decade_bin
 from fastgrad.report.survey import Comparison, Report
 from fastgrad.report.tables import number, rich_table
@@ -27,13 +27,13 @@ def print_report(report: Report, console, only: str | None = None) -> None:
         titles.append(title)
         if only in (None, title):
             console.print(Text(f"\n{title}", style="bold"))
-            console.print(table)
+            console.print(fitting(table, console) if hasattr(table, "columns") else table)
 
     shown = report.results if len(report.results) <= TERMINAL_ROWS else deepest(report.results)
     if only is None:
-        console.print(Text(findings.headline(report.results), style="bold"))
+        console.print(Text(findings.opening(report.results), style="bold"))
+        console.print(Text(findings.counts(report.results)))
     console.print(Text(findings.setting(report.results)))
-    console.print(Text(findings.facts(report.machine), style="dim"))
     depths, _ = findings.by_depth(report.results)
     for start in range(0, len(depths), TERMINAL_DEPTHS):
         heatmap = _rich_heatmap(report.results, depths[start : start + TERMINAL_DEPTHS])
@@ -42,17 +42,22 @@ def print_report(report: Report, console, only: str | None = None) -> None:
     if findings.beyond(shown):
         console.print(Text(findings.BEYOND, style="dim"))
     if len(report.results) <= TERMINAL_EVIDENCE:
-        lines = [f"{r.cell.label}, depth {r.cell.depth}: {r.verdict}; {r.evidence}" for r in report.results]
-        section("Verdicts", Text("\n".join(lines)))
+        section("Verdicts", Text("\n".join(map(_evidence, report.results))))
     if report.remedies:
         kept = [findings.REMEDY_COLUMNS.index(name) for name in findings.TERMINAL_REMEDY_COLUMNS]
         groups = findings.remedy_rows(report.remedies)
         groups = {phi: [[row[index] for index in kept] for row in rows] for phi, rows in groups.items()}
         title = "Remedies of the deepest networks that are not healthy, and the decades of delta then lost"
         section(title, rich_table(findings.TERMINAL_REMEDY_COLUMNS.values(), _terse(groups)))
+    if report.consequences is not None:
+        for title, table in consequences.terminal_tables(report.consequences).items():
+            section(title, table)
+        if only is None:
+            console.print(Text(f"\n{consequences.correlation(report.consequences)}", style="bold"))
     if report.speed:
         rows = [findings.speed_row(row) for row in report.speed]
         section("Speed of the activations' values, one thread", rich_table(findings.SPEED_COLUMNS, {"": rows}))
+    console.print(Text(f"\n{findings.facts(report.machine)}", style="dim"))
     if only not in (None, *titles):
         raise ValueError(f"--table: there is no {only!r}; there is {', '.join(map(repr, titles))}")
 
@@ -61,12 +66,30 @@ def print_comparison(found: Comparison, console) -> None:
     """The comparison on a ``rich.console.Console``."""
     from rich.text import Text
 
-    console.print(Text(findings.facts(found.machine), style="dim"))
-    for table in found.tables:
-        console.print(Text(f"\n{table.title}", style="bold"))
-        console.print(rich_table(table.columns, table.groups))
-    console.print(Text("\n".join(["", *found.verdicts]), style="bold"))
-    console.print(Text(found.note, style="dim"))
+    for index, table in enumerate(found.tables):
+        console.print(Text(f"\n{table.title}" if index else table.title, style="bold"))
+        console.print(fitting(rich_table(table.columns, table.groups), console))
+    if found.verdicts:
+        console.print(Text("\n".join(["", *found.verdicts]), style="bold"))
+    console.print(Text(f"\n{found.note}\n{findings.facts(found.machine)}", style="dim"))
+
+
+def fitting(table, console):
+    """The table; where it is wider than the console, with stacked heads and numbers that are not broken.
+
+    rich would take as much from a column of numbers as from one of text, and cut words.
+    """
+    if table.__rich_measure__(console, console.options).maximum + len(table.columns) > console.width:
+        table.padding = 0
+        for column in table.columns:
+            column.header = str(column.header).replace(" ", "\n")
+            column.no_wrap = column.no_wrap or column.justify == "right"
+    return table
+
+
+def _evidence(result):
+    name = f"{findings.plain_label(result.cell.activation)} + {result.cell.init_label}"
+    return f"{name}, depth {result.cell.depth}: {result.verdict}; {result.evidence}"
 
 
 def _rich_heatmap(results, depths):
@@ -93,5 +116,8 @@ def _rich_cells(results):
 
 
 def _terse(groups):
-    """Activations without the names of their parameters, ``leaky_relu(0.01)``: the terminal is narrow."""
-    return {re.sub(r"\w+=", "", phi): rows for phi, rows in groups.items()}
+    """Rows whose names go without those of their parameters, ``he_normal(0.01)``: the terminal is narrow."""
+    return {
+        re.sub(r"\w+=", "", phi): [[re.sub(r"\w+=", "", c) if isinstance(c, str) else c for c in row] for row in rows]
+        for phi, rows in groups.items()
+    }

@@ -1,8 +1,9 @@
 """A training run, and what repairing it did, as tables of text; no arithmetic."""
 
 from fastgrad.learning.repair import Attempt, Repair
+from fastgrad.report.findings import plain_label
 from fastgrad.report.palette import BINS, decade_bin
-from fastgrad.report.tables import Table, number, percent, significant
+from fastgrad.report.tables import Table, number, percent, significant, without_empty_columns
 
 EPOCH_ROWS = 12  # of a longer run every so many epochs are shown, and the last
 STRIP = 60  # layers shown in a strip; of a deeper network every so many
@@ -27,14 +28,19 @@ def tables(found: Repair) -> list[Table]:
     shown = [epoch_table(best)]
     if best.history.readings:
         shown.append(layer_table(best))
-    if found.changes:
-        predictions = [None, *(change.predicted_decades for change in found.changes)]
-        rows = [
-            (name, *_result(*facts))
-            for name, *facts in zip(names(found), found.attempts, predictions, outcomes(found), strict=True)
-        ]
-        shown.append(Table("Before and after", REPAIR_COLUMNS, {"": rows}))
-    return shown
+    return [without_empty_columns(table) for table in (*shown, repair_table(found)) if table is not None]
+
+
+def repair_table(found: Repair) -> Table | None:
+    """All attempts below each other; None if there is one."""
+    if not found.changes:
+        return None
+    predictions = [None, *(change.predicted_decades for change in found.changes)]
+    rows = [
+        (name, *_result(*facts))
+        for name, *facts in zip(names(found), found.attempts, predictions, outcomes(found), strict=True)
+    ]
+    return Table("Before and after", REPAIR_COLUMNS, {"": rows})
 
 
 def names(found: Repair) -> list[str]:
@@ -105,7 +111,7 @@ def describe(attempt: Attempt) -> str:
     """The network in a line."""
     net = attempt.network
     width = ", ".join(map(str, dict.fromkeys(net.sizes[1:-1])))
-    return f"{net.activation} + {net.initializer}, {net.depth} hidden layers of {width}"
+    return f"{plain_label(net.activation)} + {net.initializer}, {net.depth} hidden layers of {width}"
 
 
 def strip(decades) -> list[tuple[str, str]]:

@@ -7,15 +7,17 @@
 #           and stored. What it is made of is not merged with it: a GradientProfile is of one network and knows its
 #           weights and data, and a DecayMeasurement keeps one for every seed, and arrays.
 
+import math
 import operator
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from fastgrad import datasets, kernels
+from fastgrad import datasets, kernels, slopes
 from fastgrad._validation import listed, plain, positive_int, real_number, unknown
 from fastgrad.activations import Activation, activation
-from fastgrad.initializers import Initializer, check_distinct, initializer
+from fastgrad.draws import check_distinct
+from fastgrad.initializers import Initializer, initializer
 
 DTYPES = ("float32", "float64")
 
@@ -187,6 +189,25 @@ class CellResult:
     def decades_per_layer_reach(self) -> float:
         """Half the 95 % interval of ``decades_per_layer``; infinite with one seed."""
         return (self.decades_per_layer_high - self.decades_per_layer_low) / 2
+
+    @property
+    def predicted_decades_lost(self) -> float:
+        """As ``decades_lost``, by theory."""
+        return slopes.decades_lost(self.predicted_ratio)
+
+    @property
+    def residual(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+        """Measured less predicted ratio, and the ends of theory's band less the predicted ratio, layer by layer."""
+        return tuple(  # type: ignore[return-value]
+            tuple(value - centre for value, centre in zip(values, self.predicted_ratio, strict=True))
+            for values in (self.log10_delta_ratio, self.predicted_low, self.predicted_high)
+        )
+
+    @property
+    def least_ratios(self) -> dict[str, float]:
+        """log10 of the least number above 0 of float32 and float64, over delta at the output layer."""
+        output = self.log10_delta[-1]
+        return {name: math.log10(np.finfo(name).smallest_subnormal) - output for name in DTYPES}
 
     def to_dict(self) -> dict:
         """The result as JSON can hold it: what is not finite is the string "inf", "-inf" or "nan"."""

@@ -62,6 +62,15 @@ class Sweep:
 def load(*paths: str | os.PathLike) -> Sweep:
     """What one store holds, or several: ``load("a.db").frame`` and ``.dataset``.
 
+    Parameters
+    ----------
+    *paths : str or path
+        Stores of one code.
+
+    Returns
+    -------
+    Sweep
+
     Raises
     ------
     StoreError

@@ -6,10 +6,11 @@
 #         - Cells that differ in their seeds alone are one network; the mean over them is taken first (networks.py).
 
 import math
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,36 @@ import numpy as np
 from fastgrad import slopes, theory
 from fastgrad.diagnosis import DECADES
 from fastgrad.initializers import SURVEYED, initializer
+from fastgrad.sweeps import plan
 from fastgrad.sweeps.cell import Cell, CellResult
 
 LEAST_WEIGHTS, LEAST_BIASES, LEAST_DEPTHS = 3, 2, 2  # of sigma_w^2 and of sigma_b^2 or depth, in a diagram or a map
 LINE_POINTS = 40
+# Networks around the well-known initialisations, of every activation: a plan, for its file.
+PLAN = """\
+# sigma_w^2 is the square of the gain, sigma_b^2 that of bias_std
+init = "xavier_normal"
+bias_std = [0.0, 0.2, 0.4, 0.6]
+depth = 20
+width = 64
+batch = 64
+seeds = 2
+
+[[grid]]
+activation = ["tanh", "relu", "leaky_relu", "elu"]
+gain = {start = 0.4, stop = 1.7, num = 14}
+
+[[grid]]
+activation = "sigmoid"
+gain = {start = 0.5, stop = 12.0, num = 24}
+"""
+
+
+def around_the_known() -> list[Cell]:
+    """The cells of ``PLAN``."""
+    top = tomllib.loads(PLAN)
+    grids = top.pop("grid")
+    return list(chain.from_iterable(plan.grid(**top | axes) for axes in grids))
 
 
 def trainable_depth(decades_per_layer: float) -> float:

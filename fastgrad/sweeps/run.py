@@ -115,8 +115,8 @@ def sweep(
 
     Raises
     ------
-    ValueError, TypeError, ImportError
-        If the plan is wrong, before anything is measured.
+    ValueError
+        If the plan is wrong, before anything is measured; likewise TypeError, and ImportError for what it needs.
     StoreError
         If the store cannot be used, or is one of another plan or of another version of the code.
     WorkerError

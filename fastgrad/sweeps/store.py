@@ -237,7 +237,7 @@ class Store:
         """What the rows were measured on, by number."""
         with self._clear_errors():
             found = self._db.execute("SELECT id, facts FROM environments").fetchall()
-        return {number: json.loads(facts) for number, facts in found}
+            return {number: json.loads(facts) for number, facts in found}
 
     def __len__(self) -> int:
         with self._clear_errors():
@@ -260,15 +260,17 @@ class Store:
 
     @contextmanager
     def _clear_errors(self):
-        """SQLite's errors as one sentence that says what to do."""
+        """Errors of SQLite, and of the JSON in its columns, as one sentence that says what to do."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, json.JSONDecodeError) as error:
             raise StoreError(_sentence(self.path, error)) from error
 
 
 def _sentence(path, error):
     text = str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return f"{path} is damaged: a text in it is no JSON ({text})"
     if "unable to open" in text or "readonly" in text:
         return f"cannot open or write {path} or its folder"
     if "full" in text:

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 import fastgrad
-from fastgrad import datasets, diagnosis, kernels, slopes, theory
+from fastgrad import datasets, diagnosis, kernels, slopes, theory, verdicts
 from fastgrad._validation import listed
 from fastgrad.activations import Activation, activation
 from fastgrad.initializers import Initializer, initializer
@@ -99,7 +99,7 @@ def measure_cell(cell: Cell) -> CellResult:
         seeds=cell.seeds, dtype=cell.dtype, n_out=CLASSES, bias_std=cell.bias_std, backend=cell.backend,
     )  # fmt: skip
     predicted = predict_cell(cell)
-    ratio, low, high = mean_interval(np.array([_relative_to_output(p.log10_delta) for p in measured.profiles]))
+    ratio, low, high = mean_interval(_relative_to_output(measured.profiles.log10_delta))
     band_low, band_high = predicted.mean_band(len(cell.seeds))
     slope_low, slope_high = predicted.decades_per_layer_band(len(cell.seeds))
     verdict, votes, evidence = _verdict(measured)
@@ -164,8 +164,8 @@ def _data(name):
 
 @np.errstate(invalid="ignore")
 def _relative_to_output(log10_delta):
-    """log10 of delta over the output layer's; NaN where that is exactly 0."""
-    return log10_delta - log10_delta[-1]
+    """log10 of delta, shape (seeds, L), over the output layer's; NaN where that is exactly 0."""
+    return log10_delta - log10_delta[:, -1:]
 
 
 def _verdict(measured):
@@ -173,9 +173,10 @@ def _verdict(measured):
 
     Where a mean is not finite it is the evidence of the first seed with that verdict.
     """
-    diagnoses = [diagnosis.diagnose(profile) for profile in measured.profiles]
-    verdict, votes = Counter(found.verdict for found in diagnoses).most_common(1)[0]
+    found = measured.profiles
+    each = verdicts.of_each(found.log10_delta, found.saturated_fraction, found.dead_fraction)
+    verdict, votes = Counter(each).most_common(1)[0]
     if not np.isfinite(measured.log10_delta).all():
-        return verdict, votes, next(found.evidence for found in diagnoses if found.verdict == verdict)
+        return verdict, votes, diagnosis.diagnose(found[each.index(verdict)]).evidence
     means = measured.log10_delta, measured.saturated_fraction, measured.dead_fraction
     return verdict, votes, diagnosis.evidence(verdict, *means, measured.float32_zero_layer)

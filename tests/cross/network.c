@@ -1,7 +1,7 @@
 /* A pass through a network of one instruction set: network SET TYPE BATCH SIZE SIZE ...
    Reads x, then weight and bias of every layer, then int64 labels; writes, as doubles, the loss and log10 of delta and of
    dL/dW per layer, and then dweight and dbias of every layer. tanh and cross-entropy. */
-#include <fastgrad/fastgrad.h>
+#include <fastgrad/header_only.h>
 #include <stdio.h>
 #include <stdlib.h>
 

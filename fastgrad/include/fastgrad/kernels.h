@@ -1,11 +1,12 @@
 /* The kernels of fastgrad for every instruction set: activations and their derivatives as functions of z, layers, whole
    networks, training and random numbers, for float and double.
 
-   fg_find(name) chooses a set, fg_of(set, sizeof(float)) its functions for a type. Everything is static: include this
-   file in one C file of your own. */
+   fg_find(name) chooses a set, fg_of(set, sizeof(float)) its functions for a type. Everything is static and compiled where
+   this is included, unless FASTGRAD_LINKED is defined: then it is in libfastgrad. */
 #ifndef FASTGRAD_KERNELS_H
 #define FASTGRAD_KERNELS_H
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,11 @@
 
 #include "abi.h"
 #include "set/activations.h"
+
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast" /* C knows no other */
+#endif
 
 /* Design: - The templates in set/ are included once per instruction set and type, between target pragmas, with some
              twenty primitives spelled for that set (set/simd_*.h). Three of them are printed from the Python formulas:
@@ -53,7 +59,7 @@ typedef struct {
     size_t block;                           /* layers that are kept at a time; 0: all, and none shares x or d */
     void **x, **d;                          /* inputs of the layers, phi' of the hidden layers */
     void *outputs, *delta, *other, *scratch;
-    double *log_p;                          /* twice (batch, outputs) */
+    double *log_p;                          /* twice (outputs, batch), and twice (batch) */
 
     double loss;
     double *signal_squares, *signal_top;   /* per layer, of z: sum of squares and largest magnitude */
@@ -144,63 +150,43 @@ typedef struct {
 #define FG_PASTE_(name, type, set) fg_##name##_##type##_##set
 #define FG_PASTE(name, type, set) FG_PASTE_(name, type, set)
 
-#include "turn.h"
+/* Numbers that a stream of random ones is drawn in: set/random.h. */
+#define FG_DRAWN 256
+/* 2^+-FG_WINDOW are the magnitudes outside which a measured pass carries exponents; as a power of two too, the largest
+   weights with which no product within the window overflows. */
+#define FG_WINDOW 24
+#define FG_LARGEST_WEIGHT 64
+/* Below it the other classes' log-probability has no digits left for what a layer changes. */
+#define FG_LOWEST_LOG -1e9
+/* A panel is the rows that meet all their steps while they are in cache (set/network.h): so many at least, whole blocks of
+   GEMM, and not many more numbers than the second. */
+#define FG_PANEL 24
+#define FG_PANEL_NUMBERS 32768
+/* Rows of a panel whose rows are ld long; of a panel of the batch's Gram matrices. */
+FG_INLINE size_t fg_panel(size_t ld)
+{
+    const size_t rows = FG_PANEL_NUMBERS / ld / FG_PANEL * FG_PANEL;
+    return rows > FG_PANEL ? rows : FG_PANEL;
+}
+FG_INLINE size_t fg_gram_rows(size_t batch, size_t ld)
+{
+    return batch < fg_panel(ld) ? batch : fg_panel(ld);
+}
 
-#define FG_SET scalar
-#define FG_SIMD "simd_scalar.h"
-#include "set/each_type.h"
-
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
-#include <immintrin.h>
-
-#define FG_SET sse2
-#define FG_SIMD "simd_sse2.h"
-#include "set/each_type.h"
-
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#ifdef FASTGRAD_LIBRARY
+#define FG_PUBLIC /* what library.c shows to those who link it */
 #else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
-#define FG_SET avx2
-#define FG_SIMD "simd_avx2.h"
-#include "set/each_type.h"
-#ifdef __clang__
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx2,fma"))), apply_to = function)
-#else
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx2,fma,prefer-vector-width=512")
-#endif
-#define FG_SET avx512
-#define FG_SIMD "simd_avx512.h"
-#include "set/each_type.h"
-#ifdef __clang__
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
-#include <arm_neon.h>
-#define FG_SET neon
-#define FG_SIMD "simd_neon.h"
-#include "set/each_type.h"
+#define FG_PUBLIC static
 #endif
 
-/* The sets of this build, the best first, and whether this processor runs one. */
-static const fg_set fg_all_sets[] = {
-#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
-    {"avx512", &fg_table_f32_avx512, &fg_table_f64_avx512},
-    {"avx2", &fg_table_f32_avx2, &fg_table_f64_avx2},
-    {"baseline", &fg_table_f32_sse2, &fg_table_f64_sse2},
-#elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
-    {"neon", &fg_table_f32_neon, &fg_table_f64_neon},
+/* The sets of this build, the best first; the last has no name. */
+#ifdef FASTGRAD_LINKED
+extern const fg_set fg_all_sets[];
+#else
+#include "set/every_set.h"
 #endif
-    {"scalar", &fg_table_f32_scalar, &fg_table_f64_scalar},
-};
 
+/* Whether this processor runs a set. */
 FG_INLINE int fg_runs(const fg_set *set)
 {
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
@@ -214,14 +200,12 @@ FG_INLINE int fg_runs(const fg_set *set)
     return 1;
 }
 
-enum { FG_SETS = sizeof fg_all_sets / sizeof *fg_all_sets };
-
 /* The set of this name, or without one the best, that this processor runs; NULL if there is none. */
 FG_INLINE const fg_set *fg_find(const char *name)
 {
-    for (size_t i = 0; i < FG_SETS; i++)
-        if ((!name || strcmp(name, fg_all_sets[i].name) == 0) && fg_runs(&fg_all_sets[i]))
-            return &fg_all_sets[i];
+    for (const fg_set *set = fg_all_sets; set->name; set++)
+        if ((!name || strcmp(name, set->name) == 0) && fg_runs(set))
+            return set;
     return NULL;
 }
 
@@ -230,5 +214,9 @@ FG_INLINE const fg_kernels *fg_of(const fg_set *set, size_t item)
 {
     return item == sizeof(float) ? set->single : item == sizeof(double) ? set->wide : NULL;
 }
+
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 #endif

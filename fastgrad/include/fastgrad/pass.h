@@ -1,7 +1,13 @@
-/* The memory of a pass through a network (network.h), laid out; whole passes and dense layers as plain functions, for
-   abi.h. */
+/* The memory of a pass through a network (set/network.h), laid out, and what a measured pass found. */
 #ifndef FASTGRAD_PASS_H
 #define FASTGRAD_PASS_H
+
+#include "kernels.h"
+
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#endif
 
 static inline size_t fg_lines(size_t bytes)
 {
@@ -47,9 +53,9 @@ static inline size_t fg_lay_out(fg_network *net, char *start, const fg_kernels *
         at += fg_lines(sizes[i]);
     }
     widest = (widest + width - 1) / width * width;
-    const size_t panel = fg_larger(FG_PANEL * widest, FG_PANEL_NUMBERS);
-    const size_t gram = fg_larger(FG_PANEL * ld, FG_PANEL_NUMBERS);
-    at += fg_lines(fg_larger(2 * gram, net->batch * widest + panel) * item);
+    const size_t most = fg_larger(FG_PANEL * widest, FG_PANEL_NUMBERS); /* numbers of a panel of dL/dW, and of all of it */
+    const size_t panel = most < widest * widest ? most : widest * widest;
+    at += fg_lines(fg_larger(2 * fg_gram_rows(net->batch, ld) * ld, net->batch * widest + panel) * item);
     return at + 64;
 }
 
@@ -68,7 +74,7 @@ static inline size_t fastgrad_furnish(fg_network *net, char *room, const fg_kern
     const size_t layers = net->layers, lists = fg_lines(2 * layers * sizeof(void *));
     const size_t statistics = fg_lines(FG_STATISTICS * layers * sizeof(double));
     const size_t exponents = fg_lines(layers * sizeof(int64_t));
-    const size_t log_p = fg_lines(2 * net->batch * net->sizes[layers] * sizeof(double));
+    const size_t log_p = fg_lines(2 * net->batch * (net->sizes[layers] + 1) * sizeof(double));
     const size_t before = 64 + lists + statistics + exponents + log_p;
     net->ld = (net->batch + width - 1) / width * width;
     if (!room)
@@ -102,7 +108,8 @@ static inline void fastgrad_root_mean_squares(const fg_network *net, double *sig
 
 /* What a measured pass found, as rows of `layers` numbers: log10 of the root mean square of z, of delta and of dL/dW; the
    shares of saturated numbers and of dead units (0 for the output layer); log2 of the largest magnitude of delta and of
-   W. Returns whether they hold: no z is 0 everywhere, W and b are finite and no magnitude of W is above 2^64. */
+   W. Returns whether they hold: no z is 0 everywhere, W and b are finite, no magnitude of W is above
+   2^FG_LARGEST_WEIGHT. */
 enum { FG_LOG10_SIGNAL, FG_LOG10_DELTA, FG_LOG10_DWEIGHT, FG_SATURATED, FG_DEAD, FG_LOG2_DELTA_TOP, FG_LOG2_WEIGHT_TOP,
        FG_SUMMARY };
 static inline int fastgrad_summarise(const fg_network *net, double *rows)
@@ -117,127 +124,13 @@ static inline int fastgrad_summarise(const fg_network *net, double *rows)
         rows[FG_DEAD * layers + l] = net->dead[l] / units;
         rows[FG_LOG2_DELTA_TOP * layers + l] = log2(net->delta_top[l]) + (double)net->delta_exponent[l];
         rows[FG_LOG2_WEIGHT_TOP * layers + l] = log2(top);
-        hold &= net->signal_top[l] > 0 && top <= 18446744073709551616.0 && bias - bias == 0;
+        hold &= net->signal_top[l] > 0 && top <= ldexp(1.0, FG_LARGEST_WEIGHT) && bias - bias == 0;
     }
     return hold;
 }
 
-/* What can be wrong with a network, or FASTGRAD_OK. */
-static inline int fastgrad_check_network(int activation, size_t item, int loss, size_t layers, const size_t *sizes,
-                                         size_t batch, const void *targets)
-{
-    const int error = fastgrad_check(activation, item);
-    if (error)
-        return error;
-    if (layers < 2 || batch < 1 || (loss != FASTGRAD_CROSS_ENTROPY && loss != FASTGRAD_MEAN_SQUARED_ERROR))
-        return FASTGRAD_BAD_ARGUMENT;
-    for (size_t l = 0; l <= layers; l++)
-        if (sizes[l] < 1)
-            return FASTGRAD_BAD_ARGUMENT;
-    for (size_t b = 0; loss == FASTGRAD_CROSS_ENTROPY && b < batch; b++) {
-        const int64_t label = ((const int64_t *)targets)[b];
-        if (label < 0 || (uint64_t)label >= sizes[layers])
-            return FASTGRAD_BAD_ARGUMENT;
-    }
-    return FASTGRAD_OK;
-}
-
-/* `net` with all that a caller says of it, or what is wrong with that. */
-static inline int fastgrad_describe(fg_network *net, int activation, size_t item, double parameter, int loss,
-                                    size_t layers, const size_t *sizes, size_t batch, const void *const *weights,
-                                    const void *const *biases, const void *x, const void *targets)
-{
-    memset(net, 0, sizeof *net);
-    net->layers = layers, net->sizes = sizes, net->batch = batch, net->weights = weights, net->biases = biases;
-    net->activation = activation, net->parameter = parameter, net->cross_entropy = loss == FASTGRAD_CROSS_ENTROPY;
-    net->inputs = x, net->targets = targets;
-    return fastgrad_check_network(activation, item, loss, layers, sizes, batch, targets);
-}
-
-static size_t fastgrad_network_room(size_t item, size_t layers, const size_t *sizes, size_t batch)
-{
-    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
-    fg_network net;
-    memset(&net, 0, sizeof net);
-    net.layers = layers, net.sizes = sizes, net.batch = batch;
-    return kernels ? fastgrad_furnish(&net, NULL, kernels) : 0;
-}
-
-static int fastgrad_network_gradients(int activation, size_t item, double parameter, int loss, size_t layers,
-                                      const size_t *sizes, size_t batch, const void *const *weights,
-                                      const void *const *biases, const void *x, const void *targets, void *room,
-                                      double *mean_loss, void *const *dweights, void *const *dbiases)
-{
-    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
-    fg_network net;
-    const int error = fastgrad_describe(&net, activation, item, parameter, loss, layers, sizes, batch, weights, biases,
-                                        x, targets);
-    if (error)
-        return error;
-    net.dweights = (void **)dweights, net.dbiases = (void **)dbiases;
-    fastgrad_furnish(&net, (char *)room, kernels);
-    kernels->network(kernels, &net);
-    *mean_loss = net.loss;
-    return FASTGRAD_OK;
-}
-
-static int fastgrad_network_profile(int activation, size_t item, double parameter, int loss, size_t layers,
-                                    const size_t *sizes, size_t batch, const void *const *weights,
-                                    const void *const *biases, const void *x, const void *targets, void *room,
-                                    double *mean_loss, double *log10_delta, double *log10_dweight)
-{
-    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
-    fg_network net;
-    const int error = fastgrad_describe(&net, activation, item, parameter, loss, layers, sizes, batch, weights, biases,
-                                        x, targets);
-    if (error)
-        return error;
-    net.measured = 1;
-    fastgrad_furnish(&net, (char *)room, kernels);
-    if (kernels->network(kernels, &net))
-        return FASTGRAD_OUT_OF_RANGE;
-    *mean_loss = net.loss;
-    fastgrad_root_mean_squares(&net, NULL, log10_delta, log10_dweight);
-    return FASTGRAD_OK;
-}
-
-static size_t fastgrad_dense_room(size_t item, size_t batch, size_t fan_in, size_t fan_out)
-{
-    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
-    if (!kernels)
-        return 0;
-    const size_t forward = kernels->dense_scratch(batch, fan_in, fan_out, 0);
-    const size_t backward = kernels->dense_scratch(batch, fan_in, fan_out, 1);
-    return 64 + fg_lines(batch * fan_out * item) + fg_larger(forward, backward) * item;
-}
-
-static int fastgrad_dense_forward(int activation, size_t item, double parameter, size_t batch, size_t fan_in,
-                                  size_t fan_out, const void *x, const void *weight, const void *bias, void *y, void *d,
-                                  void *room, fastgrad_gemm gemm, void *context)
-{
-    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
-    const fg_dense layer = {batch, fan_in, fan_out, x, weight, bias, fastgrad_aligned(room), gemm, context};
-    const int error = fastgrad_check(activation, item);
-    if (error)
-        return error;
-    if (!batch || !fan_in || !fan_out)
-        return FASTGRAD_BAD_ARGUMENT;
-    kernels->dense_forward(kernels, &layer, activation, parameter, y, d);
-    return FASTGRAD_OK;
-}
-
-static int fastgrad_dense_backward(size_t item, size_t batch, size_t fan_in, size_t fan_out, const void *dy,
-                                   const void *d, const void *x, const void *weight, void *dx, void *dweight,
-                                   void *dbias, void *room, fastgrad_gemm gemm, void *context)
-{
-    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
-    char *const dz = (char *)fastgrad_aligned(room);
-    char *const scratch = dz + fg_lines(batch * fan_out * item);
-    const fg_dense layer = {batch, fan_in, fan_out, x, weight, NULL, scratch, gemm, context};
-    if (!kernels || !batch || !fan_in || !fan_out)
-        return FASTGRAD_BAD_ARGUMENT;
-    kernels->dense_backward(&layer, dy, d, dz, dx, dweight, dbias);
-    return FASTGRAD_OK;
-}
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 #endif

@@ -18,11 +18,11 @@ struct Fastgrad {
 }
 
 extern "C" {
-    fn fastgrad_table_for_rust() -> &'static Fastgrad;
+    fn fastgrad_open(cpu: *const c_char) -> *const Fastgrad;
 }
 
 fn main() -> std::io::Result<()> {
-    let fastgrad = unsafe { fastgrad_table_for_rust() };
+    let fastgrad = unsafe { &*fastgrad_open(std::ptr::null()) };
     assert!(fastgrad.abi == 1 && fastgrad.size as usize >= std::mem::size_of::<Fastgrad>());
     let activation = std::env::args().nth(1).map_or(1, |text| text.parse().expect("a number"));
     let mut bytes = Vec::new();

@@ -14,28 +14,19 @@
            - Layers may share memory, so that only the inputs of every block of layers are kept and the block is run
              forward again when backward comes to it: 2 sqrt(depth) layers in memory for a third more work. */
 
-#ifndef FG_PANEL
-#define FG_PANEL 24 /* rows at least that meet all their steps while they are in cache */
-#define FG_PANEL_NUMBERS 32768
-/* Rows of a panel whose rows are ld long: whole blocks of GEMM, and not many more numbers than FG_PANEL_NUMBERS. */
-FG_INLINE size_t fg_panel(size_t ld)
-{
-    const size_t rows = FG_PANEL_NUMBERS / ld / FG_PANEL * FG_PANEL;
-    return rows > FG_PANEL ? rows : FG_PANEL;
-}
-
+#ifndef FG_DEEP
 /* Memory that is wanted next, and is brought into the second-level cache while a product is computed. */
 typedef struct {
     const char *at, *end;
 } fg_ahead;
-/* The window of magnitudes outside which exponents are carried, and the slopes that cannot underflow within it. */
-#define FG_SMALL 5.9604644775390625e-08 /* 2^-24; C++11 has no hexadecimal ones */
-#define FG_LARGE 16777216.0
+/* The ends of the window, and the slopes that cannot underflow within it. */
+#define FG_SMALL (1.0 / (1 << FG_WINDOW))
+#define FG_LARGE (double)(1 << FG_WINDOW)
 #define FG_SMALLEST_SLOPE 8.673617379884035e-19 /* 2^-60 */
 #define FG_DEEP 128 /* terms of a product's sums that are added in one go */
 #define FG_SUMMED 256 /* squares that a lane adds before they go into a double */
 #define FG_HOP 32   /* bytes fetched ahead per term of a block */
-#define FG_LOWEST_LOG -1e9 /* below it the other classes count for nothing: losses.py */
+#define FG_GRAM_ERROR 0.0078125 /* of |dL/dW|^2, by rounding: .0017 decades of the root mean square */
 #define FG_LN_2 0.69314718055994530942
 #define FG_EXPONENTIAL FG_PASTE(exponential, f64, FG_SET)
 #endif
@@ -53,7 +44,7 @@ FG_INLINE void FG(gemm_block)(const int rows, const int columns, fg_ahead *ahead
     for (int i = 0; i < rows; i++)
         FG_UNROLL
         for (int j = 0; j < columns; j++)
-            sum[i][j] = first ? FG_SET1(0.0) : FG_LOAD(c + i * ldc + j * FG_WIDTH);
+            sum[i][j] = first ? FG_SET1(0.0) : FG_LOAD(c + (size_t)i * ldc + j * FG_WIDTH);
     for (size_t k = 0; k < depth; k++) {
         FG_PREFETCH(next + k * hop);
         FG_UNROLL
@@ -61,7 +52,7 @@ FG_INLINE void FG(gemm_block)(const int rows, const int columns, fg_ahead *ahead
             right[j] = FG_LOAD(b + k * ldb + j * FG_WIDTH);
         FG_UNROLL
         for (int i = 0; i < rows; i++) {
-            const FG_REAL left = FG_SET1(a[i * row + k * col]);
+            const FG_REAL left = FG_SET1(a[(size_t)i * row + k * col]);
             FG_UNROLL
             for (int j = 0; j < columns; j++)
                 sum[i][j] = FG_MAD(left, right[j], sum[i][j]);
@@ -71,7 +62,7 @@ FG_INLINE void FG(gemm_block)(const int rows, const int columns, fg_ahead *ahead
     for (int i = 0; i < rows; i++)
         FG_UNROLL
         for (int j = 0; j < columns; j++)
-            FG_STORE(c + i * ldc + j * FG_WIDTH, sum[i][j]);
+            FG_STORE(c + (size_t)i * ldc + j * FG_WIDTH, sum[i][j]);
 }
 
 /* The same for any number of rows. */
@@ -231,7 +222,8 @@ static int FG(layer_forward)(const fg_kernels *kernels, fg_network *net, size_t 
     FG_SCALAR *const y = (FG_SCALAR *)(hidden ? (FG_SCALAR *)net->x[l + 1] : (FG_SCALAR *)net->outputs);
     FG_SCALAR *const d = hidden ? (FG_SCALAR *)net->d[l] : NULL;
     const size_t above = hidden ? net->sizes[l + 2] * fan_out * sizeof(FG_SCALAR) : 0;
-    fg_ahead ahead = {(const char *)net->weights[l + hidden], (const char *)net->weights[l + hidden] + above};
+    const char *const next = (const char *)net->weights[hidden ? l + 1 : l];
+    fg_ahead ahead = {next, next + above};
     double d_top = 0;
     for (size_t i = 0, m, rows = fg_panel(ld); i < fan_out; i += m) {
         m = fan_out - i < rows ? fan_out - i : rows;
@@ -255,55 +247,64 @@ static int FG(layer_forward)(const fg_kernels *kernels, fg_network *net, size_t 
         || (d_top != 0 && (d_top < FG_SMALLEST_SLOPE || d_top > FG_LARGE));
 }
 
-/* The mean softmax cross-entropy and its delta, in double as losses.py has it: 2^k delta, k the value returned. */
+/* The mean softmax cross-entropy and its delta, in double as losses.py has it: 2^k delta, k the value returned. Arrays are
+   (classes, batch), so that loops over samples are vectors; `sum` and `most` hold a number per sample. */
 static int64_t FG(cross_entropy)(fg_network *net)
 {
-    const size_t batch = net->batch, classes = net->sizes[net->layers], ld = net->ld;
+    const size_t batch = net->batch, classes = net->sizes[net->layers], ld = net->ld, numbers = batch * classes;
     const FG_SCALAR *const outputs = (FG_SCALAR *)net->outputs;
     const int64_t *const labels = (const int64_t *)net->targets;
     FG_SCALAR *const delta = (FG_SCALAR *)net->delta;
-    double *const log_p = net->log_p, *const p = log_p + batch * classes;
+    double *FG_RESTRICT const log_p = net->log_p, *FG_RESTRICT const p = log_p + numbers;
+    double *FG_RESTRICT const sum = p + numbers, *FG_RESTRICT const most = sum + batch;
     double largest = -INFINITY, loss = 0;
-    for (size_t b = 0; b < batch; b++) {
-        double top = outputs[b];
-        for (size_t c = 1; c < classes; c++)
-            top = outputs[c * ld + b] > top ? outputs[c * ld + b] : top;
-        for (size_t c = 0; c < classes; c++)
-            log_p[b * classes + c] = (double)outputs[c * ld + b] - top;
-    }
-    FG_EXPONENTIAL(batch * classes, log_p, 0, p);
-    for (size_t b = 0; b < batch; b++) {
-        double *const row = log_p + b * classes, sum = 0;
-        size_t top = 0;
-        while (row[top] < 0) /* the largest output is the one whose 1 goes into log1p; NaN ends the search too */
-            top++;
-        for (size_t c = 0; c < classes; c++)
-            sum += c == top ? 0 : p[b * classes + c];
-        const double normaliser = log1p(sum);
-        for (size_t c = 0; c < classes; c++) {
-            row[c] -= normaliser;
-            if (c != (size_t)labels[b] && row[c] > largest)
-                largest = row[c];
+    for (size_t b = 0; b < batch; b++)
+        most[b] = outputs[b];
+    for (size_t c = 1; c < classes; c++)
+        for (size_t b = 0; b < batch; b++)
+            most[b] = outputs[c * ld + b] > most[b] ? outputs[c * ld + b] : most[b];
+    for (size_t c = 0; c < classes; c++)
+        for (size_t b = 0; b < batch; b++)
+            log_p[c * batch + b] = (double)outputs[c * ld + b] - most[b];
+    FG_EXPONENTIAL(numbers, log_p, 0, p);
+    for (size_t b = 0; b < batch; b++)
+        sum[b] = most[b] = 0;
+    for (size_t c = 0; c < classes; c++)
+        for (size_t b = 0; b < batch; b++) { /* the first of the largest is the 1 of log1p; NaN is taken for one too */
+            const int less = log_p[c * batch + b] < 0;
+            sum[b] += less || most[b] > 0 ? p[c * batch + b] : 0;
+            most[b] = less ? most[b] : 1;
         }
-        loss -= row[labels[b]];
+    for (size_t b = 0; b < batch; b++) {
+        sum[b] = log1p(sum[b]);
+        most[b] = -INFINITY;
+    }
+    for (size_t c = 0; c < classes; c++)
+        for (size_t b = 0; b < batch; b++) {
+            const double row = log_p[c * batch + b] -= sum[b];
+            most[b] = (int64_t)c != labels[b] && row > most[b] ? row : most[b];
+        }
+    for (size_t b = 0; b < batch; b++) {
+        loss -= log_p[(size_t)labels[b] * batch + b];
+        largest = most[b] > largest ? most[b] : largest;
     }
     net->loss = loss / (double)batch;
     const int none = largest < FG_LOWEST_LOG;
     if (none && loss == loss) /* delta stays 0; NaN goes on */
         return 0;
     const int64_t k = none ? 0 : (int64_t)floor(largest / FG_LN_2) + 1; /* exponents below are at most 0 */
-    for (size_t i = 0; i < batch * classes; i++)
+    for (size_t i = 0; i < numbers; i++)
         log_p[i] -= (double)k * FG_LN_2;
-    FG_EXPONENTIAL(batch * classes, log_p, 0, p);
-    for (size_t b = 0; b < batch; b++) {
-        double others = 0;
-        p[b * classes + (size_t)labels[b]] = 0;
-        for (size_t c = 0; c < classes; c++) {
-            others += p[b * classes + c];
-            delta[c * ld + b] = (FG_SCALAR)(p[b * classes + c] / (double)batch);
+    FG_EXPONENTIAL(numbers, log_p, 0, p);
+    for (size_t b = 0; b < batch; b++)
+        p[(size_t)labels[b] * batch + b] = sum[b] = 0;
+    for (size_t c = 0; c < classes; c++)
+        for (size_t b = 0; b < batch; b++) {
+            sum[b] += p[c * batch + b];
+            delta[c * ld + b] = (FG_SCALAR)(p[c * batch + b] / (double)batch);
         }
-        delta[(size_t)labels[b] * ld + b] = (FG_SCALAR)(-others / (double)batch);
-    }
+    for (size_t b = 0; b < batch; b++)
+        delta[(size_t)labels[b] * ld + b] = (FG_SCALAR)(-sum[b] / (double)batch);
     return k;
 }
 
@@ -343,7 +344,7 @@ static double FG(dot)(size_t n, const FG_SCALAR *a, const FG_SCALAR *b)
     double lanes[16] = {0}, sum = 0;
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++)
+        for (size_t j = 0; j < 16; j++)
             lanes[j] += (double)a[i + j] * (double)b[i + j];
     for (; i < n; i++)
         sum += (double)a[i] * (double)b[i];
@@ -352,35 +353,72 @@ static double FG(dot)(size_t n, const FG_SCALAR *a, const FG_SCALAR *b)
     return sum;
 }
 
+/* Rounding errors that a sum of n products in a Gram matrix may have: those of its blocks (gemm), and of adding them. */
+FG_INLINE double FG(roundings)(size_t n)
+{
+    return n <= 2 * FG_DEEP ? (double)n : FG_DEEP + (double)(n / FG_DEEP + 1);
+}
+
 /* |dL/dW|^2 = sum over pairs of samples of <x, x'> <delta, delta'>: two Gram matrices, cheaper than dL/dW itself
-   where the batch is narrower than the layer. They are symmetric: of each row only what lies beyond the diagonal. */
+   where the batch is narrower than the layer. They are symmetric: of each row only what lies beyond the diagonal.
+
+   A sum of n products is off by at most n u |x| |x'|, u half an ulp of 1, so that of samples which cancel (x much alike,
+   delta opposite) the sum over pairs is off by at most (n u + m u) (sum over samples of |x| |delta|)^2, and the norms are on
+   the diagonals. Where that is more than FG_GRAM_ERROR of the sum, -1: the product itself is off by its root only. */
 static double FG(gram_squares)(fg_network *net, size_t l)
 {
     const size_t batch = net->batch, ld = net->ld;
     const FG_SCALAR *const x = (FG_SCALAR *)net->x[l], *const delta = (FG_SCALAR *)net->delta;
-    FG_SCALAR *const gram_x = (FG_SCALAR *)net->scratch, *const gram_delta = gram_x + fg_panel(ld) * ld;
+    FG_SCALAR *const gram_x = (FG_SCALAR *)net->scratch, *const gram_delta = gram_x + fg_gram_rows(batch, ld) * ld;
     fg_ahead ahead = {NULL, NULL};
-    double squares = 0;
-    for (size_t i = 0, m, rows = fg_panel(ld); i < batch; i += m) {
+    const double unit = sizeof(FG_SCALAR) == sizeof(float) ? FLT_EPSILON / 2 : DBL_EPSILON / 2;
+    const double error = unit * (FG(roundings)(net->sizes[l]) + FG(roundings)(net->sizes[l + 1]));
+    double squares = 0, norms = 0;
+    for (size_t i = 0, m, rows = fg_gram_rows(batch, ld); i < batch; i += m) {
         m = batch - i < rows ? batch - i : rows;
         const size_t from = i / FG_WIDTH * FG_WIDTH, vectors = (ld - from) / FG_WIDTH;
         FG(gemm)(&ahead, m, vectors, net->sizes[l], x + i, 1, ld, x + from, ld, gram_x + from, ld);
         FG(gemm)(&ahead, m, vectors, net->sizes[l + 1], delta + i, 1, ld, delta + from, ld, gram_delta + from, ld);
         for (size_t j = 0; j < m; j++) {
             const FG_SCALAR *const row_x = gram_x + j * ld + i + j, *const row_delta = gram_delta + j * ld + i + j;
-            squares += (double)*row_x * (double)*row_delta + 2 * FG(dot)(batch - i - j - 1, row_x + 1, row_delta + 1);
+            const double own = (double)*row_x * (double)*row_delta;
+            squares += own + 2 * FG(dot)(batch - i - j - 1, row_x + 1, row_delta + 1);
+            norms += sqrt(own);
         }
     }
-    return squares > 0 ? squares : 0;
+    return error * norms * norms <= FG_GRAM_ERROR * squares ? squares : -1;
 }
 
-/* to (m) = the sum of from's n rows, each ld long. */
+/* to[0 ... columns W) = the sum of from's n rows, each ld long, in registers: adding to memory waits for every store. */
+FG_INLINE void FG(sum_columns)(const int columns, size_t n, const FG_SCALAR *from, size_t ld, FG_SCALAR *to)
+{
+    FG_REAL sum[4];
+    FG_UNROLL
+    for (int j = 0; j < columns; j++)
+        sum[j] = FG_LOAD(from + j * FG_WIDTH);
+    for (size_t b = 1; b < n; b++)
+        FG_UNROLL
+        for (int j = 0; j < columns; j++)
+            sum[j] = sum[j] + FG_LOAD(from + b * ld + j * FG_WIDTH);
+    FG_UNROLL
+    for (int j = 0; j < columns; j++)
+        FG_STORE(to + j * FG_WIDTH, sum[j]);
+}
+
+/* The same for any number m of columns. */
 static void FG(sum_rows)(size_t m, size_t n, const FG_SCALAR *from, size_t ld, FG_SCALAR *to)
 {
-    memcpy(to, from, m * sizeof(FG_SCALAR));
-    for (size_t b = 1; b < n; b++)
-        for (size_t o = 0; o < m; o++)
-            to[o] += from[b * ld + o];
+    size_t o = 0;
+    for (; o + 4 * FG_WIDTH <= m; o += 4 * FG_WIDTH)
+        FG(sum_columns)(4, n, from + o, ld, to + o);
+    for (; o + FG_WIDTH <= m; o += FG_WIDTH)
+        FG(sum_columns)(1, n, from + o, ld, to + o);
+    for (; o < m; o++) {
+        FG_SCALAR sum = from[o];
+        for (size_t b = 1; b < n; b++)
+            sum += from[b * ld + o];
+        to[o] = sum;
+    }
 }
 
 /* dL/dW (fan_in, fan_out) of layer l, a panel of rows at a time, and dL/db: kept if wanted; dL/dW's sum of squares. */
@@ -477,7 +515,9 @@ static int FG(network)(const fg_kernels *kernels, fg_network *net)
         const size_t fan_in = net->sizes[l], fan_out = net->sizes[l + 1];
         /* Gram: batch^2 (fan_in + fan_out); the product: batch fan_in fan_out and a transposition. */
         const int gram = !net->dweights && net->batch * (fan_in + fan_out) < (fan_in + 2 * FG_WIDTH) * fan_out;
-        const double squares = gram ? FG(gram_squares)(net, l) : FG(weight_gradient)(net, l);
+        double squares = gram ? FG(gram_squares)(net, l) : -1;
+        if (squares < 0)
+            squares = FG(weight_gradient)(net, l);
         if (net->measured)
             net->gradient_squares[l] = squares;
         if (l && net->block && l % net->block == 0)

@@ -8,9 +8,8 @@
            - Plain loops over short arrays, which compilers turn into vectors, and no fused multiply-add: the bits are
              the same everywhere. float and double draw the same number, but for its rounding.
            - Normals by Box and Muller 1958: r = sqrt(-2 ln u), u a 31-bit fraction in (0, 1), so |x| <= 6.66. */
-#ifndef FG_DRAWN
-#define FG_LANES 64
-#define FG_DRAWN (4 * FG_LANES)
+#ifndef FG_LANES
+#define FG_LANES (FG_DRAWN / 4)
 #define FG_ROTATE(x, n) (((x) << (n)) | ((x) >> (32 - (n))))
 #define FG_MIX(a, b, n) a += b, b = FG_ROTATE(b, n) ^ a;
 /* Four rounds and the key's injection after them. */

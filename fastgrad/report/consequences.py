@@ -1,0 +1,334 @@
+"""What vanishing gradients lead to, as text, tables, and the sections of a page; no arithmetic."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastgrad.learning.history import TrainingHistory
+from fastgrad.report import charts
+from fastgrad.report.findings import DEFINITIONS, in_prose, network_name, plain_label
+from fastgrad.report.html import Page, contents, definitions, made_section, paragraph, scroll, section
+from fastgrad.report.html import charts as side_by_side
+from fastgrad.report.tables import html_table, interval, number, percent, rich_table
+from fastgrad.report.training import TRENDS
+from fastgrad.sweeps.consequences import Consequences, Kind
+
+NAME = "fastgrad: what vanishing gradients lead to"
+FILES = ("consequences.json", "consequences.csv")
+TITLES = {
+    "consequences": "Consequences", "detection": "Detection", "remedies": "Remedies", "made": "How this was made",
+}  # fmt: skip
+COLUMNS = (
+    "network", "decades lost", "95 % interval", "epochs to target", "seconds to target", "train acc.", "test acc.",
+    "± 95 %", "stalled", "verdict",
+)  # fmt: skip
+TERMINAL_COLUMNS = ("network", "lost", "epochs", "seconds", "test acc. ± 95 %", "stalled", "verdict")
+REMEDY_COLUMNS = ("remedy", "tried", "cured", "lost before", "lost after", "test acc. before", "test acc. after")
+TERMINAL_REMEDY_COLUMNS = ("remedy", "tried", "cured", "lost", "then", "test acc.", "then")
+NOTE = (
+    "Decades lost: of delta, last hidden layer to the first, before the first step. Target: nine tenths of the best "
+    "test accuracy. Epochs and seconds: until the test accuracy is there, median over seeds. Stalled: seeds whose "
+    "training loss stands still, or nearly, far from its minimum. Accuracies: after the last epoch, means over seeds."
+)
+
+
+def setting(found: Consequences) -> str:
+    """How the networks were trained, in a sentence."""
+    case, seeds = found.case, sorted({len(kind.seeds) for kind in found.kinds})
+    return (
+        f"{case.depth} hidden layers of {case.width} units learn {case.data} for {case.epochs} epochs with "
+        f"{case.optimizer} at a learning rate of {case.learning_rate:g}, in batches of {case.batch}; "
+        f"{' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'} of each kind. A fifth of the rows is "
+        "held out for the test accuracy, and nothing is chosen by it."
+    )
+
+
+def headline(found: Consequences) -> str:
+    """The worst and the best kind in a sentence."""
+    worst, best = found.worst, found.best
+    if worst == best:
+        return f"Networks with {in_prose(worst)} get {percent(worst.test_accuracy)} of the test rows right."
+    return (
+        f"After {found.case.epochs} epochs, networks with {in_prose(worst)}, whose delta loses "
+        f"{number(worst.decades_lost, 1)} decades, get {percent(worst.test_accuracy)} of the test rows right; those "
+        f"with {in_prose(best)}, which lose {number(best.decades_lost, 1)}, {percent(best.test_accuracy)}."
+    )
+
+
+def correlation(found: Consequences) -> str:
+    """The rank correlation in a sentence, whatever it is."""
+    if math.isnan(found.rank_correlation):
+        return "There are too few kinds of network for a rank correlation, or all are alike."
+    return (
+        f"Spearman's rank correlation between decades lost and test accuracy, over {len(found.kinds)} kinds of "
+        f"network: {number(found.rank_correlation, 2)} (p = {found.p_value:.2g})."
+    )
+
+
+def _epochs(kind):
+    return "never" if math.isinf(kind.epochs_to_target) else number(kind.epochs_to_target, 0)
+
+
+def _seconds(kind):
+    return "never" if math.isinf(kind.seconds_to_target) else number(kind.seconds_to_target, 2)
+
+
+def _stalled(kind):
+    return f"{kind.stalled} of {len(kind.seeds)}"
+
+
+def _reach(kind):
+    """Half the interval of the test accuracy; "none" with one seed."""
+    return number(kind.test_accuracy_reach, 3) if math.isfinite(kind.test_accuracy_reach) else "none"
+
+
+def row(kind: Kind) -> tuple[str, ...]:
+    """The kind in ``COLUMNS``."""
+    return (
+        kind.init.label, number(kind.decades_lost, 1), interval(kind.decades_lost_low, kind.decades_lost_high, 1),
+        _epochs(kind), _seconds(kind), number(kind.train_accuracy, 3), number(kind.test_accuracy, 3), _reach(kind),
+        _stalled(kind), kind.verdict,
+    )  # fmt: skip
+
+
+def terminal_row(kind: Kind) -> tuple[str, ...]:
+    """The kind in ``TERMINAL_COLUMNS``."""
+    reach = f" ± {_reach(kind)}" if math.isfinite(kind.test_accuracy_reach) else ""
+    return (
+        kind.init.label, number(kind.decades_lost, 1), _epochs(kind), _seconds(kind),
+        number(kind.test_accuracy, 3) + reach, _stalled(kind), kind.verdict,
+    )  # fmt: skip
+
+
+def groups(found: Consequences, row_of) -> dict[str, list[tuple[str, ...]]]:
+    """Rows by activation."""
+    rows = {}
+    for kind in found.kinds:
+        rows.setdefault(plain_label(kind.activation), []).append(row_of(kind))
+    return rows
+
+
+def remedy_rows(found: Consequences) -> list[tuple[str, ...]]:
+    """Rows of ``REMEDY_COLUMNS``."""
+    return [
+        (
+            remedy.change, str(remedy.tried), str(remedy.cured), number(remedy.decades_lost_before, 1),
+            number(remedy.decades_lost_after, 1), number(remedy.test_accuracy_before, 3),
+            number(remedy.test_accuracy_after, 3),
+        )
+        for remedy in found.remedies
+    ]  # fmt: skip
+
+
+def terminal_tables(found: Consequences) -> dict:
+    """Tables for a ``rich.console.Console``, by title."""
+    tables = {"What became of the networks": rich_table(TERMINAL_COLUMNS, groups(found, terminal_row))}
+    if found.remedies:
+        tables["What each remedy cures"] = rich_table(TERMINAL_REMEDY_COLUMNS, {"": remedy_rows(found)})
+    return tables
+
+
+def print_consequences(found: Consequences, console, only: str | None = None) -> None:
+    """The findings on a ``rich.console.Console``; with ``only`` the table of this title.
+
+    ValueError if there is none.
+    """
+    from rich.text import Text
+
+    titles = terminal_tables(found)
+    if only not in (None, *titles):
+        raise ValueError(f"--table: there is no {only!r}; there is {', '.join(map(repr, titles))}")
+    if only is None:
+        console.print(Text(headline(found), style="bold"))
+    for title, table in titles.items():
+        if only in (None, title):
+            console.print(Text(f"\n{title}", style="bold"))
+            console.print(table)
+    if only is None:
+        console.print(Text(f"\n{correlation(found)}", style="bold"))
+        console.print(Text(f"\n{setting(found)} {NOTE}", style="dim"))
+
+
+def write_folder(found: Consequences, text: str, out: str | Path, command: str, machine: dict[str, str]) -> Path:
+    """Write the page, ``text`` as consequences.json, and consequences.csv into the folder; return the page's path."""
+    out, page = Path(out), Page()
+    (out / "consequences.json").write_text(text, encoding="utf-8")
+    (out / "consequences.csv").write_text(to_csv(found), encoding="utf-8")
+    parts = {
+        "consequences": consequences_section(page, found),
+        "detection": detection_section(page, found),
+        "remedies": remedies_section(page, found),
+        "made": made_section(command, machine),
+    }
+    titles = {name: title for name, title in TITLES.items() if parts[name]}
+    lead = paragraph(correlation(found), "lead") + definitions("terms", DEFINITIONS) + contents(titles)
+    path = out / "index.html"
+    path.write_text(page.write(NAME, headline(found), lead, parts.values(), FILES), encoding="utf-8")
+    return path
+
+
+def to_csv(found: Consequences) -> str:
+    """A row for each kind of network, with a header."""
+    text = io.StringIO()
+    rows = [kind.to_dict() for kind in found.kinds]
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([row | {"seeds": len(row["seeds"])} for row in rows])
+    return text.getvalue()
+
+
+def consequences_section(page: Page, found: Consequences) -> str:
+    """What became of the networks: scatter, correlation, table."""
+    case = found.case
+    command = (
+        f"fastgrad consequences --depth {case.depth} --width {case.width} --epochs {case.epochs} --seeds "
+        f"{max(len(kind.seeds) for kind in found.kinds)} --out consequences"
+    )
+    figure = page.figure(
+        "scatter",
+        "What is lost at initialisation, and what is learned",
+        f"{len(found.kinds)} kinds of network; their numbers are in the table below",
+        "Each point is a kind of network: to the right its gradient vanishes more, further up it generalises better. "
+        "Bars are 95 % intervals over seeds. Look for networks on the right that are low, and for those that are not.",
+        **charts.scatter(found),
+    )
+    table = html_table(COLUMNS, groups(found, row), f"Target: a test accuracy of {number(found.target, 3)}")
+    return section(
+        "consequences",
+        "Consequences: what becomes of these networks",
+        paragraph(headline(found), "finding"),
+        paragraph(correlation(found), "finding"),
+        figure,
+        scroll(table, "consequences"),
+        paragraph(NOTE),
+        note=f"The small updates of the first layers slow learning down or stop it. {setting(found)}",
+        command=command,
+    )
+
+
+def detection_section(page: Page, found: Consequences) -> str:
+    """A vanishing and a healthy training side by side: what to look at while a network learns."""
+    if found.worst.verdict == "healthy" or found.best.verdict != "healthy":
+        return ""
+    runs = _runs(found, found.worst, found.best)
+    return section(
+        "detection",
+        "Detection: what shows while a network learns",
+        *side_by_side_trainings(page, runs),
+        *(paragraph(f"{name}: {said(history)}") for name, history in runs.items()),
+        note="Three things to watch: delta of each layer, the training loss, and the accuracy on rows that are not "
+        "trained on. On the one hand the worst network of the table above, on the other the best, both with seed 0.",
+        command=_train_command(found, found.worst),
+    )
+
+
+def remedies_section(page: Page, found: Consequences) -> str:
+    """What each initialisation and each activation cures, and a repaired network beside the broken one."""
+    if not found.remedies:
+        return ""
+    table = html_table(REMEDY_COLUMNS, {"": remedy_rows(found)}, "Each change, to all that are not healthy")
+    pairs = [pair for pair in (found.repaired_by_init, found.repaired_by_activation) if pair is not None]
+    parts = [
+        paragraph(
+            f"With {changed} changed alone, {network_name(before)} to {network_name(after)}, test accuracy goes from "
+            f"{percent(before.test_accuracy)} to {percent(after.test_accuracy)}.",
+            "finding",
+        )
+        for (before, after), changed in zip(pairs, _changed(found), strict=True)
+    ]
+    command = ""
+    if pairs:
+        parts += side_by_side_trainings(page, _runs(found, *pairs[0]))
+        command = f"{_train_command(found, pairs[0][0])} --repair"
+    return section(
+        "remedies",
+        "Remedies: what each change cures",
+        scroll(table, "remedies"),
+        paragraph(
+            "Tried: networks of the table above that are not healthy and can be changed so. Cured: those that are "
+            "healthy before the first step once they are. Decades lost and test accuracies: means over these networks. "
+            "The initialisation is changed with the activation as it was, and the other way round."
+        ),
+        *parts,
+        note="ReLU, Leaky ReLU and ELU do not squash what is above 0. Xavier's initialisation keeps the size of delta "
+        "where the activation is nearly linear around 0, He's where it is 0 for half of its inputs.",
+        command=command,
+    )
+
+
+def _changed(found):
+    if found.repaired_by_init is not None:
+        yield "the initialisation"
+    if found.repaired_by_activation is not None:
+        yield "the activation"
+
+
+def side_by_side_trainings(page: Page, runs: Mapping[str, TrainingHistory]) -> list[str]:
+    """Charts of several trainings: delta over the steps, a panel for each, then losses and accuracies together."""
+    reach = charts.heat_reach(runs.values())
+    heats = [
+        page.figure(
+            "heat",
+            f"Delta of each layer, step by step: {name}",
+            f"{len(history.readings)} readings, the latest {history.readings[-1].verdict}",
+            course(history),
+            **charts.heat(history.readings, reach),
+        )
+        for name, history in runs.items()
+        if history.readings
+    ]
+    losses = page.figure(
+        "curves",
+        "Training loss",
+        "; ".join(f"{name}: {TRENDS[history.trend.kind]}" for name, history in runs.items()),
+        "Where a loss stands still it is shaded, over the epochs of which that is shown. A loss that stands still high "
+        "up is the first sign.",
+        **charts.loss_curves({name: history.loss for name, history in runs.items()}, runs),
+    )
+    accuracies = page.figure(
+        "curves",
+        "Test accuracy",
+        "; ".join(f"{name}: {percent(_last(history), 1)}" for name, history in runs.items()),
+        "On rows that are held out.",
+        **charts.accuracy_curves({name: history.epoch_test_accuracy for name, history in runs.items()}),
+    )
+    return [paragraph(HEAT), side_by_side(*heats), side_by_side(losses, accuracies)]
+
+
+HEAT = (
+    "Below, each row is a reading, the first step at the top, and each column a layer, the input on the left. A layer "
+    "of the page's own shade receives as much as the last one; the stronger its colour, the less reaches it (red) or "
+    "the more (blue)."
+)
+
+
+def course(history: TrainingHistory) -> str:
+    """What the first and the latest reading found."""
+    told = [f"{reading.verdict}, {reading.diagnosis.evidence}" for reading in history.readings if reading.diagnosis]
+    return f"Before the first step: {told[0]}. At the latest reading: {told[-1]}." if told else ""
+
+
+def said(history: TrainingHistory) -> str:
+    """The verdict of the latest reading with its evidence, and where the loss is going."""
+    trend = history.trend
+    latest = history.readings[-1] if history.readings else None
+    verdict = f"{latest.verdict}; {latest.diagnosis.evidence}; " if latest and latest.diagnosis else ""
+    return f"{verdict}the loss {TRENDS[trend.kind]}" + (f": {trend.cause}." if trend.cause else ".")
+
+
+def _last(history):
+    return history.epoch_test_accuracy[-1] if history.epoch_test_accuracy else None
+
+
+def _runs(found, *kinds):
+    return {f"{plain_label(kind.activation)} + {kind.init.label}": found.of(kind)[0].history for kind in kinds}
+
+
+def _train_command(found, kind):
+    case = found.of(kind)[0].case
+    return (
+        f"fastgrad train -a {kind.activation.name} -i {kind.init.name} --depth {case.depth} --width {case.width} "
+        f"--epochs {case.epochs} --data {case.data} --seed {case.seed} --out training"
+    )

@@ -1,0 +1,221 @@
+"""The pages of `run`, `consequences` and `train`: whole, escaped, and drawn in a browser without errors or requests."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_report import Outline, Tables, well_formed, without_scripts
+
+import fastgrad
+from fastgrad import datasets
+from fastgrad.learning import repair
+from fastgrad.report import consequences as consequences_page
+from fastgrad.report import palette, survey, train_page
+from fastgrad.sweeps import phases, plan, remedies, study, trainings
+from fastgrad.sweeps import run as sweeps
+from fastgrad.sweeps.consequences import cases, consequences
+
+HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'"
+MACHINE = {"processor": HOSTILE, "cores": "2"}
+INITS = ["xavier_normal", "he_normal", "torch_linear"]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    some = cases(["sigmoid", "tanh", "relu"], INITS, 2, depth=8, width=16, epochs=8)
+    return consequences(trainings.train(some, workers=2))
+
+
+@pytest.fixture(scope="module")
+def report(trained):
+    cells = study.grid(["sigmoid", "relu", "leaky_relu"], INITS, [3, 12], width=16, batch=8, seeds=(0, 1))
+    results = list(sweeps.run_study(cells))
+    tried = list(sweeps.run_study(remedies.needed(results)))
+    around = plan.grid(activation="tanh", init="xavier_normal", gain=[0.5, 1.0, 1.5], bias_std=[0.0, 0.3], depth=5,
+                       width=16, batch=8, seeds=1)  # fmt: skip
+    diagrams = phases.diagrams(map(study.measure_cell, around))
+    return survey.Report(
+        results, MACHINE, [], f"fastgrad run {HOSTILE}", remedies.diagnoses(results, tried), trained,
+        diagrams,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def repaired():
+    X, y = datasets.load("digits")
+    net = fastgrad.MLP([64, *[16] * 12, 10], "sigmoid", "xavier_normal")
+    found = repair.repair(net, X, y, epochs=8, test=0.2)
+    assert found.changes
+    return replace(found, changes=(replace(found.changes[0], what=HOSTILE), *found.changes[1:]))
+
+
+@pytest.fixture(scope="module")
+def folders(report, trained, repaired, tmp_path_factory):
+    """The folder of each page, by the command that makes it."""
+    made = {name: tmp_path_factory.mktemp(name) for name in ("run", "consequences", "train")}
+    survey.write_folder(report, made["run"])
+    consequences_page.write_folder(trained, "{}", made["consequences"], f"fastgrad consequences {HOSTILE}", MACHINE)
+    train_page.write_folder(repaired, "{}", made["train"], f"fastgrad train {HOSTILE}", MACHINE)
+    return made
+
+
+def page_of(folder):
+    return without_scripts((folder / "index.html").read_text(encoding="utf-8"))
+
+
+def data_of(folder):
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1], parse_constant=pytest.fail)
+
+
+PAGES = {"run": 6, "consequences": 2, "train": 3}  # tables of each
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_well_formed_and_names_files_that_are_there(name, folders):
+    outline = Outline(page_of(folders[name]))
+    well_formed(outline, tables=PAGES[name])
+    links = {attributes["href"] for attributes in outline.of("a")}
+    there = {path.name for path in folders[name].iterdir()}
+    identifiers = {attributes["id"] for _, attributes in outline.tags if "id" in attributes}
+    assert {link for link in links if not link.startswith("#")} == there - {"index.html"}
+    assert {link[1:] for link in links if link.startswith("#")} <= identifiers
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_page_is_given_is_text(name, folders):
+    outline = Outline(page_of(folders[name]))
+    assert "".join(outline.words).count(HOSTILE) >= 2  # the command, the processor
+    assert outline.of("img") == []
+    assert (folders[name] / "index.html").read_text(encoding="utf-8").count("</script>") == 4
+
+
+def test_the_repairs_name_is_escaped_in_tables_titles_and_charts(folders):
+    assert "".join(Outline(page_of(folders["train"])).words).count(HOSTILE) >= 6
+    assert any(
+        HOSTILE in line["name"] for chart in data_of(folders["train"])["charts"] for line in chart.get("lines", ())
+    )
+
+
+def test_run_shows_causes_consequences_detection_remedies_and_where_you_are(report, folders):
+    page = page_of(folders["run"])
+    order = [page.index(f'id="{name}"') for name in
+             ("causes", "consequences", "detection", "remedies", "changes", "phases", "made")]  # fmt: skip
+    assert order == sorted(order)
+    for command in ("decay", "consequences", "train", "sweep"):
+        assert f"This section alone: <code>fastgrad {command} " in page
+    kinds = [chart["kind"] for chart in data_of(folders["run"])["charts"]]
+    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
+        "depths": 3, "profile": 3, "scatter": 1, "heat": 4, "curves": 4, "phase": 1,
+    }  # fmt: skip
+
+
+def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
+    tables = Tables(page_of(folders["run"]))
+    rows = tables.records("Target: a test accuracy of")
+    assert [row["test acc."] for row in rows] == [f"{kind.test_accuracy:.3f}" for kind in trained.kinds]
+    assert [row["decades lost"] for row in rows] == [f"{kind.decades_lost:z.1f}" for kind in trained.kinds]
+    (scatter,) = [chart for chart in data_of(folders["run"])["charts"] if chart["kind"] == "scatter"]
+    assert [point["y"] for point in scatter["points"]] == pytest.approx(
+        [k.test_accuracy for k in trained.kinds], rel=1e-5
+    )
+    assert f"network: {trained.rank_correlation:z.2f} (p = " in page_of(folders["run"])
+
+
+def test_no_line_of_a_chart_has_anothers_colour(folders):
+    for name in PAGES:
+        for chart in data_of(folders[name])["charts"]:
+            shown = [
+                line for line in chart.get("lines", ()) if line.get("depth") in (None, 12) or chart["kind"] == "depths"
+            ]
+            assert len(shown) <= len(palette.LINES)
+            names = {line["name"]: line.get("colour", index) for index, line in enumerate(shown)}
+            assert len(set(names.values())) == len(names), chart["kind"]
+
+
+def test_training_is_shown_with_its_numbers(repaired, folders):
+    charts = data_of(folders["train"])["charts"]
+    losses, accuracies = (next(c for c in charts if c.get("y", "").startswith(name)) for name in ("loss", "accuracy"))
+    first = repaired.attempts[0].history
+    assert losses["lines"][0]["y"] == pytest.approx(first.loss, rel=1e-5)
+    assert accuracies["lines"][1]["y"] == pytest.approx(first.epoch_test_accuracy, rel=1e-5)
+    heats = [chart for chart in charts if chart["kind"] == "heat"]
+    assert len(heats) == len(repaired.attempts)
+    assert len({chart["reach"] for chart in heats}) == 1
+    lost = first.readings[0].log10_delta[-2] - first.readings[0].log10_delta[0]
+    assert float(heats[0]["rows"][0]["values"][0]) == pytest.approx(lost, rel=1e-5)
+    page = page_of(folders["train"])
+    places = [page.index(f'id="{name}"') for name in ("progress", "gradients", "verdict", "repair", "made")]
+    assert places == sorted(places)
+    rows = (folders["train"] / "training.csv").read_text().splitlines()
+    assert len(rows) == 1 + sum(attempt.history.epochs for attempt in repaired.attempts)
+
+
+@pytest.fixture
+def faults(browser):
+    """A function that opens a page and says what is wrong with it; the page is looked at by ``look(tab)`` as well."""
+
+    def open_page(folder: Path, width=1280, scheme="light", look=lambda tab: None):
+        context, found = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme), []
+        tab, url = context.new_page(), (folder / "index.html").as_uri()
+        tab.on("console", lambda note: found.append(f"{note.type}: {note.text}"))
+        tab.on("pageerror", lambda error: found.append(f"error: {error}"))
+        tab.on("dialog", lambda dialog: found.append(f"dialog: {dialog.message}"))
+        tab.on("request", lambda request: request.url == url or found.append(f"request: {request.url}"))
+        tab.goto(url)
+        for place in tab.locator("[data-chart]:visible").all():
+            if place.locator("svg[role=img]").count() != 1:
+                found.append(f"no picture: {place.inner_text()[:60]}")
+            if place.locator("path[d], rect, circle").count() < 2:
+                found.append(f"empty: {place.inner_text()[:60]}")
+        if tab.evaluate("document.documentElement.scrollWidth") > width:
+            found.append("wider than the screen")
+        look(tab)
+        context.close()
+        return found
+
+    return open_page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280, 1920])
+@pytest.mark.parametrize("name", PAGES)
+def test_charts_are_drawn_without_errors_or_requests(name, width, scheme, faults, folders):
+    assert faults(folders[name], width, scheme) == []
+
+
+def test_the_depth_that_is_chosen_is_drawn_with_its_names(faults, folders):
+    def look(tab):
+        chart = tab.locator('[data-chart]:has-text("sigmoid"):has-text("theory, decades")').first
+        assert "12" in chart.inner_text()
+        before = chart.inner_html()
+        tab.locator('input[value="3"]').check()
+        assert chart.inner_html() != before
+        for init in INITS:
+            assert chart.locator(f'text="{init}"').count() == 1
+
+    assert faults(folders["run"], look=look) == []
+
+
+def test_in_the_dark_the_worst_stands_out_and_the_healthy_recedes():
+    def luminance(colour):
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    def contrast(one, other):
+        light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+        return (light + 0.05) / (dark + 0.05)
+
+    for paper, bins in (("#ffffff", [(back, ink) for _, _, back, ink in palette.BINS]), ("#15191e", palette.DARK)):
+        from_paper = [contrast(paper, back) for back, _ in bins]
+        healthy = palette.decade_bin(0.0)
+        assert from_paper[healthy] == min(from_paper)
+        assert from_paper[healthy:] == sorted(from_paper[healthy:])
+        assert from_paper[: healthy + 1] == sorted(from_paper[: healthy + 1], reverse=True)
+        assert all(contrast(back, ink) >= 4.5 for back, ink in bins)
+    for paper, lines in (("#ffffff", palette.LINES), ("#15191e", palette.DARK_LINES)):
+        assert all(contrast(paper, colour) >= 4.5 for colour in lines)
+        assert len(set(lines)) == len(lines) == 8
