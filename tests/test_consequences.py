@@ -144,6 +144,8 @@ def test_kinds_are_means_over_seeds(trained, found):
         assert kind.seeds == (0, 1)
         assert kind.decades_lost == pytest.approx(np.mean([one.decades_lost for one in pair]), rel=1e-12)
         assert kind.test_accuracy == pytest.approx(np.mean([one.test_accuracy for one in pair]), rel=1e-12)
+        curves = [one.history.epoch_test_accuracy for one in pair]
+        assert kind.accuracy_by_epoch == pytest.approx(np.mean(curves, axis=0), rel=1e-12)
         half = 12.706 * np.std([one.test_accuracy for one in pair], ddof=1) / math.sqrt(2)
         assert kind.test_accuracy_reach == pytest.approx(half, rel=1e-3)
     assert found.target == 0.9 * max(kind.test_accuracy for kind in found.kinds)
