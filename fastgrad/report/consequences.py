@@ -215,8 +215,8 @@ def consequences_section(page: Page, found: Consequences) -> str:
         paragraph(correlation(found), "finding"),
         figure,
         paragraph(
-            "Test accuracy after every epoch, mean over seeds. Look for curves that rise late, that stay flat, and that "
-            "end low."
+            "Test accuracy after every epoch, mean over seeds. Look for curves that rise late, that stay flat, and "
+            "that end low."
         ),
         side_by_side(*learning),
         scroll(table, "consequences"),
