@@ -10,7 +10,7 @@
 #         - An exception in a cell's computation comes back as data (worker.py). One of a future is therefore
 #           a failure of the transport: its cells are submitted again one by one, at most ``TRIES`` times, and are then
 #           counted as lost.
-#         - When a worker process dies, any of the cells that were submitted may have killed it. They are submitted again
+#         - When a worker process dies, any cell that was submitted may have killed it. They are submitted again
 #           as single cells, one per worker; if a worker dies again, those are submitted one at a time. A cell whose
 #           worker dies ``GUILTY`` times while it alone is running has failed.
 #         - A lost batch cannot be told from a slow one. After ``patience`` seconds without a result the sweep says
