@@ -12,7 +12,7 @@ from fastgrad.report.findings import init_label, plain_label
 from fastgrad.report.palette import decade_bin
 from fastgrad.report.tables import significant
 from fastgrad.sweeps.cell import CellResult
-from fastgrad.sweeps.consequences import Consequences
+from fastgrad.sweeps.consequences import Consequences, Kind
 from fastgrad.sweeps.phases import DepthMap, Diagram
 
 LAYERS = 80  # points of a curve, columns of a heat map
@@ -130,6 +130,11 @@ def accuracy_curves(curves: Mapping[str, Sequence[float]]) -> dict:
     """Accuracies over the epochs, by name."""
     lines = [{"name": name, "x": _epochs(values), "y": _short(values)} for name, values in curves.items() if values]
     return {"lines": lines, "x": "epoch", "y": "accuracy", "share": True, "domain": [0, 1]}
+
+
+def learning_curves(kinds: Sequence[Kind]) -> dict:
+    """Test accuracy over the epochs of kinds of network that differ in their initialisation."""
+    return accuracy_curves({kind.init.label: kind.accuracy_by_epoch for kind in kinds})
 
 
 def _epochs(values):
