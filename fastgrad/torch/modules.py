@@ -1,15 +1,18 @@
 """``torch.nn.Module`` forms of the activations, and a linear layer with its activation in one node."""
 
+import math
+
 import torch
 from torch import nn
 from torch.overrides import has_torch_function_unary
 
 from fastgrad import activations, formulas
-from fastgrad.activations import ACTIVATIONS, Activation, activation, made_for
-from fastgrad.ffi import number_and_parameter, table
-from fastgrad.torch.functional import DIRECT, apply, check_first_derivative
-
-_BOTH = table().value_and_derivative
+from fastgrad.activations import ACTIVATIONS, Activation, activation
+from fastgrad.ffi import number_and_parameter
+from fastgrad.kernels.compiled import value_and_derivative_at
+from fastgrad.signatures import made_for
+from fastgrad.torch.functional import apply, through
+from fastgrad.torch.tensors import DIRECT, ordinary
 
 
 class ElementwiseModule(nn.Module):
@@ -56,21 +59,25 @@ class _Fused(torch.autograd.Function):
     def forward(ctx, x, weight, bias, number, parameter):
         y = nn.functional.linear(x, weight, bias).contiguous()
         d = torch.empty_like(y)
-        _BOTH(number, y.element_size(), y.numel(), y.data_ptr(), parameter, y.data_ptr(), d.data_ptr())
+        at = y.data_ptr()
+        value_and_derivative_at(number, y.element_size(), y.numel(), at, parameter, at, d.data_ptr())
         ctx.save_for_backward(x, weight, d)
         return y
 
     @staticmethod
     def backward(ctx, dy):
-        check_first_derivative()
         x, weight, d = ctx.saved_tensors
         need_dx, need_dweight, need_dbias = ctx.needs_input_grad[:3]
-        dz = dy * d
-        rows = dz.reshape(-1, dz.shape[-1])
+        dz = through(dy, d)
+        batch = math.prod(dz.shape[:-1])  # a -1 would be any number where there are no features
+        rows = dz.reshape(batch, dz.shape[-1])
         dx = dz @ weight if need_dx else None  # z = x @ weight.T + bias
-        dweight = rows.T @ x.reshape(-1, x.shape[-1]) if need_dweight else None
+        dweight = rows.T @ x.reshape(batch, x.shape[-1]) if need_dweight else None
         dbias = rows.sum(0) if need_dbias else None
         return dx, dweight, dbias, None, None
+
+
+_fused = super(torch.autograd.Function, _Fused).apply
 
 
 class Dense(nn.Linear):
@@ -105,11 +112,16 @@ class Dense(nn.Linear):
         self.activation = activations.activation(activation)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        plain = input.dtype in DIRECT and input.is_cpu and input.dtype == self.weight.dtype
-        fused = plain and torch.is_grad_enabled() and not has_torch_function_unary(input)  # watch() wants to see z
-        if not fused or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        if torch.compiler.is_compiling() or has_torch_function_unary(input) or not self._fuses(input):
             return apply(super().forward(input), self.activation)
-        return _Fused.apply(input, self.weight, self.bias, *number_and_parameter(self.activation))
+        return _fused(input, self.weight, self.bias, *number_and_parameter(self.activation))
+
+    def _fuses(self, input):
+        """Whether the node may read the memory of input and parameters; watch() wants to see z, a tracer two calls."""
+        if input.dtype not in DIRECT or input.dtype != self.weight.dtype or torch.is_autocast_enabled("cpu"):
+            return False
+        tensors = (input, self.weight) if self.bias is None else (input, self.weight, self.bias)
+        return torch.is_grad_enabled() and input.is_cpu and all(map(ordinary, tensors))
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, activation={self.activation}"
