@@ -84,5 +84,7 @@ def numpy_document(summary: str | None, parameter: str = "") -> str:
     returns = """ndarray or scalar
     Of the shape of x. NaN stays NaN; infinities give the limits. No floating-point warnings."""
     errors = ["TypeError\n    If x is complex, or holds objects or text."]
-    options = "out, **kwargs\n    As for every NumPy ufunc: ``where``, ``dtype`` and so on."
+    options = """out : ndarray or tuple of one, optional
+**kwargs
+    ``where`` and the other keywords of a NumPy ufunc."""
     return document(summary, array, returns, errors, parameter, options)
