@@ -22,27 +22,46 @@ CFLAGS = ("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off")
 
 
 def get_include() -> str:
-    """The directory of the C headers, for the compiler's ``-I``; they are ``fastgrad/*.h`` in it.
+    """The directory of the C headers, for the compiler's ``-I``.
 
     Returns
     -------
     str
+        An absolute path; the headers are ``fastgrad/*.h`` in it.
     """
     return str(_PACKAGE / "include")
 
 
 def get_library_dir() -> str:
-    """The directory of libfastgrad, which programs that include ``fastgrad/fastgrad.h`` link."""
+    """The directory of libfastgrad, which programs that include ``fastgrad/fastgrad.h`` link.
+
+    Returns
+    -------
+    str
+        An absolute path; the library is ``libfastgrad.a`` in it, or ``fastgrad.lib`` on Windows.
+    """
     return str(_PACKAGE / "lib")
 
 
 def get_cmake_dir() -> str:
-    """The directory of the CMake package, for ``cmake -Dfastgrad_DIR=``; ``find_package(fastgrad)`` then finds it."""
+    """The directory of the CMake package, for ``cmake -Dfastgrad_DIR=``.
+
+    Returns
+    -------
+    str
+        An absolute path; ``find_package(fastgrad)`` finds the package there.
+    """
     return str(_PACKAGE / "share" / "cmake" / "fastgrad")
 
 
 def get_pkgconfig_dir() -> str:
-    """The directory of ``fastgrad.pc``, for ``PKG_CONFIG_PATH``."""
+    """The directory of ``fastgrad.pc``, for ``PKG_CONFIG_PATH``.
+
+    Returns
+    -------
+    str
+        An absolute path.
+    """
     return str(_PACKAGE / "share" / "pkgconfig")
 
 

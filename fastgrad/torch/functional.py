@@ -11,16 +11,17 @@
 #           Python costs more than what they compute. In an export to ONNX all are, because ONNX has those.
 
 import torch
+from torch.compiler import is_dynamo_compiling
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from fastgrad import formulas
 from fastgrad.activations import ACTIVATIONS, Activation, activation
-from fastgrad.ffi import number_and_parameter
+from fastgrad.ffi import ACTIVATION_NUMBERS, number_and_parameter
 from fastgrad.kernels.compiled import value_and_derivative_at
 from fastgrad.signatures import document, function_of
-from fastgrad.torch.operators import ONCE, recorded_value, result_and_source, value
-from fastgrad.torch.tensors import DIRECT, check, observed, ordinary
+from fastgrad.torch.operators import ONCE, recorded_value, value
+from fastgrad.torch.tensors import DIRECT, address_of, check, observed
 
 _graph_is_kept = torch._C._autograd._get_current_graph_task_keep_graph
 
@@ -29,7 +30,7 @@ def through(dy: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
     """dL/dz = dL/dy phi'(z), in the memory of d = phi'(z) if the graph is not used again."""
     if torch.is_grad_enabled():  # with create_graph=True; a second derivative would silently be 0
         raise RuntimeError(ONCE)
-    if torch.compiler.is_compiling() or _graph_is_kept() or observed():
+    if is_dynamo_compiling() or _graph_is_kept() or observed():
         return dy * d
     try:
         return d.mul_(dy)
@@ -38,20 +39,20 @@ def through(dy: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
 
 
 class _Eager(torch.autograd.Function):
-    """phi of an ordinary tensor."""
+    """phi of an ordinary tensor of a type that the kernels read."""
 
     @staticmethod
-    def forward(ctx, z, number, parameter):
-        y, source = result_and_source(z if z.dtype in DIRECT else z.float())
-        d = torch.empty_like(y)
-        at = source.data_ptr()
-        value_and_derivative_at(number, y.element_size(), y.numel(), at, parameter, y.data_ptr(), d.data_ptr())
+    def forward(ctx, z, address, number, parameter):
+        y, d = torch.empty_like(z), torch.empty_like(z)
+        if z.stride() != y.stride():
+            address = y.copy_(z).data_ptr()
+        value_and_derivative_at(number, z.element_size(), z.numel(), address, parameter, y.data_ptr(), d.data_ptr())
         ctx.save_for_backward(d)
-        return y if y.dtype is z.dtype else y.to(z.dtype)
+        return y
 
     @staticmethod
     def backward(ctx, dy):
-        return through(dy, *ctx.saved_tensors), None, None
+        return through(dy, *ctx.saved_tensors), None, None, None
 
 
 _node = super(torch.autograd.Function, _Eager).apply  # _Eager.apply looks for transforms, of which there are none
@@ -61,20 +62,23 @@ def apply(z: torch.Tensor, phi: Activation) -> torch.Tensor:
     """phi(z), differentiable once (ReLU and Leaky ReLU: as often as one likes)."""
     if has_torch_function_unary(z):  # as torch's own functions: watch() counts what is saturated
         return handle_torch_function(apply, (z,), z, phi)
-    check(z)
-    if phi.name in _OF_TORCH:
-        return _of_torch(z, phi)
-    number, parameter = number_and_parameter(phi)
-    if torch.compiler.is_compiling() or not ordinary(z):
-        return _of_torch(z, phi) if torch.onnx.is_in_onnx_export() else recorded_value(z, number, parameter)
+    if is_dynamo_compiling() or phi.name in _OF_TORCH or not (address := address_of(z)):
+        return _through_torch(z, phi)
+    if z.dtype not in DIRECT:
+        check(z)
+        return apply(z.float(), phi).to(z.dtype)
+    number, parameter = ACTIVATION_NUMBERS[phi.name], phi.parameter or 0.0
     if z.requires_grad and torch.is_grad_enabled():
-        return _node(z, number, parameter)
+        return _node(z, address, number, parameter)
     return value(z, number, parameter)
 
 
-def _of_torch(z, phi):
-    """PyTorch's own function of that name."""
-    return getattr(functional, phi.name)(z, *(() if phi.parameter is None else (phi.parameter,)))
+def _through_torch(z, phi):
+    """phi(z) by PyTorch's own function, or by an operator that it knows."""
+    check(z)
+    if phi.name in _OF_TORCH or torch.onnx.is_in_onnx_export():
+        return getattr(functional, phi.name)(z, *(() if phi.parameter is None else (phi.parameter,)))
+    return recorded_value(z, *number_and_parameter(phi))
 
 
 _OF_TORCH = ("relu", "leaky_relu")

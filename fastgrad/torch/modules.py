@@ -1,9 +1,8 @@
 """``torch.nn.Module`` forms of the activations, and a linear layer with its activation in one node."""
 
-import math
-
 import torch
 from torch import nn
+from torch.compiler import is_dynamo_compiling
 from torch.overrides import has_torch_function_unary
 
 from fastgrad import activations, formulas
@@ -12,7 +11,7 @@ from fastgrad.ffi import number_and_parameter
 from fastgrad.kernels.compiled import value_and_derivative_at
 from fastgrad.signatures import made_for
 from fastgrad.torch.functional import apply, through
-from fastgrad.torch.tensors import DIRECT, ordinary
+from fastgrad.torch.tensors import DIRECT, address_of
 
 
 class ElementwiseModule(nn.Module):
@@ -40,8 +39,9 @@ def _class(name):
         nn.Module.__init__(self)
         self.activation = activation(name, **{label: parameter})
 
-    doc = f"{formulas.VALUES[name].__doc__}\n\nOn the CPU, with a gradient that is right in the tails"
-    doc += f"; ValueError if {label} is not in [0, 2**100].\n" if label else ".\n"
+    doc = f"{formulas.VALUES[name].__doc__}\n\nOn the CPU, with a gradient that is right in the tails.\n"
+    if label:
+        doc += f"\nParameters\n----------\n{label} : float\n    From 0 to 2**100; ValueError if it is not.\n"
     init = made_for(name, with_parameter if label else plain, "__init__")
     title = Activation(name).facts.title
     return type(title, (ElementwiseModule,), {"__init__": init, "__doc__": doc, "__module__": __name__})
@@ -53,7 +53,7 @@ __all__ = ["Dense", *CLASSES]
 
 
 class _Fused(torch.autograd.Function):
-    """y = phi(x W^T + b): y takes the place of z, and phi'(z) is kept."""
+    """y = phi(x W^T + b) of ordinary tensors: y takes the place of z, and phi'(z) is kept."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, number, parameter):
@@ -69,10 +69,9 @@ class _Fused(torch.autograd.Function):
         x, weight, d = ctx.saved_tensors
         need_dx, need_dweight, need_dbias = ctx.needs_input_grad[:3]
         dz = through(dy, d)
-        batch = math.prod(dz.shape[:-1])  # a -1 would be any number where there are no features
-        rows = dz.reshape(batch, dz.shape[-1])
+        rows = dz.reshape(-1, dz.shape[-1])
         dx = dz @ weight if need_dx else None  # z = x @ weight.T + bias
-        dweight = rows.T @ x.reshape(batch, x.shape[-1]) if need_dweight else None
+        dweight = rows.T @ x.reshape(-1, x.shape[-1]) if need_dweight else None
         dbias = rows.sum(0) if need_dbias else None
         return dx, dweight, dbias, None, None
 
@@ -86,17 +85,22 @@ class Dense(nn.Linear):
     Parameters
     ----------
     in_features, out_features : int
+        Sizes of a sample before and behind the layer.
     activation : str or Activation
         ``"elu"``, or ``fastgrad.activation("elu", alpha=0.5)``.
-    bias, device, dtype
-        As for ``torch.nn.Linear``, whose parameters and initialisation it has.
+    bias : bool
+        Whether to add one.
+    device : torch.device, optional
+        Of the parameters; the layer computes on the CPU only.
+    dtype : torch.dtype, optional
+        Of the parameters. They are those of ``torch.nn.Linear``, and initialised as there.
 
     Raises
     ------
     ValueError
         If the activation is unknown; in a call, if the input is on another device.
     TypeError
-        In a call, if the dtype is none that ``fastgrad.torch`` takes.
+        In a call, if the dtype is not one that ``fastgrad.torch`` takes.
     """
 
     def __init__(
@@ -112,7 +116,7 @@ class Dense(nn.Linear):
         self.activation = activations.activation(activation)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        if torch.compiler.is_compiling() or has_torch_function_unary(input) or not self._fuses(input):
+        if is_dynamo_compiling() or has_torch_function_unary(input) or not self._fuses(input):
             return apply(super().forward(input), self.activation)
         return _fused(input, self.weight, self.bias, *number_and_parameter(self.activation))
 
@@ -121,7 +125,7 @@ class Dense(nn.Linear):
         if input.dtype not in DIRECT or input.dtype != self.weight.dtype or torch.is_autocast_enabled("cpu"):
             return False
         tensors = (input, self.weight) if self.bias is None else (input, self.weight, self.bias)
-        return torch.is_grad_enabled() and input.is_cpu and all(map(ordinary, tensors))
+        return torch.is_grad_enabled() and all(map(address_of, tensors))
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, activation={self.activation}"
