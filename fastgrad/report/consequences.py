@@ -228,16 +228,16 @@ def consequences_section(page: Page, found: Consequences) -> str:
 
 def detection_section(page: Page, found: Consequences) -> str:
     """A vanishing and a healthy training side by side: what to look at while a network learns."""
-    if found.worst.verdict == "healthy" or found.best.verdict != "healthy":
+    if found.worst.verdict == "healthy" or found.example.verdict != "healthy":
         return ""
-    runs = _runs(found, found.worst, found.best)
+    runs = _runs(found, found.worst, found.example)
     return section(
         "detection",
         "Detection: what shows while a network learns",
         *side_by_side_trainings(page, runs),
         *(paragraph(f"{name}: {said(history)}") for name, history in runs.items()),
         note="Three things to watch: delta of each layer, the training loss, and the accuracy on rows that are not "
-        "trained on. On the one hand the worst network of the table above, on the other the best, both with seed 0.",
+        "trained on. On one side the worst network of the table above, on the other a healthy one, both with seed 0.",
         command=_train_command(found, found.worst),
     )
 
