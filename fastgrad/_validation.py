@@ -1,15 +1,18 @@
 """Checks of arguments, shared by the public functions: one clear sentence per mistake."""
 
-import difflib
-import json
 import math
 import numbers
 import operator
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# difflib, json and pathlib, a third of what `import fastgrad` takes, are imported where they are used.
 
 # Types of arrays that come back as they are given; other real ones go to float64.
 KEPT = (np.float16, np.float32, np.float64)
@@ -60,8 +63,10 @@ def boolean(name: str, value) -> bool:
     return bool(value)
 
 
-def file_path(name: str, value) -> Path:
+def file_path(name: str, value) -> "Path":
     """``value`` as a Path; TypeError unless it is a string or a path."""
+    from pathlib import Path
+
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name} must be the path of a file, got {shown(value)}")
     return Path(value)
@@ -139,11 +144,27 @@ def data_matrix(name: str, values, shape: tuple[int | None, int | None], dtype) 
     return array
 
 
+def arrays_of_layers(name: str, arrays, shapes, dtype) -> None:
+    """ValueError or TypeError unless there is an array of each of these shapes, of exactly this dtype."""
+    arrays = listed(name, arrays)
+    if len(arrays) != len(shapes):
+        raise ValueError(f"there must be a {name} for each of the {len(shapes)} layers, got {len(arrays)}")
+    for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True), start=1):
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"layer {layer}: the {name} must be an array, got {type(array).__name__}")
+        if array.shape != shape:
+            raise ValueError(f"layer {layer}: the {name} must have shape {shape}, got {array.shape}")
+        if array.dtype is not dtype and array.dtype != dtype:  # the first comparison is quick
+            raise TypeError(f"layer {layer}: the {name} must be {dtype}, got {array.dtype}")
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """A ValueError that names the nearest match: ``raise unknown("activation", "rleu", names)``."""
     names = list(known)
     text = str(name)[:80].lower()
     begun = [known for known in names if text and known.startswith(text)]
+    import difflib
+
     near = begun or difflib.get_close_matches(text, names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return ValueError(f"unknown {kind} {shown(name)}{hint} known: {', '.join(names)}")
@@ -174,4 +195,6 @@ def plain(value):
 
 def strict_json(value) -> str:
     """The value as strict JSON, ending in a newline: the one form in which the package prints and writes it."""
+    import json
+
     return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"

@@ -2,7 +2,7 @@
 
 # Design: - The forward pass keeps y and d = phi'(z), which share their exponential; backward is one multiplication,
 #           whatever the activation: no exponential, no cancellation, no branch on its name. z is not kept.
-#         - ``affine_*`` trust their arguments and are what network.py and decay.py run; ``dense_*`` check them.
+#         - ``affine_*`` trust their arguments and are what network.py runs; ``dense_*`` check them.
 #         - With the compiled backend a layer is one call of C, whose look at the arrays costs a tenth of what the
 #           checks below cost; they are for whatever it does not take as it is.
 

@@ -531,7 +531,7 @@ COMMANDS = {
     "train --checkpoint /missing/run.npz": "--checkpoint: there is no folder /missing",
     "speed training --network 3": "--network must be 2 whole numbers as in 3,64, got '3'",
     "speed training --peer keras": "unknown peer 'keras'",
-    "config": "give one of --cflags, --libs, --include-dir",
+    "config": "give one of --cflags, --libs, --library-dir, --include-dir",
     "config --cflgas": "unrecognized arguments: --cflgas",
     "sweep none.toml a.db": "File 'none.toml' does not exist",
     "export none.db a.csv": "there is no store none.db",

@@ -10,7 +10,7 @@ import pytest
 from checks_network import profile_close, raw_profile
 
 import fastgrad
-from fastgrad import decay
+from fastgrad import exponents
 from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.initializers import initializer
 from fastgrad.network import MLP
@@ -82,8 +82,8 @@ def test_same_bits_as_plain_backpropagation(activation, dtype, backend, monkeypa
     net = network(14, 32, activation, TINY, dtype=dtype, bias_std=bias_std, backend=backend)
     X, y = data()
     seen = []
-    original = decay._log10_rms
-    monkeypatch.setattr(decay, "_log10_rms", lambda a, k: seen.append((a, k)) or original(a, k))
+    original = exponents._log10_rms
+    monkeypatch.setattr(exponents, "_log10_rms", lambda a, k: seen.append((a, k)) or original(a, k))
     net.gradient_profile(X, y)
     signals, rest = seen[: len(net.weights)], seen[len(net.weights) :]
     assert max(k for _, k in signals + rest) <= 0
@@ -266,7 +266,7 @@ def test_signal_scales_with_the_data():
 
 def test_rms_of_many_values_is_summed_in_float64():
     ones = np.full((4096, 2048), 1.1, np.float32)
-    assert abs(decay._log10_rms(ones, 3) / math.log10(8 * float(np.float32(1.1))) - 1) <= 1e-12
+    assert abs(exponents._log10_rms(ones, 3) / math.log10(8 * float(np.float32(1.1))) - 1) <= 1e-12
 
 
 def with_biases(activation, biases, n_in=4):

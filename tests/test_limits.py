@@ -55,7 +55,7 @@ def test_rows_table_and_facts_have_units():
         ("multiply-adds, float32, avx2", "100", "GFLOP/s", "", ""),
         ("multiply-adds, float64, avx2", "50", "GFLOP/s", "", ""),
         ("copy in L1", "400", "GB/s", "24 KiB", "32 KiB"),
-        ("copy in L2", "200", "GB/s", "768 KiB", "1 MiB"),
+        ("copy in L2", "200", "GB/s", "64 KiB", "1 MiB"),
         ("copy in memory", "20", "GB/s", "2 MiB", ""),
     ]
     assert MADE_UP.facts()["peak float32"] == "100 GFLOP/s"

@@ -91,6 +91,17 @@ def test_the_size_of_dl_dw_where_samples_cancel(cpu, apart):
         assert abs(got / np.linalg.norm(dweight) - 1) <= limit
 
 
+@pytest.mark.parametrize("cpu", compiled.SETS)
+@pytest.mark.parametrize(("apart", "gram"), [(1.0, True), (1e-4, False)])
+def test_gram_matrices_serve_where_samples_do_not_cancel(cpu, apart, gram):
+    """They are there for speed: their rounding differs from that of the product, which takes their place."""
+    net, X, _ = made(2, [64, 64, 64, 4], "float32", loss="mse")
+    X[1] = X[0] + apart * X[1]
+    y = (net.forward(X) + np.array([[1.0], [-1.0]])).astype(np.float32)
+    measured, product = (run(net, X, y, cpu, measured=True, gradients=wanted)[1][6] for wanted in (False, True))
+    assert (measured != product).any() == gram
+
+
 def deltas(net, X, y):
     """dL/dz of every layer, of a cross-entropy network with float64 parameters, by formulas of this file's own."""
     h, zs = X.astype(np.float64), []

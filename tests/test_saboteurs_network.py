@@ -8,7 +8,19 @@ import checks_network as checks
 import numpy as np
 import pytest
 
-from fastgrad import decay, draws, finite_width, initializers, losses, measurement, moments, network, slopes, theory
+from fastgrad import (
+    decay,
+    draws,
+    exponents,
+    finite_width,
+    initializers,
+    losses,
+    measurement,
+    moments,
+    network,
+    slopes,
+    theory,
+)
 from fastgrad.activations import Activation
 from fastgrad.initializers import initializer
 
@@ -20,7 +32,7 @@ honest = {
     "cross_entropy": losses.SCALED["cross_entropy"],
     "mse": losses.SCALED["mse"],
     "profile": decay.profile,
-    "rescaled": decay._rescaled,
+    "rescaled": exponents._rescaled,
     "value_and_derivative": Activation.value_and_derivative,
     "summarise": measurement.summarise,
 }
@@ -236,12 +248,12 @@ SABOTEURS = {
         partial(checks.cross_entropy_close, [[50.0, 0.0, 1.0]], [0]),
     ),
     "mse without 1/n_out": (setting(losses.SCALED, "mse", mse_not_divided_by_the_outputs), gradients_mse),
-    "exponent dropped": (setting(decay, "_rescaled", exponent_dropped), vanishing),
-    "exponent's sign": (setting(decay, "_rescaled", exponent_with_the_wrong_sign), vanishing),
-    "no exponent": (setting(decay, "_rescaled", plain_backpropagation), vanishing),
+    "exponent dropped": (setting(exponents, "_rescaled", exponent_dropped), vanishing),
+    "exponent's sign": (setting(exponents, "_rescaled", exponent_with_the_wrong_sign), vanishing),
+    "no exponent": (setting(exponents, "_rescaled", plain_backpropagation), vanishing),
     "dL/dW as delta": (setting(decay, "profile", weight_gradient_reported_as_delta), vanishing),
     "delta one layer off": (setting(decay, "profile", delta_one_layer_off), vanishing),
-    "norm for RMS": (setting(decay, "_log10_rms", norm_in_place_of_the_root_mean_square), vanishing),
+    "norm for RMS": (setting(exponents, "_log10_rms", norm_in_place_of_the_root_mean_square), vanishing),
     "wrong limit near 0": (
         setting(Activation, "homogeneous_limit", linear_with_half_the_slope_near_zero),
         levelling,

@@ -55,11 +55,11 @@ def _operation(operation, forward, backward):
 
 def fastgrad(name, operation, x, dy, zeros=aligned):
     """Ours: value and derivative in one pass, then one multiplication."""
-    value, both = (compiled.UFUNCS[kind, name, "default"] for kind in ("value", "value_and_derivative"))
+    value, both = compiled.UFUNCS["value", name, "default"], compiled.value_and_derivative
     y, d, dx = (zeros(x.size, x.dtype) for _ in range(3))
     if operation == "value":
         return lambda: value(x, out=y)
-    return _operation(operation, lambda: both(x, out=(y, d))[0], lambda: np.multiply(dy, d, out=dx))
+    return _operation(operation, lambda: both(name, x, None, (y, d))[0], lambda: np.multiply(dy, d, out=dx))
 
 
 def numpy(name, operation, x, dy, zeros=aligned):

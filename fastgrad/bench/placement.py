@@ -110,9 +110,9 @@ def time_placement(
 def _call(case, *offsets):
     x, y, d = (placed(case.size, offset) for offset in offsets)
     x[...] = np.random.default_rng(case.size).normal(0, 1.5, case.size)
-    kind = case.operation.replace(" ", "_")
-    ufunc = compiled.UFUNCS[kind, case.activation, "default"]
-    return (lambda: (ufunc(x, out=y),)) if kind == "value" else (lambda: ufunc(x, out=(y, d)))
+    name, both = case.activation, compiled.value_and_derivative
+    value = compiled.UFUNCS["value", name, "default"]
+    return (lambda: (value(x, out=y),)) if case.operation == "value" else (lambda: both(name, x, None, (y, d)))
 
 
 def _figures(case, place, seconds):

@@ -11,7 +11,7 @@ print(watched.profile)                  # delta first, dL/dW second, the verdict
 #           sequence here. A recurrent module is followed step by step (recurrent.py).
 #         - One step in `every` is measured, and only there anything is seen. In between a step pays for one call.
 #         - This measures plain backpropagation as PyTorch runs it. What vanished in float32 is -inf here; an MLP of
-#           fastgrad carries exponents instead (decay.py).
+#           fastgrad carries exponents instead (exponents.py).
 
 import math
 from collections import Counter
