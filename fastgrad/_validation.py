@@ -144,6 +144,20 @@ def data_matrix(name: str, values, shape: tuple[int | None, int | None], dtype) 
     return array
 
 
+def arrays_of_layers(name: str, arrays, shapes, dtype) -> None:
+    """ValueError or TypeError unless there is an array of each of these shapes, of exactly this dtype."""
+    arrays = listed(name, arrays)
+    if len(arrays) != len(shapes):
+        raise ValueError(f"there must be a {name} for each of the {len(shapes)} layers, got {len(arrays)}")
+    for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True), start=1):
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"layer {layer}: the {name} must be an array, got {type(array).__name__}")
+        if array.shape != shape:
+            raise ValueError(f"layer {layer}: the {name} must have shape {shape}, got {array.shape}")
+        if array.dtype is not dtype and array.dtype != dtype:  # the first comparison is quick
+            raise TypeError(f"layer {layer}: the {name} must be {dtype}, got {array.dtype}")
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """A ValueError that names the nearest match: ``raise unknown("activation", "rleu", names)``."""
     names = list(known)

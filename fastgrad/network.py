@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from fastgrad import activations, draws, initializers, kernels
-from fastgrad._validation import data_matrix, float_dtype, known, layer_sizes, listed, real_number
+from fastgrad._validation import arrays_of_layers, data_matrix, float_dtype, known, layer_sizes, listed, real_number
 from fastgrad.dense import affine_backward, affine_forward
 from fastgrad.losses import LOSSES, SCALED, accuracy, check_n_out, check_targets, r_squared
 
@@ -161,8 +161,8 @@ class MLP:
         TypeError
             If something is not an array or has another dtype.
         """
-        self._check("weight", weights, self._shapes)
-        self._check("bias", biases, self._bias_shapes)
+        arrays_of_layers("weight", weights, self._shapes, self.dtype)
+        arrays_of_layers("bias", biases, self._bias_shapes, self.dtype)
         other = self.like()
         other.weights, other.biases = ([array.copy("C") for array in arrays] for arrays in (weights, biases))
         return other
@@ -286,8 +286,8 @@ class MLP:
         if any(len(pair) != 2 for pair in pairs):
             raise ValueError("out must hold a pair (dweight, dbias) per layer")
         dweights, dbiases = ([pair[i] for pair in pairs] for i in (0, 1))
-        self._check("dweight of out", dweights, self._shapes)
-        self._check("dbias of out", dbiases, self._bias_shapes)
+        arrays_of_layers("dweight of out", dweights, self._shapes, self.dtype)
+        arrays_of_layers("dbias of out", dbiases, self._bias_shapes, self.dtype)
         if not all(array.flags.carray for array in (*dweights, *dbiases)):
             raise ValueError("out must hold C-contiguous, aligned, writeable arrays")
         return list(map(np.asarray, dweights)), list(map(np.asarray, dbiases))
@@ -323,8 +323,8 @@ class MLP:
 
     def check_parameters(self) -> None:
         """ValueError or TypeError unless weights and biases are arrays of the network's shapes and dtype."""
-        self._check("weight", self.weights, self._shapes)
-        self._check("bias", self.biases, self._bias_shapes)
+        arrays_of_layers("weight", self.weights, self._shapes, self.dtype)
+        arrays_of_layers("bias", self.biases, self._bias_shapes, self.dtype)
 
     @cached_property
     def _shapes(self):
@@ -333,18 +333,6 @@ class MLP:
     @cached_property
     def _bias_shapes(self):
         return tuple((n,) for n in self.sizes[1:])
-
-    def _check(self, name, arrays, shapes):
-        arrays, dtype = listed(name, arrays), self.dtype
-        if len(arrays) != len(shapes):
-            raise ValueError(f"there must be a {name} for each of the {len(shapes)} layers, got {len(arrays)}")
-        for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True), start=1):
-            if not isinstance(array, np.ndarray):
-                raise TypeError(f"layer {layer}: the {name} must be an array, got {type(array).__name__}")
-            if array.shape != shape:
-                raise ValueError(f"layer {layer}: the {name} must have shape {shape}, got {array.shape}")
-            if array.dtype is not dtype and array.dtype != dtype:  # the first comparison is quick
-                raise TypeError(f"layer {layer}: the {name} must be {dtype}, got {array.dtype}")
 
     def check_data(self, X) -> np.ndarray:
         """X as a finite (batch, n_in) array of this network's dtype, or the error that says why not."""

@@ -7,8 +7,8 @@ and a diagnosis of the gradients after ``fit``.
 # Design: - Built on scikit-learn's public interface only.
 #         - Where scikit-learn's loss differs from this package's by a factor, the learning rate and the penalty make up
 #           for it (``_scale``), so that the same numbers for ``alpha`` and ``learning_rate_init`` mean the same.
-#         - Ctrl-C undoes the epoch (or, with L-BFGS, the iteration) it falls into and is raised on: the estimator can
-#           predict and go on, and a search over many of them stops. scikit-learn's own warns and returns.
+#         - Ctrl-C undoes the epoch (or, with L-BFGS, the iteration) it falls into and is raised again: the estimator
+#           can predict and go on, and a search over many of them stops. scikit-learn's own warns and returns.
 #         - Epochs, early stopping and schedules are those of ``fastgrad.fit``, whose loop goes here by scikit-learn's
 #           measures of what is better: the penalised loss, or the score on held-out rows.
 #         - ``partial_fit`` is an epoch of that loop with the optimiser's state of the call before; "adaptive" does not

@@ -8,7 +8,7 @@
 #           lost in the first five. That is .017 per layer from end to end and .012 along the line, which is nearer
 #           to what one more layer costs (.004).
 #         - The noise of delta is a random walk over the layers, for which the slope of the line has 6/5 of the
-#           variance of the slope through the ends. That is its price, and the band of finite_width.py knows it.
+#           variance of the slope through the ends. That is its price, and the band of finite_width.py includes it.
 
 import functools
 import math

@@ -51,7 +51,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     path = config.getoption("--allowed-skips")
-    if path is not None:
+    if path is not None and not hasattr(config, "workerinput"):  # of several processes the first one sees all reports
         config.pluginmanager.register(AllowedSkips(_entries(Path(path))), "allowed-skips")
 
 

@@ -25,7 +25,7 @@ def suite():
             combinations = list(itertools.product(*getattr(kind, "params", ())))
             for method in dir(kind):
                 if method.startswith(("time_", "track_", "peakmem_")):
-                    for chosen in {combinations[0], combinations[-1]}:
+                    for chosen in dict.fromkeys((combinations[0], combinations[-1])):
                         yield pytest.param(kind, method, chosen, id=f"{name}.{method}{chosen}")
 
 

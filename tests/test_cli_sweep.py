@@ -167,7 +167,7 @@ def test_ctrl_c_with_processes_keeps_whole_batches(moment, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, ""), stderr
-    assert stderr == "fastgrad: interrupted: what was measured is kept; the same command goes on from a.db\n"
+    assert stderr == "fastgrad: interrupted: what is finished is kept; the same command goes on from a.db\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -18,6 +18,7 @@ import fastgrad
 from fastgrad import datasets
 from fastgrad.cli import commands
 from fastgrad.learning.history import TrainingHistory
+from fastgrad.report import charts
 from fastgrad.report import consequences as report
 from fastgrad.sweeps import trainings
 from fastgrad.sweeps.consequences import Kind, cases, consequences
@@ -66,6 +67,21 @@ def test_a_training_is_what_fit_does(trained):
     assert history.epoch_test_accuracy == training.history.epoch_test_accuracy
     assert history.test_accuracy == training.test_accuracy
     assert training.decades_lost == pytest.approx(lost, rel=0.1)  # on other rows
+
+
+def test_a_history_has_the_test_rows_of_every_epoch_and_nothing_is_chosen_by_them():
+    X, y = (array[:400] for array in datasets.load("digits"))
+    with_test = fastgrad.fit(fastgrad.MLP([64, 16, 10]), X, y, epochs=4, test=(X[:100], y[:100]))
+    without = fastgrad.fit(fastgrad.MLP([64, 16, 10]), X, y, epochs=4)
+    assert with_test.loss == without.loss
+    assert len(with_test.epoch_test_accuracy) == len(with_test.epoch_test_loss) == 4
+    assert with_test.epoch_test_accuracy[-1] == with_test.test_accuracy
+    assert with_test.epoch_test_loss[-1] == with_test.test_loss
+    assert (without.epoch_test_accuracy, without.epoch_test_loss) == ([], [])
+    assert with_test.epochs_to(with_test.epoch_test_accuracy[1], "epoch_test_accuracy") <= 2
+    older = with_test.to_dict()
+    del older["epoch_test_loss"], older["epoch_test_accuracy"]
+    assert TrainingHistory.from_dict(older).epoch_test_accuracy == []  # a checkpoint from before
 
 
 def test_what_is_finished_is_not_done_again(some, trained, monkeypatch):
@@ -128,6 +144,8 @@ def test_kinds_are_means_over_seeds(trained, found):
         assert kind.seeds == (0, 1)
         assert kind.decades_lost == pytest.approx(np.mean([one.decades_lost for one in pair]), rel=1e-12)
         assert kind.test_accuracy == pytest.approx(np.mean([one.test_accuracy for one in pair]), rel=1e-12)
+        curves = [one.history.epoch_test_accuracy for one in pair]
+        assert kind.accuracy_by_epoch == pytest.approx(np.mean(curves, axis=0), rel=1e-12)
         half = 12.706 * np.std([one.test_accuracy for one in pair], ddof=1) / math.sqrt(2)
         assert kind.test_accuracy_reach == pytest.approx(half, rel=1e-3)
     assert found.target == 0.9 * max(kind.test_accuracy for kind in found.kinds)
@@ -167,6 +185,7 @@ def test_summaries_of_trainings_whose_answers_are_known():
     assert [kind.reached for kind in found.kinds] == [1, 1, 1, 0, 0]
     assert found.rank_correlation == pytest.approx(-0.9)  # ranks 1 2 3 5 4 against 5 3 4 1 2
     assert (found.worst.label, found.best.label) == ("tanh + torch_linear", "relu + he_normal")
+    assert found.example == found.best
     before, after = found.repaired_by_init
     assert (before.label, after.label) == ("relu + torch_linear", "relu + he_normal")
     assert found.repaired_by_activation is None
@@ -188,8 +207,17 @@ def test_summaries_of_trainings_whose_answers_are_known():
 def test_a_loss_that_stands_still_is_counted():
     flat = made_up("tanh", "torch_linear", 9.0, [0.1] * 20, "vanishing", loss=[2.3 + 1e-4 * (i % 3) for i in range(20)])
     falls = made_up("relu", "he_normal", 0.0, [0.9] * 20, loss=[0.9**i for i in range(20)])
+    done = made_up("elu", "he_normal", 0.0, [0.995] * 20, loss=[1e-3 + 1e-9 * (i % 3) for i in range(20)])
+    assert done.history.trend.cause == "converged"
+    found = consequences([flat, falls, done])
+    assert [kind.stalled for kind in found.kinds] == [1, 0, 0]
+    loss = charts.loss_curves({"a": flat.history.loss, "b": done.history.loss}, {"a": flat.history, "b": done.history})
+    assert [line["plateau"] for line in loss["lines"]] == [[11, 20, "plateau"], None]
+    scattered = made_up("tanh", "he_normal", 0.0, [0.98] * 20, loss=[0.5 if i % 2 else 0.1 for i in range(20)])
+    assert scattered.history.trend.cause == "learning rate too high"
+    found = consequences([flat, falls, scattered])
+    assert (found.best.label, found.example.label) == ("tanh + he_normal", "relu + he_normal")
     found = consequences([flat, falls])
-    assert [kind.stalled for kind in found.kinds] == [1, 0]
     assert math.isnan(found.rank_correlation)
     assert "too few kinds" in report.correlation(found)
 

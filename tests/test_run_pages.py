@@ -108,7 +108,7 @@ def test_run_shows_causes_consequences_detection_remedies_and_where_you_are(repo
         assert f"This section alone: <code>fastgrad {command} " in page
     kinds = [chart["kind"] for chart in data_of(folders["run"])["charts"]]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
-        "depths": 3, "profile": 3, "scatter": 1, "heat": 4, "curves": 4, "phase": 1,
+        "depths": 3, "profile": 3, "scatter": 1, "heat": 4, "curves": 4 + 3, "phase": 1,
     }  # fmt: skip
 
 
@@ -133,6 +133,13 @@ def test_no_line_of_a_chart_has_anothers_colour(folders):
             assert len(shown) <= len(palette.LINES)
             names = {line["name"]: line.get("colour", index) for index, line in enumerate(shown)}
             assert len(set(names.values())) == len(names), chart["kind"]
+
+
+def test_no_activation_of_the_scatter_has_anothers_colour_and_no_initialisation_its_sign(folders):
+    (scatter,) = [chart for chart in data_of(folders["run"])["charts"] if chart["kind"] == "scatter"]
+    for name, look in (("activation", "colour"), ("init", "symbol")):
+        looks = {(point[name], point[look]) for point in scatter["points"]}
+        assert len(looks) == len(dict(looks)) == len({seen for _, seen in looks}) == 3
 
 
 def test_training_is_shown_with_its_numbers(repaired, folders):
@@ -193,8 +200,14 @@ def test_the_depth_that_is_chosen_is_drawn_with_its_names(faults, folders):
         before = chart.inner_html()
         tab.locator('input[value="3"]').check()
         assert chart.inner_html() != before
-        for init in INITS:
-            assert chart.locator(f'text="{init}"').count() == 1
+        box = chart.locator("svg").first.bounding_box()
+        for init in INITS:  # each at the left end of its line, where the input is
+            label = chart.locator(f'text="{init}"')
+            assert label.count() == 1
+            assert label.bounding_box()["x"] + label.bounding_box()["width"] < box["x"] + 0.4 * box["width"]
+        ticks = chart.locator("svg").first.locator("g[aria-label='x-axis tick label'] text").all_text_contents()
+        assert list(map(int, ticks)) == sorted(map(int, ticks))
+        assert len(ticks) >= 2
 
     assert faults(folders["run"], look=look) == []
 

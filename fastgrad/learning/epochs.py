@@ -3,8 +3,8 @@
 # Design: - Every epoch ends in a state that the next one depends on alone: a run that is interrupted, diverges or is
 #           resumed goes on from the last whole epoch, with the same numbers as one that was never stopped.
 #         - Ctrl-C is answered between chunks of batches; the epoch it falls into is undone, the checkpoint written, and
-#           KeyboardInterrupt raised on: a caller that trains many networks, or a user's own loop, must not go on with
-#           half a run as if it were whole.
+#           KeyboardInterrupt raised again: a caller that trains many networks, or a user's own loop, must not go on
+#           with half a run as if it were whole.
 #         - Readings of the monitor fall between batches and change nothing.
 
 import hashlib
@@ -37,7 +37,7 @@ class Plan:
     rate : float
         The learning rate, before its schedule.
     judge : callable, optional
-        Gives what early stopping goes by, the less the better, from the history after an epoch. Without it, the
+        Gives the number that early stopping minimises, from the history after an epoch. Without it, the
         loss on the validation rows, or where there are none on the training rows.
     go_back : bool
         Whether the network ends as it was after the best epoch.

@@ -104,10 +104,18 @@ def terminal_row(kind: Kind) -> tuple[str, ...]:
 
 def groups(found: Consequences, row_of) -> dict[str, list[tuple[str, ...]]]:
     """Rows by activation."""
-    rows = {}
+    return {phi: list(map(row_of, kinds)) for phi, kinds in _grouped(found).items()}
+
+
+def _grouped(found):
+    kinds = {}
     for kind in found.kinds:
-        rows.setdefault(plain_label(kind.activation), []).append(row_of(kind))
-    return rows
+        kinds.setdefault(plain_label(kind.activation), []).append(kind)
+    return kinds
+
+
+def _told(kinds):
+    return "; ".join(f"{kind.init.label} ends at {percent(kind.test_accuracy)}" for kind in kinds)
 
 
 def remedy_rows(found: Consequences) -> list[tuple[str, ...]]:
@@ -172,10 +180,11 @@ def write_folder(found: Consequences, text: str, out: str | Path, command: str, 
 def to_csv(found: Consequences) -> str:
     """A row for each kind of network, with a header."""
     text = io.StringIO()
-    rows = [kind.to_dict() for kind in found.kinds]
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    rows = [kind.to_dict() | {"seeds": len(kind.seeds)} for kind in found.kinds]
+    columns = [name for name in rows[0] if name != "accuracy_by_epoch"]
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows([row | {"seeds": len(row["seeds"])} for row in rows])
+    writer.writerows(rows)
     return text.getvalue()
 
 
@@ -194,6 +203,10 @@ def consequences_section(page: Page, found: Consequences) -> str:
         "Bars are 95 % intervals over seeds. Look for networks on the right that are low, and for those that are not.",
         **charts.scatter(found),
     )
+    learning = [
+        page.figure("curves", phi, _told(kinds), **charts.learning_curves(kinds))
+        for phi, kinds in _grouped(found).items()
+    ]
     table = html_table(COLUMNS, groups(found, row), f"Target: a test accuracy of {number(found.target, 3)}")
     return section(
         "consequences",
@@ -201,6 +214,11 @@ def consequences_section(page: Page, found: Consequences) -> str:
         paragraph(headline(found), "finding"),
         paragraph(correlation(found), "finding"),
         figure,
+        paragraph(
+            "Test accuracy after every epoch, mean over seeds. Look for curves that rise late, that stay flat, and "
+            "that end low."
+        ),
+        side_by_side(*learning),
         scroll(table, "consequences"),
         paragraph(NOTE),
         note=f"The small updates of the first layers slow learning down or stop it. {setting(found)}",
@@ -210,16 +228,15 @@ def consequences_section(page: Page, found: Consequences) -> str:
 
 def detection_section(page: Page, found: Consequences) -> str:
     """A vanishing and a healthy training side by side: what to look at while a network learns."""
-    if found.worst.verdict == "healthy" or found.best.verdict != "healthy":
+    if found.worst.verdict == "healthy" or found.example.verdict != "healthy":
         return ""
-    runs = _runs(found, found.worst, found.best)
+    runs = _runs(found, found.worst, found.example)
     return section(
         "detection",
         "Detection: what shows while a network learns",
         *side_by_side_trainings(page, runs),
-        *(paragraph(f"{name}: {said(history)}") for name, history in runs.items()),
         note="Three things to watch: delta of each layer, the training loss, and the accuracy on rows that are not "
-        "trained on. On the one hand the worst network of the table above, on the other the best, both with seed 0.",
+        "trained on. On one side the worst network of the table above, on the other a healthy one, both with seed 0.",
         command=_train_command(found, found.worst),
     )
 
@@ -283,8 +300,8 @@ def side_by_side_trainings(page: Page, runs: Mapping[str, TrainingHistory]) -> l
         "curves",
         "Training loss",
         "; ".join(f"{name}: {TRENDS[history.trend.kind]}" for name, history in runs.items()),
-        "Where a loss stands still it is shaded, over the epochs of which that is shown. A loss that stands still high "
-        "up is the first sign.",
+        f"{'; '.join(f'{name}: {loss_trend(history)}' for name, history in runs.items())}. Where a loss stands still "
+        "it is shaded, over the epochs of which that is shown. A loss that stands still high up is the first sign.",
         **charts.loss_curves({name: history.loss for name, history in runs.items()}, runs),
     )
     accuracies = page.figure(
@@ -312,10 +329,15 @@ def course(history: TrainingHistory) -> str:
 
 def said(history: TrainingHistory) -> str:
     """The verdict of the latest reading with its evidence, and where the loss is going."""
-    trend = history.trend
     latest = history.readings[-1] if history.readings else None
     verdict = f"{latest.verdict}; {latest.diagnosis.evidence}; " if latest and latest.diagnosis else ""
-    return f"{verdict}the loss {TRENDS[trend.kind]}" + (f": {trend.cause}." if trend.cause else ".")
+    return f"{verdict}{loss_trend(history)}."
+
+
+def loss_trend(history: TrainingHistory) -> str:
+    """Where the loss is going, and why."""
+    trend = history.trend
+    return f"the loss {TRENDS[trend.kind]}" + (f" ({trend.cause})" if trend.cause else "")
 
 
 def _last(history):

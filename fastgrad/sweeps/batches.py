@@ -1,19 +1,20 @@
-"""Cells measured in batches by an executor: how long a batch is, who measures it, and what comes back."""
+"""Cells are sent to an executor in batches, and their results, failures and losses are collected."""
 
-# Design: - An executor is what PEP 3148 says and no more: submit, and futures that concurrent.futures.wait
-#           takes. Threads, processes, loky, mpi4py.futures and Dask's Client.get_executor() all are.
+# Design: - Of an executor only PEP 3148 is used: submit, and futures that concurrent.futures.wait takes. Threads,
+#           processes, loky, mpi4py.futures and Dask's Client.get_executor() all offer that.
 #         - Batches last about half a second, longer where there are many workers (a scheduler starts some
 #           hundred tasks a second), shorter towards the end. How long a cell takes is estimated, and the
 #           estimate's scale corrected by every batch that comes back.
-#         - At most ``AHEAD`` batches for each worker are out at once and cells are made when they are needed:
-#           the memory of this process does not grow with the sweep.
-#         - What a cell's computation raises comes back as data (worker.py). So whatever a future raises is not the
-#           cell's fault: its cells go out again one by one, ``TRIES`` times at the most, and are then counted as lost.
-#         - Only who kills a worker is guilty of it, and all that was out is suspected. Suspects go out as single
-#           cells, one for each worker; those that are out when another worker ends go out quite alone; and
-#           who ends its worker ``GUILTY`` times while nothing else is out has failed.
-#         - Nobody can tell a lost batch from a slow one. After ``patience`` seconds without anything we say what
-#           is waited for, and hand it out once more; what comes back twice is stored once.
+#         - At most ``AHEAD`` batches per worker are submitted at once, and cells are made when they are needed: the
+#           memory of this process does not grow with the sweep.
+#         - An exception in a cell's computation comes back as data (worker.py). One of a future is therefore
+#           a failure of the transport: its cells are submitted again one by one, at most ``TRIES`` times, and are then
+#           counted as lost.
+#         - When a worker process dies, any cell that was submitted may have killed it. They are submitted again
+#           as single cells, one per worker; if a worker dies again, those are submitted one at a time. A cell whose
+#           worker dies ``GUILTY`` times while it alone is running has failed.
+#         - A lost batch cannot be told from a slow one. After ``patience`` seconds without a result the sweep says
+#           what it waits for and submits it once more; a result that comes back twice is stored once.
 
 import functools
 import threading
@@ -47,7 +48,7 @@ SLOW = 20  # times as long as estimated: what takes no longer is not handed out 
 
 @dataclass(frozen=True)
 class Step:
-    """What the sweep did next: a batch that came back, cells that were in the store, had failed before, or were lost.
+    """One step of a sweep: a batch that came back, and cells that were in the store, had failed before, or were lost.
 
     ``lost`` are given up, and the reason of the last time; ``resent`` is how many cells have to be handed out again.
     """
@@ -62,7 +63,7 @@ class Step:
 
 
 class _Batches:
-    """Cells in batches of about as many seconds as asked for."""
+    """Cells in batches that take about as long as is asked for."""
 
     def __init__(self, cells, expected, workers):
         self._cells, self._left, self._workers = iter(cells), expected, workers
@@ -98,7 +99,7 @@ class _Batches:
 
 @dataclass(eq=False)
 class _Task:
-    """Cells that are handed out together: beside how few others, and what became of it before."""
+    """Cells that are submitted together, how many other tasks may run beside it, and its history."""
 
     cells: list[Cell]
     most: int  # tasks that may be out, itself included
@@ -111,7 +112,7 @@ class _Task:
 
 
 class _Out:
-    """The tasks that are out, and those that have to go out again."""
+    """The tasks that are submitted, and those that have to be submitted again."""
 
     def __init__(self, fresh, pool, store, patience, notice):
         self._fresh, self._pool, self._store = fresh, pool, store
@@ -128,13 +129,13 @@ class _Out:
         return bool(self._futures)
 
     def fill(self):
-        """Hand out as much as may be out."""
+        """Submit as many tasks as may be."""
         while (task := self._next()) is not None:
             self._out[task.most] += 1
             self._submit(task)
 
     def _next(self):
-        """The next task that may be out beside those that are; None if there is none."""
+        """The next task that may run beside those that are submitted; None if there is none."""
         most = next((most for most, waiting in self._again.items() if waiting), self._most)
         if self._out.total() >= min(most, *(limit for limit, tasks in self._out.items() if tasks), self._most):
             return None
@@ -147,7 +148,7 @@ class _Out:
         self._futures[self._pool.submit(measure_batch, task.cells, machine.code(), process())] = task
 
     def come_back(self):
-        """Wait until something comes back, and give the steps of it, stored."""
+        """Wait for a result; yield its steps once they are stored."""
         done = wait(self._futures, timeout=self._timeout, return_when=FIRST_COMPLETED).done
         if not done:
             yield from self._nothing_came()
@@ -195,7 +196,7 @@ class _Out:
         return Step(batch.results, batch.raised, seconds=batch.seconds)
 
     def _lost(self, task, error):
-        """The step of a task that something between us and the cell has lost."""
+        """The step of a task that was lost in transport."""
         self._lost_in_a_row += 1
         if self._lost_in_a_row > TRIES * self._most:
             raise WorkerError(
@@ -208,7 +209,7 @@ class _Out:
         return Step(resent=len(task.cells))
 
     def _worker_ended(self, tasks):
-        """The step of tasks, and errors, that were out when a worker ended."""
+        """The step of tasks, each with its error, that were running when a worker died."""
         error = next((error for _, error in tasks if isinstance(error, BrokenExecutor)), None)
         if error is None:
             ended = f"its worker ended: {_reason(tasks[0][1])}"
@@ -232,7 +233,7 @@ class _Out:
         return self._stored(Batch([], failed, machine.environment(), 0.0))
 
     def _nothing_came(self):
-        """Say what is waited for; when it is late, hand it out again; when that was in vain, give up."""
+        """Say what is waited for; submit it again when it is late; give up when that did not help."""
         self._silent += self._patience
         tasks = list(dict.fromkeys(self._futures.values()))
         since = time.strftime("%H:%M:%S", time.localtime(time.time() - self._silent))
@@ -263,7 +264,7 @@ class _Out:
         return Step(lost=[(cell, error) for cell in task.cells])
 
     def keep(self, seconds):
-        """On the way out: drop what has not begun, and store what is there within so many seconds."""
+        """At the end: cancel what has not begun, and store what is finished within so many seconds."""
         running = [future for future in self._futures if not future.cancel()]
         for future in wait(running, timeout=seconds).done:
             task = self._take(future)
@@ -279,7 +280,7 @@ class _Out:
 
 
 def _error(future):
-    """What a future that is done raises, or None."""
+    """The exception of a future that is done, or None."""
     try:
         return future.exception()
     except CancelledError as error:

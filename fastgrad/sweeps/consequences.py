@@ -37,6 +37,8 @@ class Kind:
         Of delta, last hidden layer to the first, before the first step: mean over seeds and its interval.
     test_accuracy, test_accuracy_low, test_accuracy_high : float
         After the last epoch, on rows that were held out. An interval may reach beyond 0 or 1.
+    accuracy_by_epoch : tuple of float
+        The test accuracy after each epoch, mean over seeds; one that diverged stays as it was before.
     train_accuracy, loss : float
         Of the last epoch, means over seeds.
     epochs_to_target, seconds_to_target : float
@@ -59,6 +61,7 @@ class Kind:
     test_accuracy: float
     test_accuracy_low: float
     test_accuracy_high: float
+    accuracy_by_epoch: tuple[float, ...]
     train_accuracy: float
     loss: float
     epochs_to_target: float
@@ -139,6 +142,16 @@ class Consequences:
     def best(self) -> Kind:
         """The one with the highest test accuracy; a healthy one, if there is one."""
         return max(self.kinds, key=lambda kind: (kind.verdict == "healthy", kind.test_accuracy))
+
+    @property
+    def example(self) -> Kind:
+        """A healthy kind to look at: the most accurate of those whose first training has no fault, if there are any."""
+
+        def order(kind):
+            cause = self.of(kind)[0].history.trend.cause
+            return kind.verdict == "healthy", cause in (None, "converged"), kind.test_accuracy
+
+        return max(self.kinds, key=order)
 
     @cached_property
     def remedies(self) -> tuple[Remedy, ...]:
@@ -239,6 +252,7 @@ def _kind(group, target):
         test_accuracy=accuracy,
         test_accuracy_low=low,
         test_accuracy_high=high,
+        accuracy_by_epoch=tuple(np.mean([_filled(one, case.epochs) for one in group], axis=0).tolist()),
         train_accuracy=statistics.fmean(_last(history.accuracy) for history in histories),
         loss=statistics.fmean(_last(history.loss) for history in histories),
         epochs_to_target=_median(epochs),
@@ -265,6 +279,12 @@ def _remedy(change, pairs):
         test_accuracy_before=statistics.fmean(kind.test_accuracy for kind in before),
         test_accuracy_after=statistics.fmean(kind.test_accuracy for kind in after),
     )
+
+
+def _filled(training, epochs):
+    """The test accuracy after each of so many epochs: after those that were done, the last one."""
+    done = training.history.epoch_test_accuracy
+    return [*done, *[training.test_accuracy] * (epochs - len(done))]
 
 
 def _interval(values):

@@ -1,7 +1,7 @@
 """Results of cells that differ in their seeds alone -> one result: the mean over them. And the deepest of each kind."""
 
-# Design: - Such cells are one network, and what stands for it is a CellResult like any other, whose seeds are all of
-#           theirs. A cell that shares a seed with a larger one is left out: its networks would count twice.
+# Design: - Such cells are one network, whose result is a CellResult like any other, with all their seeds. A cell that
+#           shares a seed with a larger one is left out: its networks would count twice.
 #         - Nothing is predicted anew. Theory's band of a mean is a shift, which stays, and a spread on both sides,
 #           which falls as 1/sqrt(seeds): the band over more seeds follows from that of a cell.
 

@@ -1,4 +1,4 @@
-"""What a sweep consists of: axes, from Python lists or a TOML file -> cells, how many, and how long they take.
+"""The plan of a sweep: axes, from Python lists or a TOML file -> cells, how many, and how long they take.
 
 A plan is one grid or several. A grid is the product of its axes, named as the fields of :class:`cell.Cell` and the
 options of activations and initialisers are.
@@ -8,8 +8,8 @@ options of activations and initialisers are.
 #           they are measured. A plan of 10^12 cells costs nothing to refuse.
 #         - Each axis is checked by itself before any cell is made, so a NaN among a thousand gains is named at
 #           once, and checking costs the sum of the axes' lengths rather than their product.
-#         - An option goes to whoever takes it: gains to Xavier's rules, alphas to ELU. One that nobody takes
-#           is an error.
+#         - An option goes to the activations and initialisers that take it: gains to Xavier's, alphas to ELU. One that
+#           none takes is an error.
 #         - Seeds run innermost: cells that differ in them alone share a prediction.
 
 import itertools

@@ -1,12 +1,12 @@
-"""What measures batches: an executor, replaced when it breaks, whose processes end with the one that started them."""
+"""An executor that is replaced when it breaks, and worker processes that end with the process that started them."""
 
-# Design: - One process that dies breaks a whole process pool for good, as PEP 3148 has no other answer. Whoever
-#           wants the sweep to go on gives the function that makes the pool; the standard library's own process
-#           pool is made again from its settings, which are private attributes since Python 3.9 at the least.
-#         - The processes of a pool whose owner is killed wait for ever: each holds both ends of the queue they
-#           read, so none of them sees it closed. A thread in each waits for its parent instead, by what
-#           multiprocessing gives every child to do so: for spawn, forkserver and fork, on every system.
-#         - What a process ended with is known to its pool alone, which keeps its processes in ``_processes``.
+# Design: - One process that dies breaks a whole process pool for good; PEP 3148 says no more. To go on, a caller gives
+#           the function that makes the pool. The standard library's own process pool is made again from its settings,
+#           which have been private attributes since Python 3.9 at the latest.
+#         - The processes of a pool whose owner is killed would wait for ever: each holds both ends of the queue they
+#           read, so that none sees it closed. A thread in each waits for the parent instead, with the sentinel that
+#           multiprocessing gives every child: for spawn, forkserver and fork, on every system.
+#         - Only the pool knows the exit code of a process: it keeps its processes in ``_processes``.
 
 import contextlib
 import functools
@@ -26,14 +26,14 @@ class WorkerError(RuntimeError):
 
 
 def processes(workers: int) -> ProcessPoolExecutor:
-    """A pool of processes of this machine that leave Ctrl-C to this one, and end with it however it ends."""
+    """A pool of processes that ignore Ctrl-C, which this process handles, and that end with it however it ends."""
     # Not fork, which would copy locks that other threads hold.
     context = multiprocessing.get_context("spawn")
     return _Processes(workers, mp_context=context, initializer=_begin)
 
 
 class _Processes(ProcessPoolExecutor):
-    """A pool that Ctrl-C finds before or after it has started a process: half-way it would fall apart, in traces."""
+    """A pool in which Ctrl-C is delayed while a process is started: in the middle of that it would print tracebacks."""
 
     def submit(self, function, /, *arguments, **named):
         with _interrupted_later():
@@ -42,7 +42,7 @@ class _Processes(ProcessPoolExecutor):
 
 @contextlib.contextmanager
 def _interrupted_later():
-    """Keep SIGINT back, also from a process that is started and inherits the mask, until ``_begin`` ignores it."""
+    """Delay SIGINT; a process that is started inherits the mask, until ``_begin`` ignores the signal there."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -64,7 +64,7 @@ def _begin():
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it ends; nothing, where multiprocessing did not start it."""
+    """End this process when the one that started it ends, if multiprocessing started it."""
     _watch_parent(os.getpid())
 
 
@@ -116,7 +116,7 @@ class Pool:
         return type(self._executor).__name__ + ("" if client is None else f" of {client!r}")
 
     def submit(self, function: Callable, /, *arguments) -> Future:
-        """The executor's future, or one that holds the reason why there is none."""
+        """The executor's future; if it refuses, a future that holds its exception."""
         try:
             future = self._executor.submit(function, *arguments)
         except Exception as error:
@@ -165,7 +165,7 @@ class Pool:
             self._shut_down(wanted=kind is None and not self.abandoned)
 
     def _shut_down(self, wanted):
-        """Shut the executor down; where nobody wants what its processes still do, end them, as one may never end."""
+        """Shut the executor down; kill its processes first if their results are not wanted, as one may never end."""
         if not wanted:
             for process in dict(getattr(self._executor, "_processes", None) or {}).values():
                 process.kill()
@@ -173,12 +173,12 @@ class Pool:
 
 
 def _is_executor(source: object) -> TypeGuard[Executor]:
-    """By what it can do: Dask's, for one, is of no class of the standard library's."""
+    """By its methods: Dask's executor, for one, is no subclass of the standard library's."""
     return hasattr(source, "submit") and not isinstance(source, type)
 
 
 def _maker_like(executor):
-    """A function that makes another executor with the same settings; None if there is no telling how."""
+    """A function that makes another executor with the same settings; None if that is not known."""
     if type(executor) is not ProcessPoolExecutor:
         return None
     names = ("max_workers", "mp_context", "initializer", "initargs", "max_tasks_per_child")

@@ -1,9 +1,9 @@
-"""What ails networks that are not healthy: the cells in which one thing is changed, and what they tell."""
+"""Causes and remedies of networks that are not healthy: the cells in which one thing is changed, and their results."""
 
-# Design: - One network, one measurement: what a remedy changes a cell to is a cell with the same seeds and batch, and
-#           where the survey has measured that already its result is taken. With networks and seeds of their own,
+# Design: - One network, one measurement: a changed cell has the same seeds and batch, and where the survey has measured
+#           it already its result is taken. With networks and seeds of their own,
 #           relu + He at depth 50 lost .3 decades in the table of remedies and .1 in the one above.
-#         - These cells are measured like all others, by ``run_study``: side by side, kept, and left by Ctrl-C.
+#         - These cells are measured like all others, by ``run_study``: in parallel, kept, and interrupted by Ctrl-C.
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,7 +16,7 @@ from fastgrad.sweeps.networks import deepest
 
 
 def needed(results: Iterable[CellResult]) -> list[Cell]:
-    """The cells, not among the results, that :func:`diagnoses` takes to find what ails them."""
+    """The cells that :func:`diagnoses` needs and that are not among the results."""
     results = list(results)
     known = {result.cell for result in results}
     tried = (_changed(result, change) for result in _ill(results) for change in _changes(result))
@@ -24,7 +24,7 @@ def needed(results: Iterable[CellResult]) -> list[Cell]:
 
 
 def diagnoses(results: Iterable[CellResult], tried: Iterable[CellResult]) -> list[tuple[CellResult, Diagnosis]]:
-    """What ails the deepest network of each pair of activation and initialiser that is not healthy.
+    """The diagnosis of the deepest network of each pair of activation and initialiser that is not healthy.
 
     Parameters
     ----------

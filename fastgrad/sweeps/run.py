@@ -1,8 +1,8 @@
-"""Whole sweeps, and the few cells of a study: measured by any executor, and kept in a store."""
+"""Whole sweeps, and the few cells of a study, measured by any executor and kept in a store."""
 
-# Design: - Both are one loop, ``batches.steps``: a sweep counts what comes by, a study hands it on.
-#         - A sweep's store is of one plan and one code, and says so. A study's folder is the user's working
-#           place: whatever cells it has are used, and a store of other code is set aside, not refused.
+# Design: - Both run one loop, ``batches.steps``: a sweep counts the results, a study yields them.
+#         - A sweep's store is of one plan and one version of the code. A study's folder is the user's working
+#           folder: all cells in it are used, and a store of another version is set aside, not refused.
 
 import functools
 import logging

@@ -1,13 +1,13 @@
-"""Cells and their results in one SQLite file: what is there, what is missing, and what each row takes to repeat."""
+"""Cells and their results in one SQLite file, with what is needed to repeat each row."""
 
 # Design: - One process writes, and holds a lock on FILE-lock, an empty SQLite file, while it does: the system
-#           gives it back however the process ends. Anybody may read meanwhile (WAL).
+#           releases it however the process ends. Others may read meanwhile (WAL).
 #         - FILE is where all symbolic links end, for the lock as for SQLite's own log. A hard link has no such
 #           name: the log written under one is not seen under the other, so a file with two is not written.
 #         - One transaction for a batch of rows. Killing the process loses the batch at most; a power cut
 #           may lose the last transactions (synchronous=NORMAL), which are then measured again.
-#         - A store holds the numbers of one code and of one plan; opening it with others says so.
-#         - Results come in and go out as records. Here alone they are rows (rows.py), as they are written and read.
+#         - A store holds the numbers of one version of the code and of one plan; another is refused.
+#         - Results are records everywhere else; they become rows (rows.py) only here.
 
 import json
 import os

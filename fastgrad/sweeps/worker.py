@@ -1,7 +1,7 @@
-"""What a worker does: it measures a batch of cells, and says what it ran on."""
+"""The function that a worker runs: it measures a batch of cells, and says what it ran on."""
 
 # Design: - Workers say what they ran on, and refuse to work with another code than the coordinator's.
-#         - What comes back are records; the process that owns the store makes rows of them.
+#         - It returns records; the process that owns the store makes rows of them.
 
 import functools
 import os
