@@ -68,7 +68,7 @@ def test_figures_follow_from_the_times(seconds):
 def test_the_limit_is_of_the_work_and_of_the_memory_that_holds_the_arrays(case, limit, ns, seconds, monkeypatch):
     peaks = {"float32": 100e9, "float64": 1e9 if limit == "peak" else 100e9}
     found = limits.Limits("avx2", peaks, {"L1": 8e9, "memory": 4e9}, {"L1": 2**15})
-    monkeypatch.setattr(activations, "limits", lambda: found)
+    monkeypatch.setattr(limits, "limits", lambda: found)
     (row,) = time_activation(case, [], 1)
     ns = activations.operations_of(case) if ns is None else ns
     assert (row.figures["limit"], row.figures["limit_ns_per_element"]) == (limit, pytest.approx(ns, rel=1e-12))

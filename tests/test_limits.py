@@ -121,14 +121,14 @@ def test_work_of_layers_and_networks():
     forward, backward = (parts.dense_work(parts.DenseCase(name, 3, 4, 5)) for name in parts.OPERATIONS)
     assert forward == (2 * 3 * w + y * (1 + tanh), *[4 * (x + w + b + 2 * y)] * 2)
     assert backward == (4 * 3 * w + 2 * y, *[4 * (2 * (x + w) + b + 2 * y)] * 2)
-    gradients = network.NetworkCase(2, 64, 8, "gradients")
-    operations, moved, held = network.work_of(gradients)
-    weights, states = 64 * 64 * 2 + 64 * 10, 2 * 8 * 64 * 3
-    assert operations == 3 * 2 * 8 * weights + 2 * 8 * 64 * (tanh + 1)
+    sizes = [1, 64, 64, 10]
+    operations, moved, held = network.work_of(sizes, 8, "tanh", gradients=True)
+    weights, states = 64 + 64 * 64 + 64 * 10, 2 * 8 * (1 + 64 + 64)
+    assert operations == 3 * 2 * 8 * weights + 8 * (64 + 64) * (tanh + 1)
     assert (moved, held) == (4 * (3 * weights + 2 * states), 4 * (2 * weights + states))
-    narrow = network.work_of(gradients._replace(operation="profile"))
-    assert narrow[0] == operations - 2 * 8 * weights + 8 * 8 * (2 * 128 + 74)
-    assert narrow[1] == moved - 4 * weights
+    narrow = network.work_of(sizes, 8, "tanh", gradients=False)
+    saved = 2 * 8 * (64 * 64 + 64 * 10) - 8 * 8 * (64 + 64 + 64 + 10)  # of the first layer the product is less
+    assert narrow == (operations - saved, moved - 4 * weights, held - 4 * weights)
 
 
 def test_command():
@@ -146,12 +146,12 @@ def test_command():
         ("activations", "-a", "relu", "--operation", "value", "--dtype", "float32", "--size", "10"),
         ("dense", "--shape", "2,3,4"),
         ("network", "--network", "2,8,4"),
+        ("decay", "-a", "tanh", "--quick"),
     ],
 )
 def test_every_table_that_has_limits_says_which_and_in_json(command, monkeypatch):
-    for module in (limits, activations, network, parts):
-        monkeypatch.setattr(module, "limits", lambda: MADE_UP)
-    options = (*command, "--peer", "numpy", "--rounds", "1")
+    monkeypatch.setattr(limits, "limits", lambda: MADE_UP)
+    options = (*command, "--rounds", "1", *(() if command[0] == "decay" else ("--peer", "numpy")))
     text = call("speed", *options)
     assert text.exit_code == 0, text.output
     assert "% of limit" in text.stdout
@@ -159,4 +159,4 @@ def test_every_table_that_has_limits_says_which_and_in_json(command, monkeypatch
     assert max(map(len, text.stdout.splitlines())) <= 100
     data = json.loads(call("speed", *options, "--json").stdout)
     assert data["machine"]["peak float32"] == "100 GFLOP/s"
-    assert all(row["limit"] in ("peak", "L1") and row["percent_of_limit"] > 0 for row in data["rows"])
+    assert all(row["limit"] in ("peak", "L1", "L2") and row["percent_of_limit"] > 0 for row in data["rows"])

@@ -17,9 +17,8 @@ import numpy as np
 
 from fastgrad._validation import float_dtype, known, positive_int
 from fastgrad.activations import ACTIVATIONS
-from fastgrad.bench import arithmetic, peers
+from fastgrad.bench import arithmetic, limits, peers
 from fastgrad.bench.compare import OURS, Comparison, Layout, Row, compare, each_number, percent_of_limit
-from fastgrad.bench.limits import EXPLAINED, limits
 from fastgrad.bench.timing import silent
 from fastgrad.kernels.memory import aligned
 from fastgrad.report.tables import significant
@@ -48,7 +47,7 @@ NOTE = (
     "ns: ours, per element. Peers: their time over ours; ! marks where ours is slower. One thread each. All write into "
     "arrays that are there already, but JAX makes its results; it runs in the thread that calls it, since handing a "
     "ReLU to another takes several times as long as the ReLU. {} All took turns in one process; the least of the "
-    "samples counts. " + EXPLAINED
+    "samples counts."
 )
 
 
@@ -150,7 +149,7 @@ def _figures(case, bounded, contestant, seconds):
     found = {"ns_per_element": time / case.size * 1e9, "gb_per_s": moved / time / 1e9}
     if not bounded:
         return found
-    bound = limits().figures(time, operations_of(case) * case.size, moved, held, case.dtype)
+    bound = limits.limits().figures(time, operations_of(case) * case.size, moved, held, case.dtype)
     return found | {
         "limit": bound["limit"],
         "limit_ns_per_element": bound["limit_seconds"] / case.size * 1e9,

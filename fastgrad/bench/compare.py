@@ -69,7 +69,7 @@ class Comparison:
     note : str
         What the figures mean.
     bounded : bool
-        Whether figures stand beside the machine's limits, which are then said.
+        Whether figures stand beside the machine's limits, which are then said and explained.
     only_if_asked : sequence of str
         Peers that take too long to take part unless they are asked for.
     """

@@ -13,7 +13,9 @@ import numpy as np
 
 from fastgrad._validation import known
 from fastgrad.activations import ACTIVATIONS
+from fastgrad.bench import limits
 from fastgrad.bench.compare import BY_SHAPE, OURS, Comparison, Row, compare, each_number
+from fastgrad.bench.network import work_of
 from fastgrad.bench.timing import silent
 from fastgrad.datasets import load
 from fastgrad.initializers import SURVEYED
@@ -144,7 +146,8 @@ def time_decay(
     Returns
     -------
     list of Row
-        Ours first. The figure is ``ns_each``, per network.
+        Ours first. Figures are ``ns_each``, per network, and ``limit`` and ``percent_of_limit``, as of
+        :meth:`fastgrad.bench.limits.Limits.figures`.
     """
     cells = cells_of(case)
     X, y = load(cells[0].data)
@@ -153,8 +156,11 @@ def time_decay(
     makers = {OURS: in_fastgrad} | {name: PEERS[name] for name in contestants}
     calls = {name: make(networks, X, y) for name, make in makers.items()}
 
+    operations, moved, held = work_of(networks[0].sizes, case.batch, case.activation, gradients=False)
+
     def figures(contestant, seconds):
-        return {"ns_each": seconds[contestant] / len(networks) * 1e9}
+        each = seconds[contestant] / len(networks)
+        return {"ns_each": each * 1e9} | limits.share(each, operations, moved, held)
 
     return compare(case, calls, rounds, vectors=_sizes, agree=AGREE, figures=figures, tell=tell)
 
@@ -164,4 +170,4 @@ def _sizes(found):
     return each_number([10.0 ** np.array([log10_sizes for log10_sizes, _ in found], np.float64)])
 
 
-DECAY = Comparison(PEERS, time_decay, BY_SHAPE.tables, BY_SHAPE.verdict, NOTE)
+DECAY = Comparison(PEERS, time_decay, BY_SHAPE.tables, BY_SHAPE.verdict, NOTE, bounded=True)

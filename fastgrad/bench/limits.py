@@ -134,6 +134,12 @@ def limits() -> Limits:
     return Limits(compiled.CPU, peak, rates, found)
 
 
+def share(seconds: float, operations: float, moved: float, held: float) -> dict[str, float | str]:
+    """``limit`` and ``percent_of_limit`` of something in float32, as of :meth:`Limits.figures`, on this machine."""
+    found = limits().figures(seconds, operations, moved, held)
+    return {name: found[name] for name in ("limit", "percent_of_limit")}
+
+
 def caches(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> dict[str, int]:
     """Bytes of each cache for data, by name, as Linux tells; ``SMALL_CACHES`` where it does not."""
     found = {}

@@ -9,7 +9,7 @@
 #         - torch.compile takes minutes to compile a hundred layers, so it runs only where it is asked for.
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import chain, pairwise, product
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgrad._validation import known, positive_int
-from fastgrad.bench import arithmetic
+from fastgrad.bench import arithmetic, limits
 from fastgrad.bench.compare import (
     OURS,
     Comparison,
@@ -32,7 +32,6 @@ from fastgrad.bench.compare import (
     percent_of_limit,
     table_of,
 )
-from fastgrad.bench.limits import EXPLAINED, limits
 from fastgrad.bench.network_peers import PEERS, fastgrad
 from fastgrad.bench.timing import silent
 from fastgrad.kernels.memory import aligned_copy
@@ -51,7 +50,7 @@ NOTE = (
     "and tanh; a profile needs the size of dL/dW only, and for a narrow batch fewer operations. tanh, Xavier weights, "
     "float32, one thread each. NumPy writes into arrays that are there already, JAX runs in the thread that calls it. "
     "The data of all and the peers' arrays start on a cache line, our weights lie where NumPy puts them. The loss and "
-    "every gradient agree with ours to 1e-4, or nothing is timed. All took turns; the least sample counts. " + EXPLAINED
+    "every gradient agree with ours to 1e-4, or nothing is timed. All took turns; the least sample counts. "
 )
 
 
@@ -123,11 +122,10 @@ def time_network(
         ``percent_of_limit``, as of :meth:`fastgrad.bench.limits.Limits.figures`; and with ``memory`` ``megabytes``,
         what the first pass takes beyond weights and data.
     """
-    operations, moved, held = work_of(case)
+    operations, moved, held = work_of(_sizes(case), case.batch, "tanh", case.operation == "gradients")
 
     def figures(contestant, seconds):
-        bound = limits().figures(seconds[contestant], operations, moved, held)
-        found = {name: bound[name] for name in ("limit", "percent_of_limit")}
+        found = limits.share(seconds[contestant], operations, moved, held)
         found |= {"gflops": operations / seconds[contestant] / 1e9}
         return found | ({"megabytes": pass_megabytes(case, contestant)} if memory else {})
 
@@ -142,18 +140,24 @@ def time_network(
     )
 
 
-def work_of(case: NetworkCase) -> tuple[int, int, int]:
+def work_of(sizes: Sequence[int], batch: int, activation: str, gradients: bool) -> tuple[int, int, int]:
     """The least that a pass takes.
 
-    Operations are those of the matrix products (forward, delta, dL/dW), of tanh with its derivative and of the product
-    with it. The size of dL/dW = x' delta needs x x' and delta delta' only, (batch, batch) and symmetric, which is less
-    where the batch is narrow. Weights are read twice, dL/dW is written if it is wanted, x and phi'(z) of every layer
-    are written and read.
+    Operations are those of the matrix products (forward, delta, dL/dW), of phi and phi' and of the product with phi'.
+    The size of dL/dW = x' delta needs x x' and delta delta' only, (batch, batch) and symmetric, which is less where the
+    batch is narrow. Weights are read twice, dL/dW is written if it is wanted, x and phi'(z) of every layer are written
+    and read.
 
     Parameters
     ----------
-    case : NetworkCase
-        The network.
+    sizes : sequence of int
+        Units of every layer, the inputs first.
+    batch : int
+        Samples.
+    activation : str
+        That of the hidden layers.
+    gradients : bool
+        Whether every dL/dW is wanted, or else its size only.
 
     Returns
     -------
@@ -164,16 +168,13 @@ def work_of(case: NetworkCase) -> tuple[int, int, int]:
     held : int
         Bytes of all arrays.
     """
-    sizes = _sizes(case)
-    wanted, batch = case.operation == "gradients", case.batch
-    each = arithmetic.operations("value_and_derivative", "tanh") + 1
-    operations = case.depth * batch * case.width * each
+    operations = batch * sum(sizes[1:-1]) * (arithmetic.operations("value_and_derivative", activation) + 1)
     for m, n in pairwise(sizes):
         product = 2 * batch * m * n
-        operations += 2 * product + (product if wanted else min(product, batch * batch * (m + n)))
+        operations += 2 * product + (product if gradients else min(product, batch * batch * (m + n)))
     weights, states = sum(m * n for m, n in pairwise(sizes)), 2 * batch * sum(sizes[:-1])
     item = np.dtype(np.float32).itemsize
-    return operations, item * ((2 + wanted) * weights + 2 * states), item * ((1 + wanted) * weights + states)
+    return operations, item * ((2 + gradients) * weights + 2 * states), item * ((1 + gradients) * weights + states)
 
 
 def _sizes(case):

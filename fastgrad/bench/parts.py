@@ -3,7 +3,8 @@
 # Design: - A dense layer is judged by what it computes: forward y, backward dx, dW and db. Ours gives the derivative
 #           with y, which a peer leaves to its backward pass, and makes its outputs; peers write into theirs, and the
 #           arrays of all start on a cache line.
-#         - Random numbers differ, so weights are judged by their standard deviation.
+#         - Random numbers differ, so weights are judged by their standard deviation. They are integer arithmetic, for
+#           which no limit is measured.
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -14,9 +15,8 @@ import numpy as np
 
 import fastgrad
 from fastgrad._validation import known, positive_int
-from fastgrad.bench import arithmetic
+from fastgrad.bench import arithmetic, limits
 from fastgrad.bench.compare import BY_SHAPE, OURS, Comparison, Row, compare, each_array, each_number
-from fastgrad.bench.limits import EXPLAINED, limits
 from fastgrad.bench.peers import jax_on_one_thread, without_autograd
 from fastgrad.bench.timing import silent
 from fastgrad.kernels.memory import aligned, aligned_copy
@@ -287,9 +287,8 @@ def dense_work(case: DenseCase) -> tuple[int, int, int]:
 
 
 def _dense_figures(case, contestant, seconds):
-    bound = limits().figures(seconds[contestant], *dense_work(case))
     found = _figures(case.batch * case.fan_out, contestant, seconds)
-    return found | {name: bound[name] for name in ("limit", "percent_of_limit")}
+    return found | limits.share(seconds[contestant], *dense_work(case))
 
 
 def time_weights(
@@ -329,5 +328,5 @@ def _figures(count, contestant, seconds):
     return {"ns_each": seconds[contestant] / count * 1e9}
 
 
-DENSE = Comparison(DENSE_PEERS, time_dense, BY_SHAPE.tables, BY_SHAPE.verdict, f"{NOTE} {EXPLAINED}", bounded=True)
+DENSE = Comparison(DENSE_PEERS, time_dense, BY_SHAPE.tables, BY_SHAPE.verdict, NOTE, bounded=True)
 WEIGHTS = Comparison(WEIGHT_PEERS, time_weights, BY_SHAPE.tables, BY_SHAPE.verdict, NOTE)

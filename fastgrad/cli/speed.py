@@ -308,7 +308,8 @@ def _compare(comparison, cases, contestants, rounds, typed, form, folder=None):
         interrupted(f"{len(measured)} of {len(cases)} cases were measured")
     if measured:
         rows = [row for case in measured for row in case]
-        shown = comparison.tables(rows), comparison.verdict(rows), comparison.note
+        note = f"{comparison.note} {limits.EXPLAINED}" if comparison.bounded else comparison.note
+        shown = comparison.tables(rows), comparison.verdict(rows), note
         data = show_comparison([row.record() for row in rows], shown, facts, typed, form)
         if folder:
             _write_speed(folder, rows, data)
