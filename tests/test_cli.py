@@ -14,7 +14,7 @@ import pytest
 import fastgrad
 from fastgrad.bench import activations as speed
 from fastgrad.cli import commands
-from fastgrad.sweeps import batches, study, trainings
+from fastgrad.sweeps import batches, plan, study, trainings
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.rows import StoreError
 from fastgrad.sweeps.store import Store
@@ -125,6 +125,7 @@ def test_run_is_a_survey_and_returns_0(tmp_path, monkeypatch):
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert html.escape(data["headline"]) in page
     assert len(data["consequences"]["kinds"]) == 15
+    assert sum(map(len, plan.read(tmp_path / "phases.toml"))) == 4 * 14 * 4 + 24 * 4
     assert -1 <= data["consequences"]["rank_correlation"] <= 1
     with Store(tmp_path / sweeps.STORE_FILE) as file:
         known = {result.cell for result in file.results()}

@@ -185,6 +185,7 @@ def test_summaries_of_trainings_whose_answers_are_known():
     assert [kind.reached for kind in found.kinds] == [1, 1, 1, 0, 0]
     assert found.rank_correlation == pytest.approx(-0.9)  # ranks 1 2 3 5 4 against 5 3 4 1 2
     assert (found.worst.label, found.best.label) == ("tanh + torch_linear", "relu + he_normal")
+    assert found.example == found.best
     before, after = found.repaired_by_init
     assert (before.label, after.label) == ("relu + torch_linear", "relu + he_normal")
     assert found.repaired_by_activation is None
@@ -212,6 +213,10 @@ def test_a_loss_that_stands_still_is_counted():
     assert [kind.stalled for kind in found.kinds] == [1, 0, 0]
     loss = charts.loss_curves({"a": flat.history.loss, "b": done.history.loss}, {"a": flat.history, "b": done.history})
     assert [line["plateau"] for line in loss["lines"]] == [[11, 20, "plateau"], None]
+    scattered = made_up("tanh", "he_normal", 0.0, [0.98] * 20, loss=[0.5 if i % 2 else 0.1 for i in range(20)])
+    assert scattered.history.trend.cause == "learning rate too high"
+    found = consequences([flat, falls, scattered])
+    assert (found.best.label, found.example.label) == ("tanh + he_normal", "relu + he_normal")
     found = consequences([flat, falls])
     assert math.isnan(found.rank_correlation)
     assert "too few kinds" in report.correlation(found)

@@ -190,6 +190,27 @@ def opened(browser, folder):
         context.close()
 
 
+def test_of_many_lines_eight_are_drawn_each_with_its_own_colour_and_name(browser, tmp_path):
+    fastgrad.sweep(
+        tmp_path / "a.db", activation="relu", init="normal", std={"start": 0.1, "stop": 1.0, "num": 19},
+        depth=3, width=4, batch=4, data="normal", seeds=1, workers=1,
+    )  # fmt: skip
+    page = pages.write_folder([tmp_path / "a.db"], tmp_path / "out")
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(page.as_uri())
+    chart = tab.locator("#profiles figure svg").first
+    names = chart.locator("text:text-matches('^normal\\\\(std=')").all_text_contents()
+    assert len(names) == len(set(names)) == 8
+    assert {"normal(std=0.1)", "normal(std=1)"} & set(names)
+    strokes = "els => els.map(el => el.getAttribute('stroke')).filter(s => s && s.startsWith('var(--line'))"
+    measured = chart.locator("g[aria-label=line] path").evaluate_all(strokes)
+    assert sorted(measured) == [f"var(--line{i})" for i in range(8)]
+    tab.locator('[data-none="name"]').click()
+    tab.locator('input[value="normal(std=0.15)"]').check()
+    assert chart.locator("text:text-matches('^normal\\\\(std=')").all_text_contents() == ["normal(std=0.15)"]
+    tab.close()
+
+
 @pytest.mark.parametrize("width", [375, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_charts_are_drawn_without_errors_or_requests(opened, width, scheme):

@@ -73,37 +73,29 @@ def test_labels_of_lines_that_meet_are_moved_apart(results):
     assert np.diff(heights).min() >= 0.07 * (high - low)
 
 
-def test_heatmap_has_every_number(results):
-    (ax,) = plots.heatmap_figure(results).axes
-    assert sorted(text.get_text() for text in ax.texts) == sorted(f"{r.decades_lost:z.1f}" for r in results)
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["3", "12"]
-    assert len(ax.get_yticklabels()) == 6
-
-
 def test_nothing_is_cut_off(results):
-    for figure in (plots.delta_figure(results), plots.heatmap_figure(results)):
-        figure.draw_without_rendering()
-        page = figure.bbox
-        tight = figure.get_tightbbox()
-        assert tight.x0 >= -0.01
-        assert tight.x1 * figure.dpi <= page.x1 + 1
-        assert tight.y0 >= -0.01
-        assert tight.y1 * figure.dpi <= page.y1 + 1
+    figure = plots.delta_figure(results)
+    figure.draw_without_rendering()
+    page = figure.bbox
+    tight = figure.get_tightbbox()
+    assert tight.x0 >= -0.01
+    assert tight.x1 * figure.dpi <= page.x1 + 1
+    assert tight.y0 >= -0.01
+    assert tight.y1 * figure.dpi <= page.y1 + 1
 
 
 def test_pictures_are_png_and_svg_and_repeat(results):
-    png = plots.picture(plots.heatmap_figure(results), "png")
-    svg = plots.picture(plots.heatmap_figure(results), "svg")
+    png = plots.picture(plots.delta_figure(results), "png")
+    svg = plots.picture(plots.delta_figure(results), "svg")
     assert png.startswith(b"\x89PNG")
     assert re.search(rb"<svg[^>]*>", svg)
-    assert svg == plots.picture(plots.heatmap_figure(results), "svg")
+    assert svg == plots.picture(plots.delta_figure(results), "svg")
 
 
 def test_lost_delta_is_drawn_without_warnings():
     cells = study.grid(["relu"], [fastgrad.initializer("normal", std=0.0)], [1, 4], width=8, batch=4, seeds=(0,))
     results = list(sweeps.run_study(cells))
     plots.picture(plots.delta_figure(results), "png")
-    plots.picture(plots.heatmap_figure(results), "png")
 
 
 def test_plot_profile_shows_delta_and_weight_gradient():

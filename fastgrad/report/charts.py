@@ -9,7 +9,7 @@ from fastgrad.diagnosis import DECADES
 from fastgrad.learning.history import TrainingHistory
 from fastgrad.learning.reading import Reading
 from fastgrad.report.findings import init_label, plain_label
-from fastgrad.report.palette import decade_bin
+from fastgrad.report.palette import LINES, decade_bin
 from fastgrad.report.tables import significant
 from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.consequences import Consequences, Kind
@@ -23,11 +23,11 @@ PLATEAUS = {"plateau": "plateau", "slow": "falls slowly", "rising": "rises"}
 
 def profile(networks: Sequence[CellResult], limits=None, name: Callable[[CellResult], str] = init_label) -> dict:
     """Delta by layer of networks of one activation: measured, theory's, what is left and its band."""
-    names = {each: index for index, each in enumerate(dict.fromkeys(map(name, networks)))}
+    colours = _colours(map(name, networks))
     first = networks[0]
     return {
         "activation": plain_label(first.cell.activation),
-        "lines": [_line(network, name(network), names[name(network)]) for network in networks],
+        "lines": [_line(network, name(network), colours[name(network)]) for network in networks],
         "domain": limits,
         "floors": [[f"{dtype}'s least number", at] for dtype, at in first.least_ratios.items()],
     }
@@ -49,6 +49,12 @@ def _line(network, name, colour):
     }
 
 
+def _colours(names):
+    """The index of each name's colour; None, so that page.js gives them to those it draws, where there are too many."""
+    names = list(dict.fromkeys(names))
+    return {name: index if len(names) <= len(LINES) else None for index, name in enumerate(names)}
+
+
 def profile_limits(networks: Iterable[CellResult]) -> list[float]:
     """A range of log10 that holds every finite value of these networks, and 0."""
     values = [value for network in networks for value in (*network.log10_delta_ratio, *network.predicted_ratio)]
@@ -60,7 +66,7 @@ def depths(networks: Sequence[CellResult], limits: list[float]) -> dict:
     lines = {}
     for network in sorted(networks, key=lambda network: network.cell.depth):
         lines.setdefault(init_label(network), []).append(network)
-    order = list(dict.fromkeys(map(init_label, networks)))
+    colours = _colours(map(init_label, networks))
     return {
         "activation": plain_label(networks[0].cell.activation),
         "healthy": DECADES,
@@ -68,7 +74,7 @@ def depths(networks: Sequence[CellResult], limits: list[float]) -> dict:
         "lines": [
             {
                 "name": name,
-                "colour": order.index(name),
+                "colour": colours[name],
                 "depth": [network.cell.depth for network in members],
                 "lost": _short([network.decades_lost for network in members]),
                 "theory": _short([network.predicted_decades_lost for network in members]),

@@ -228,16 +228,15 @@ def consequences_section(page: Page, found: Consequences) -> str:
 
 def detection_section(page: Page, found: Consequences) -> str:
     """A vanishing and a healthy training side by side: what to look at while a network learns."""
-    if found.worst.verdict == "healthy" or found.best.verdict != "healthy":
+    if found.worst.verdict == "healthy" or found.example.verdict != "healthy":
         return ""
-    runs = _runs(found, found.worst, found.best)
+    runs = _runs(found, found.worst, found.example)
     return section(
         "detection",
         "Detection: what shows while a network learns",
         *side_by_side_trainings(page, runs),
-        *(paragraph(f"{name}: {said(history)}") for name, history in runs.items()),
         note="Three things to watch: delta of each layer, the training loss, and the accuracy on rows that are not "
-        "trained on. On the one hand the worst network of the table above, on the other the best, both with seed 0.",
+        "trained on. On one side the worst network of the table above, on the other a healthy one, both with seed 0.",
         command=_train_command(found, found.worst),
     )
 
@@ -301,8 +300,8 @@ def side_by_side_trainings(page: Page, runs: Mapping[str, TrainingHistory]) -> l
         "curves",
         "Training loss",
         "; ".join(f"{name}: {TRENDS[history.trend.kind]}" for name, history in runs.items()),
-        "Where a loss stands still it is shaded, over the epochs of which that is shown. A loss that stands still high "
-        "up is the first sign.",
+        f"{'; '.join(f'{name}: {loss_trend(history)}' for name, history in runs.items())}. Where a loss stands still "
+        "it is shaded, over the epochs of which that is shown. A loss that stands still high up is the first sign.",
         **charts.loss_curves({name: history.loss for name, history in runs.items()}, runs),
     )
     accuracies = page.figure(
@@ -330,10 +329,15 @@ def course(history: TrainingHistory) -> str:
 
 def said(history: TrainingHistory) -> str:
     """The verdict of the latest reading with its evidence, and where the loss is going."""
-    trend = history.trend
     latest = history.readings[-1] if history.readings else None
     verdict = f"{latest.verdict}; {latest.diagnosis.evidence}; " if latest and latest.diagnosis else ""
-    return f"{verdict}the loss {TRENDS[trend.kind]}" + (f": {trend.cause}." if trend.cause else ".")
+    return f"{verdict}{loss_trend(history)}."
+
+
+def loss_trend(history: TrainingHistory) -> str:
+    """Where the loss is going, and why."""
+    trend = history.trend
+    return f"the loss {TRENDS[trend.kind]}" + (f" ({trend.cause})" if trend.cause else "")
 
 
 def _last(history):

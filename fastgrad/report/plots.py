@@ -1,4 +1,4 @@
-"""Pictures of results: delta against depth with the theory's band, the grid as a heat map, and speed by size."""
+"""Pictures of results: delta against the layer with theory's band, a profile, and speed by size."""
 
 # Design: - Figure objects, never pyplot: nothing global changes, and no display is needed.
 #         - Layers run from the input, on the left, to the output, as on the pages: a line falls to the left as delta
@@ -19,13 +19,12 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch, Rectangle
+    from matplotlib.patches import Patch
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 except ImportError as error:
     raise missing("a picture", "matplotlib", "plot") from error
 
-from fastgrad.report.palette import BINS, DARK_LINES, LINES, decade_bin
-from fastgrad.report.tables import number
+from fastgrad.report.palette import DARK_LINES, LINES
 from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.networks import deepest
 
@@ -96,32 +95,6 @@ def delta_limits(results: Iterable[CellResult]) -> tuple[float, float]:
     finite = [0.0, *(value for value in values if np.isfinite(value))]
     margin = max(0.05 * (max(finite) - min(finite)), 0.3)
     return min(finite) - margin, max(finite) + margin
-
-
-def heatmap_figure(results: Sequence[CellResult], theme: Theme = LIGHT) -> Figure:
-    """Decades lost over the hidden layers: a row per activation and initialiser, a column per depth."""
-    rows = list(dict.fromkeys(result.cell.label for result in results))
-    depths = sorted({result.cell.depth for result in results})
-    with rc_context(_STYLE):
-        figure = Figure(
-            figsize=(max(5.0, 0.5 + 0.085 * max(map(len, rows)) + 0.9 * len(depths)), 2.8 + 0.34 * len(rows)),
-            layout="constrained",
-            facecolor=theme.paper,
-        )
-        ax = figure.subplots()
-        for result in results:
-            _heat_cell(ax, depths.index(result.cell.depth), rows.index(result.cell.label), result, theme)
-        ax.set(xlim=(0, len(depths)), ylim=(len(rows), 0))
-        ax.set_xticks([i + 0.5 for i in range(len(depths))], [str(depth) for depth in depths])
-        ax.set_yticks([i + 0.5 for i in range(len(rows))], rows)
-        ax.set_xlabel("depth (hidden layers)")
-        figure.suptitle("Decades of delta lost, last hidden layer to first", x=0.02, ha="left", color=theme.ink)
-        _colour_axes(ax, theme)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-        keys = [Patch(facecolor=back, edgecolor=theme.faint, label=meaning) for _, meaning, back, _ in BINS]
-        figure.legend(handles=keys, loc="outside lower left", frameon=False, labelcolor=theme.ink, fontsize=8)
-    return figure
 
 
 def speed_figure(rows: Sequence, theme: Theme = LIGHT) -> Figure:
@@ -268,12 +241,6 @@ def _label_ends(ax, ends):
             name, (0.0, placed), xycoords=("axes fraction", "data"), annotation_clip=False,
             xytext=(-4, 0), textcoords="offset points", va="center", ha="right", color=colour, fontsize=9,
         )  # fmt: skip
-
-
-def _heat_cell(ax, x, y, result, theme):
-    _, _, back, ink = BINS[decade_bin(result.decades_lost)]
-    ax.add_patch(Rectangle((x, y), 1, 1, facecolor=back, edgecolor=theme.paper, linewidth=1.5))
-    ax.text(x + 0.5, y + 0.52, number(result.decades_lost, 1), ha="center", va="center", color=ink, fontsize=9)
 
 
 def _key(figure, spare, theme):

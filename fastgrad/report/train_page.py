@@ -82,6 +82,8 @@ def _progress(page, runs):
             ("validation", history.validation_loss, history.validation_accuracy),
             ("test", history.epoch_test_loss, history.epoch_test_accuracy),
         ):
+            if kind == "validation" and len(runs) > 2:  # a chart has eight lines at the most
+                continue
             label = f"{name}, {kind}" if len(runs) > 1 else kind
             losses[label], accuracies[label] = loss, accuracy
             if kind == "training":

@@ -143,6 +143,16 @@ class Consequences:
         """The one with the highest test accuracy; a healthy one, if there is one."""
         return max(self.kinds, key=lambda kind: (kind.verdict == "healthy", kind.test_accuracy))
 
+    @property
+    def example(self) -> Kind:
+        """A healthy kind to look at: the most accurate of those whose first training has no fault, if there are any."""
+
+        def order(kind):
+            cause = self.of(kind)[0].history.trend.cause
+            return kind.verdict == "healthy", cause in (None, "converged"), kind.test_accuracy
+
+        return max(self.kinds, key=order)
+
     @cached_property
     def remedies(self) -> tuple[Remedy, ...]:
         """Each initialisation and each activation among the kinds, as a change to those that are not healthy."""
