@@ -34,7 +34,8 @@ class GradientProfile:
     log10_delta : ndarray, shape (L,)
         Of delta = dL/dz over batch and units, L being the mean loss over the batch.
     log10_weight_gradient : ndarray, shape (L,)
-        Of dL/dW over the weights.
+        Of dL/dW over the weights. Where the gradients of samples cancel, float32 keeps as few of its digits as in plain
+        backpropagation.
     log10_signal : ndarray, shape (L,)
         Of the pre-activation z over batch and units.
     saturated_fraction : ndarray, shape (L - 1,)

@@ -71,14 +71,37 @@ class Prediction:
         return slopes.decades_lost(self.log10_delta_ratio)
 
     def mean_band(self, seeds: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """95 % band of the mean of log10_delta_ratio over ``seeds`` networks: (low, high), each (L,).
+        """95 % band of the mean of log10_delta_ratio over networks.
 
         What it covers and what it leaves out: :func:`fastgrad.finite_width.band`.
+
+        Parameters
+        ----------
+        seeds : int
+            How many networks the mean is over.
+
+        Returns
+        -------
+        low, high : ndarray, shape (L,)
+
+        Raises
+        ------
+        ValueError
+            If ``seeds`` is below 1.
+        TypeError
+            If it is not an integer.
         """
         return finite_width.band(self.log10_delta_ratio, self.variance, -self.variance / 2, seeds)
 
     def decades_per_layer_band(self, seeds: int = 1) -> tuple[float, float]:
-        """95 % band of the mean of decades_per_layer over ``seeds`` networks: (low, high)."""
+        """95 % band of the mean of decades_per_layer over networks.
+
+        Parameters and errors as in :meth:`mean_band`.
+
+        Returns
+        -------
+        low, high : float
+        """
         shift = -(slopes.weights(self.variance.size - 1) @ self.variance[:-1]) / 2
         low, high = finite_width.band(self.decades_per_layer, self.slope_variance, shift, seeds)
         return float(low), float(high)

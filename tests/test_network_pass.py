@@ -91,6 +91,21 @@ def test_the_size_of_dl_dw_where_samples_cancel(cpu, apart):
         assert abs(got / np.linalg.norm(dweight) - 1) <= limit
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_a_profile_has_the_dl_dw_of_the_product_however_alike_the_samples_are(seed):
+    """Shapes, activations and data at random, errors that sum to 0: what float32 then has left, the profile has too."""
+    rng = np.random.default_rng(seed)
+    sizes = [*rng.integers(20, 90, rng.integers(2, 6)).tolist(), 4]
+    net = fastgrad.MLP(sizes, str(rng.choice(fastgrad.ACTIVATIONS)), "xavier_normal", seed, loss="mse", bias_std=0.1)
+    X = rng.standard_normal((int(rng.integers(2, 40)), sizes[0]))
+    X = (X[:1] + 10.0 ** rng.uniform(-3, 0) * (X - X[:1])).astype(np.float32)
+    errors = rng.standard_normal((len(X), 4))
+    y = (net.forward(X) + errors - errors.mean(axis=0)).astype(np.float32)
+    squares = [np.mean(np.square(dweight, dtype=np.float64)) for dweight, _ in net.loss_and_gradients(X, y)[1]]
+    found = net.gradient_profile(X, y).log10_weight_gradient
+    assert (np.abs(10.0**found / np.sqrt(squares) - 1) <= 2.0**-8).all()
+
+
 @pytest.mark.parametrize("cpu", compiled.SETS)
 @pytest.mark.parametrize(("apart", "gram"), [(1.0, True), (1e-4, False)])
 def test_gram_matrices_serve_where_samples_do_not_cancel(cpu, apart, gram):

@@ -325,6 +325,24 @@ def test_variance_by_perturbing_the_recursion():
     assert relative(p.variance[0], want / width) <= 1e-7
 
 
+def test_variances_are_those_of_the_sums_written_out():
+    """Every ln q_l and every sum as a vector of what it takes of each layer's forward noise f and backward noise b."""
+    layers, rng = 7, np.random.default_rng(0)
+    noise = finite_width.Noise(*rng.uniform(0.2, 1.2, (6, layers)))
+    unit, x = np.eye(layers), [np.zeros(layers)]
+    for layer in range(layers - 1):
+        x.append(noise.memory[layer] * x[layer] + noise.weight[layer] * unit[layer])
+
+    def variance(weights):
+        f = sum(w * response * deviation for w, response, deviation in zip(weights, noise.response, x, strict=True))
+        return np.sum(weights**2 * noise.backward + 2 * weights * f * noise.shared + f**2 * noise.forward)
+
+    for weights in rng.standard_normal((5, layers)):
+        assert relative(finite_width.variance_of_sum(noise, weights), variance(weights)) <= 1e-13
+    want = [variance((np.arange(layers) >= layer).astype(float)) for layer in range(layers)]
+    assert (relative(finite_width.variance_of_delta(noise), np.array(want)) <= 1e-13).all()
+
+
 def test_variances_beyond_the_range_of_floats():
     """sigmoid is 1/2 at 0 and its mean square 1/2 at infinity; tanh is bounded too."""
     for std, square in ((1e-120, 0.25), (1e120, 0.5)):

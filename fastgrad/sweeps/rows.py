@@ -1,4 +1,4 @@
-"""Results <-> rows of a store: the only place that knows columns."""
+"""Results <-> rows of a store, and its SQLite schema: the only place that knows columns."""
 
 # Design: - A row's key is a digest of the cell's definition, so a sweep asks which keys are there and never
 #           holds them all: memory does not grow with the store.
