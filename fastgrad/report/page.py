@@ -27,11 +27,11 @@ from fastgrad.report.findings import (
     EVIDENCE_COLUMNS,
     band_note,
     by_activation,
-    counts,
     evidence_row,
     opening,
     plain_label,
     rows,
+    summary,
 )
 from fastgrad.report.html import (
     Page,
@@ -307,7 +307,7 @@ def _headline(found):
 def _lead(found):
     failed = f"; {count(found.failed)} failed" if found.failed else ""
     kinds = f"{count(found.cells)} cells, {count(len(found.networks))} kinds of network at initialisation{failed}."
-    return f"{kinds} {counts(found.networks)}" if found.networks else kinds
+    return f"{kinds} {summary(found.networks)}" if found.networks else kinds
 
 
 def _cut(found, shown):

@@ -260,7 +260,7 @@ function phase(found, width) {
   const away = presets.filter((p) => !inside(p)).map((p) => `${p[2]} (${number(p[0])}, ${number(p[1])})`);
   const step = ((top - bottom) * 17) / (Math.min(360, (width / em()) * 0.75) - 64);
   const here = presets.filter(inside).sort((a, b) => a[0] - b[0]).map((p, i, all) => ({
-    x: p[0], y: p[1], name: p[2], at: p[1] + step * (1.2 + (all.length - 1 - i)), right: p[0] > left + 0.8 * (right - left),
+    x: p[0], y: p[1], name: p[2], at: p[1] + step * (1.2 + (all.length - 1 - i)), right: ((p[0] - left) / (right - left)) * (width - 72 * em()) + 7 * em() * p[2].length > width - 60 * em(),
   }));
   return Plot.plot(frame(width, Math.min(360, (width / em()) * 0.75), {
     x: { label: "σ_w², variance of weights × fan-in", domain: [left, right] },
