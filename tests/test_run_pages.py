@@ -11,8 +11,7 @@ from test_report import Outline, Tables, well_formed, without_scripts
 import fastgrad
 from fastgrad import datasets
 from fastgrad.learning import repair
-from fastgrad.report import consequences as consequences_page
-from fastgrad.report import palette, survey, train_page
+from fastgrad.report import consequences_page, palette, survey, train_page
 from fastgrad.sweeps import phases, plan, remedies, study, trainings
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.consequences import cases, consequences

@@ -10,7 +10,7 @@ import fastgrad
 from fastgrad._validation import strict_json
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.report import charts, findings
-from fastgrad.report import consequences as learned
+from fastgrad.report import consequences_page as learned
 from fastgrad.report.html import (
     Page,
     choices,
