@@ -211,6 +211,23 @@ def test_the_depth_that_is_chosen_is_drawn_with_its_names(faults, folders):
     assert faults(folders["run"], look=look) == []
 
 
+def test_pages_of_what_has_no_slope_no_delta_no_epoch_or_many_names_are_drawn(faults, tmp_path):
+    stds = [fastgrad.initializer("normal", std=std) for std in (0.0, 0.01, *(0.1 * i for i in range(1, 12)))]
+    kinds = {"shallow": ([1], ["he_normal"]), "none": ([3, 5], stds[:1]), "many": ([4, 60], stds)}
+    for name, (depths, inits) in kinds.items():
+        cells = study.grid(["relu"], inits, depths, width=8, batch=4, data="normal", seeds=(0,))
+        (tmp_path / name).mkdir()
+        survey.write_folder(survey.Report(list(sweeps.run_study(cells)), {}, [], ""), tmp_path / name)
+    X, y = (array[:200] for array in datasets.load("digits"))
+    options = {"epochs": 2, "test": 0.2, "optimizer": "sgd", "learning_rate": 1e30}
+    diverged = repair.attempt(fastgrad.MLP([64, 8, 8, 10]), X, y, **options)
+    assert diverged.history.epochs == 0
+    (tmp_path / "diverged").mkdir()
+    train_page.write_folder(repair.Repair((diverged,)), "{}", tmp_path / "diverged", "", {})
+    for folder in tmp_path.iterdir():
+        assert [fault for fault in faults(folder) if not fault.startswith("empty: ")] == [], folder.name
+
+
 def test_in_the_dark_the_worst_stands_out_and_the_healthy_recedes():
     def luminance(colour):
         channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
