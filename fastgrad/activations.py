@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf, isfinite
-from typing import Any
 
 import numpy as np
 
@@ -277,17 +276,6 @@ def check_parameter(name: str, value: float) -> float:
     if not 0.0 <= number <= 2.0**100:
         raise ValueError(f"{name} must be between 0 and 2**100, got {shown(value)}")
     return number
-
-
-def made_for(name: str, function: Any, called: str, doc: str | None = None) -> Any:
-    """``function`` under the name ``called``, its argument ``parameter`` under that of the activation's parameter."""
-    code, names = function.__code__, {"parameter": formulas.PARAMETERS.get(name, ("parameter",))[0]}
-    variables = tuple(names.get(variable, variable) for variable in code.co_varnames)
-    function.__code__ = code.replace(co_name=called, co_varnames=variables)
-    function.__annotations__ = {names.get(key, key): hint for key, hint in function.__annotations__.items()}
-    function.__name__ = function.__qualname__ = called
-    function.__doc__ = doc
-    return function
 
 
 def activation(name: "str | Activation", **parameter: float) -> Activation:

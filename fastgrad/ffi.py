@@ -1,11 +1,11 @@
-"""Doors for other people's projects: where the headers are, and the table of C functions for ctypes, cffi and SciPy.
+"""The kernels for other projects: where the headers are, and the table of C functions for ctypes, cffi and SciPy.
 
-C, C++ and Cython need nothing of this at run time: see ``include/fastgrad/abi.h`` and ``cykernels.pxd``.
+C, C++ and Cython need none of this at run time: see ``include/fastgrad/abi.h`` and ``cykernels.pxd``.
 """
 
 # Design: - There is one table of C functions, laid out in include/fastgrad/abi.h. What ctypes and cffi need to know of
 #           it is read from that file, so there is no second description that could differ from the first.
-#         - Nothing here is on the way of a call: ctypes and cffi call the kernels themselves, without the GIL.
+#         - No call goes through this module: ctypes and cffi call the kernels directly, without the GIL.
 
 import ctypes
 import re
@@ -17,37 +17,62 @@ from fastgrad._validation import known
 from fastgrad.activations import ACTIVATIONS, Activation, activation
 
 _PACKAGE = Path(__file__).resolve().parent
-# What gives the bits and the speed of the Python package (with -O3), in GCC and Clang.
+# Flags of GCC and Clang that, with -O3, give the same bits and speed as the Python package.
 CFLAGS = ("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off")
 
 
 def get_include() -> str:
-    """The directory to give to a C compiler with ``-I``: the headers are ``fastgrad/*.h`` in it.
+    """The directory of the C headers, for the compiler's ``-I``.
 
     Returns
     -------
     str
+        An absolute path; the headers are ``fastgrad/*.h`` in it.
     """
     return str(_PACKAGE / "include")
 
 
 def get_library_dir() -> str:
-    """The directory of libfastgrad, which programs that include ``fastgrad/fastgrad.h`` link."""
+    """The directory of libfastgrad, which programs that include ``fastgrad/fastgrad.h`` link.
+
+    Returns
+    -------
+    str
+        An absolute path; the library is ``libfastgrad.a`` in it, or ``fastgrad.lib`` on Windows.
+    """
     return str(_PACKAGE / "lib")
 
 
 def get_cmake_dir() -> str:
-    """The directory of the CMake package: ``cmake -Dfastgrad_DIR=...`` makes ``find_package(fastgrad)`` find it."""
+    """The directory of the CMake package, for ``cmake -Dfastgrad_DIR=``.
+
+    Returns
+    -------
+    str
+        An absolute path; ``find_package(fastgrad)`` finds the package there.
+    """
     return str(_PACKAGE / "share" / "cmake" / "fastgrad")
 
 
 def get_pkgconfig_dir() -> str:
-    """The directory of ``fastgrad.pc``, for ``PKG_CONFIG_PATH``."""
+    """The directory of ``fastgrad.pc``, for ``PKG_CONFIG_PATH``.
+
+    Returns
+    -------
+    str
+        An absolute path.
+    """
     return str(_PACKAGE / "share" / "pkgconfig")
 
 
 def table_address() -> int:
-    """Where the table of C functions is in memory: a ``const fastgrad_table *``, valid as long as the process lives."""
+    """The address of the table of C functions, a ``const fastgrad_table *``; it stays valid until the process ends.
+
+    Returns
+    -------
+    int
+        For ``cffi.FFI().cast("const fastgrad_table *", ...)`` or ``ctypes.cast``.
+    """
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
     return pointer(kernels.get("compiled").C_API, b"fastgrad._C_API")
@@ -55,7 +80,12 @@ def table_address() -> int:
 
 @cache
 def declarations() -> str:
-    """The table's C declarations without comments and macros, as ``cffi.FFI().cdef`` takes them.
+    """The C declarations of the table without comments and macros, as ``cffi.FFI().cdef`` takes them.
+
+    Returns
+    -------
+    str
+        From ``include/fastgrad/abi.h``.
 
     Examples
     --------
@@ -106,11 +136,17 @@ def _fields(struct):
 
 @cache
 def table() -> ctypes.Structure:
-    """The table for ctypes: a structure whose fields are callable and release the GIL.
+    """The table of C functions for ctypes.
 
     Pointers are addresses: ``array.ctypes.data`` of a contiguous NumPy array of float32 or float64, whose ``itemsize``
-    is the argument ``item``. Neither type nor length is checked. Functions that return an int return 0, or a negative
-    number for an error.
+    is the argument ``item``. Neither type nor length is checked: with a wrong one the
+    functions read or write other memory.
+
+    Returns
+    -------
+    ctypes.Structure
+        Its fields are the functions; they release the GIL while they run. They raise nothing: those that
+        return an int return 0, or a negative number of ``fastgrad_error`` in ``abi.h``.
 
     Examples
     --------
@@ -131,7 +167,7 @@ _KINDS = ("value", "derivative")
 
 
 def number_and_parameter(phi: Activation) -> tuple[int, float]:
-    """An activation as the C functions take it."""
+    """The arguments ``activation`` and ``parameter`` of the C functions; the latter is 0 where there is none."""
     return ACTIVATION_NUMBERS[phi.name], phi.parameter or 0.0
 
 
@@ -141,14 +177,16 @@ def _choice():
 
 
 def low_level_callable(name: str | Activation, kind: str = "value", **parameter: float):
-    """phi or phi' of one number for SciPy's integrators and solvers, which call it without going through Python.
+    """phi or phi' of one number, as SciPy's integrators call it without going through Python.
 
     Parameters
     ----------
     name : str or Activation
+        ``"elu"``, or ``fastgrad.activation("elu", alpha=0.5)``.
     kind : {"value", "derivative"}
+        phi or phi'.
     **parameter
-        ``alpha`` or ``negative_slope``.
+        ``alpha`` or ``negative_slope``, from 0 to 2**100, if the activation is given by its name.
 
     Returns
     -------
@@ -157,8 +195,10 @@ def low_level_callable(name: str | Activation, kind: str = "value", **parameter:
 
     Raises
     ------
-    ValueError, TypeError
-        For an unknown name or kind, a parameter out of range or one that the activation does not take.
+    ValueError
+        If the name or kind is unknown, or the parameter is out of range.
+    TypeError
+        If the activation does not take that parameter.
 
     Examples
     --------

@@ -12,35 +12,10 @@ prints their signatures for type checkers (functions.pyi).
 import numpy as np
 
 from fastgrad import formulas
-from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, Activation, activation, check_parameter, made_for
+from fastgrad.activations import ACTIVATIONS, PARAMETER_NAMES, Activation, activation, check_parameter
 from fastgrad.kernels import compiled
 from fastgrad.kernels.compiled import UFUNCS
-
-_DOC = """{summary}
-
-Parameters
-----------
-x : array_like
-    Pre-activations, of any shape. float16, float32 and float64 keep their type, other real types go to float64.
-{parameter} : float
-    From 0 to 2**100.
-out : ndarray or tuple of one, optional
-    Where to put the result.
-**kwargs
-    ``where`` and the other keywords of a NumPy ufunc.
-
-Returns
--------
-ndarray or scalar
-    Of the shape of x. NaN stays NaN; infinities give the limits. No floating-point warnings.
-
-Raises
-------
-ValueError
-    If {parameter} is out of range.
-TypeError
-    If x is complex or holds objects.
-"""
+from fastgrad.signatures import made_for, numpy_document
 
 
 def _with_parameter(kind, name):
@@ -53,8 +28,7 @@ def _with_parameter(kind, name):
         return ufunc(x, check_parameter(label, parameter), out=out, **kwargs)
 
     formula = (formulas.VALUES if kind == "value" else formulas.DERIVATIVES)[name]
-    doc = _DOC.format(summary=formula.__doc__, parameter=label)
-    return made_for(name, function, formula.__name__, doc)
+    return made_for(name, function, formula.__name__, numpy_document(formula.__doc__, label))
 
 
 for _kind, _suffix in (("value", ""), ("derivative", "_derivative")):

@@ -1,14 +1,15 @@
-"""fastgrad's functions inside other people's ``@numba.njit`` functions, on scalars and arrays.
+"""fastgrad's functions inside users' ``@numba.njit`` functions, on scalars and arrays.
 
 Numba finds :func:`register` through the entry point ``numba_extensions`` and calls it before it first compiles.
 """
 
-# Design: - Inside compiled code a call becomes the formula itself, inlined into the caller's loop and vectorised with
-#           it; nothing calls back into Python or into the C kernels.
-#         - Arrays give a new C-ordered array, as NumPy's functions do under Numba. There is no ``out=`` or ``where=``,
-#           and the parameter is not checked: a branch that raises would keep the caller's loop from vectorising.
-#         - Every user of Numba pays for the registration, whether he calls a function or not: what compiles them is
-#           imported with the first call that is compiled.
+# Design: - In compiled code a call becomes the formula itself, inlined into the caller's loop and vectorised with it;
+#           nothing calls back into Python or into the C kernels.
+#         - An array gives a new C-ordered array, as with NumPy's functions under Numba. There is no ``out=`` or
+#           ``where=``, and the parameter is not checked: a branch that raises would keep the caller's loop from
+#           vectorising.
+#         - Numba calls register() in every process that compiles anything, fastgrad used or not. So it is short, and
+#           kernels.jit is imported only when a call is compiled.
 
 from functools import cache
 
@@ -19,12 +20,12 @@ from numba.extending import overload
 
 from fastgrad import formulas, functions
 from fastgrad._validation import unknown
-from fastgrad.activations import made_for
+from fastgrad.signatures import made_for
 
 
 @cache
 def _of_array(formula, dtype):
-    """The same over an array of any layout."""
+    """phi or phi' over an array of any layout, as a compiled function ``(z, parameter)``."""
     from fastgrad.kernels import jit
 
     phi, real = jit.with_parameter(formula, dtype), np.dtype(jit.REAL[dtype])
@@ -42,7 +43,7 @@ def _of_array(formula, dtype):
 
 @cache
 def _both_of_array(name, dtype):
-    """Value and derivative over an array of any layout in one pass."""
+    """Value and derivative over an array of any layout in one pass, as a compiled function ``(z, parameter)``."""
     from fastgrad.kernels import jit
 
     value, derivative = (jit.with_parameter(table[name], dtype) for table in (formulas.VALUES, formulas.DERIVATIVES))
@@ -62,7 +63,7 @@ def _both_of_array(name, dtype):
 
 @cache
 def _both_of_scalar(name, dtype):
-    """Value and derivative of a number."""
+    """Value and derivative of a number, as a compiled function ``(z, parameter)``."""
     from fastgrad.kernels import jit
 
     value, derivative = (jit.with_parameter(table[name], dtype) for table in (formulas.VALUES, formulas.DERIVATIVES))
@@ -70,7 +71,7 @@ def _both_of_scalar(name, dtype):
 
 
 def _dtype(x):
-    """The type that is computed in, "f32" or "f64" by the type of an argument; None if it is not real."""
+    """The type to compute in for an argument of type x, "f32" or "f64"; None if x is not real."""
     number = x.dtype if isinstance(x, types.Array) else x
     if number == types.float32:
         return "f32"
@@ -78,7 +79,7 @@ def _dtype(x):
 
 
 def _implementation(formula, x):
-    """What a call with this argument type runs; None (Numba then names the type in its error) if it is not real."""
+    """The compiled function for an argument of type x; None if x is not real, and Numba's error then names the type."""
     from fastgrad.kernels import jit
 
     dtype = _dtype(x)
@@ -86,7 +87,7 @@ def _implementation(formula, x):
 
 
 def _literal(name, x, out):
-    """The name of the activation that ``value_and_derivative`` is called with; TypingError for what it cannot take."""
+    """The activation that ``value_and_derivative`` is called with; TypingError unless it is a known, literal name."""
     if not isinstance(name, types.StringLiteral):
         raise numba.TypingError("fastgrad.value_and_derivative in compiled code takes a literal name")
     if name.literal_value not in formulas.VALUES:
@@ -97,9 +98,10 @@ def _literal(name, x, out):
 
 
 def _value_and_derivative():
-    """What ``fastgrad.value_and_derivative("elu", x, alpha=0.5)`` runs: a function of every parameter there is.
+    """The overload of ``fastgrad.value_and_derivative("elu", x, alpha=0.5)``.
 
-    Numba compares the signatures of what it calls name by name, so both are written out here, from the registry.
+    Numba wants an overload and the function it returns to have the same signature, name by name. Both therefore take
+    every parameter of the registry, and are made from text.
     """
     defaults = dict(formulas.PARAMETERS.values())
     arguments = ", ".join(["name, x, out=None", *(f"{parameter}={value!r}" for parameter, value in defaults.items())])
@@ -131,7 +133,7 @@ def _register(function, formula, name):
 
 
 def register() -> None:
-    """Teach Numba the public functions, and :func:`fastgrad.value_and_derivative` of a literal name."""
+    """Register the public functions with Numba, and :func:`fastgrad.value_and_derivative` of a literal name."""
     for suffix, table in (("", formulas.VALUES), ("_derivative", formulas.DERIVATIVES)):
         for name, formula in table.items():
             _register(getattr(functions, name + suffix), formula, name)

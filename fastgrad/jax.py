@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING
 try:
     import jax
     import jax.numpy as jnp
+    from jax.typing import ArrayLike
 except ImportError as error:
     raise ImportError("fastgrad.jax needs JAX: pip install jax") from error
 
 from fastgrad import formulas
-from fastgrad.activations import ACTIVATIONS, Activation, activation, made_for
+from fastgrad.activations import ACTIVATIONS, Activation, activation
 from fastgrad.kernels import reference
 from fastgrad.kernels.names import bind
+from fastgrad.signatures import document, function_of
 
 _NAMES = bind(
     {
@@ -69,44 +71,16 @@ def _apply(x, phi):
     return _function(phi)(z if jnp.issubdtype(z.dtype, jnp.floating) else z.astype(float))
 
 
-_DOC = """{summary}
-
-Parameters
-----------
-x : array_like
-    Real, of any shape. Floating types are kept, others go to JAX's default.
-{parameter}
-Returns
--------
-jax.Array
-    Of the same shape.
-
-Raises
-------
-TypeError
-    If x is complex.
-ValueError
-    If the parameter is out of range.
-"""
+def _document(name):
+    summary, parameter = formulas.VALUES[name].__doc__, formulas.PARAMETERS.get(name, ("",))[0]
+    array = """x : array_like
+    Real, of any shape. Floating types are kept, others go to JAX's default; float16 and bfloat16 are computed in
+    float32 and rounded once."""
+    return document(summary, array, "jax.Array\n    Of the same shape.", ["TypeError\n    If x is complex."], parameter)
 
 
-def _public(name):
-    phi, summary = activation(name), formulas.VALUES[name].__doc__
-    label, default = formulas.PARAMETERS.get(name, ("", 0.0))
-
-    def plain(x) -> jax.Array:
-        return _apply(x, phi)
-
-    def with_parameter(x, parameter: float = default) -> jax.Array:
-        return _apply(x, activation(name, **{label: parameter}))
-
-    if not label:
-        return made_for(name, plain, name, _DOC.format(summary=summary, parameter=""))
-    about = f"{label} : float\n    From 0 to 2**100.\n"
-    return made_for(name, with_parameter, name, _DOC.format(summary=summary, parameter=about))
-
-
-FUNCTIONS = {name: _public(name) for name in ACTIVATIONS}
+_HINTS = {"x": ArrayLike, "return": jax.Array}
+FUNCTIONS = {name: function_of(name, _apply, activation, _document(name), _HINTS) for name in ACTIVATIONS}
 globals().update(FUNCTIONS)
 
 if TYPE_CHECKING:

@@ -16,20 +16,9 @@ from fastgrad.kernels import as_c
 PACKAGE = Path(fastgrad.__file__).parent
 # A module or folder may import those to its left, when it is loaded or later. Inside, a folder has its own order.
 FLOW = (
-    *("_validation", "formulas", "kernels", "activations", "functions", "in_numba", "ffi", "config", "draws"),
-    *(
-        "initializers",
-        "losses",
-        "dense",
-        "network",
-        "slopes",
-        "exponents",
-        "decay",
-        "measurement",
-        "moments",
-        "finite_width",
-    ),
-    *("prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets", "machine"),
+    *("_validation", "formulas", "signatures", "kernels", "activations", "functions", "in_numba", "ffi", "config"),
+    *("draws", "initializers", "losses", "dense", "network", "slopes", "exponents", "decay", "measurement", "moments"),
+    *("finite_width", "prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets", "machine"),
     *("learning", "torch", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
 )
 # What public methods need of what stands to their right, imported when they are called: (file, what).

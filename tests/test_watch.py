@@ -1,6 +1,7 @@
 """fastgrad.torch.watch: the profile of any model, beside fastgrad's own and beside autograd's gradients."""
 
 import copy
+import json
 import math
 
 import numpy as np
@@ -432,6 +433,21 @@ def test_what_vanishes_over_time_is_vanishing(kind):
         step(model, x[:3])
     assert watched.diagnosis.verdict == "healthy"
     assert watched.diagnosis.decades_lost < 2
+
+
+def test_the_dictionary_is_strict_json_whatever_has_vanished():
+    model = OverTime(nn.RNN(3, 8))
+    model.head.weight.requires_grad_(False)
+    with ft.watch(model, every=1) as watched:
+        step(model, torch.randn(200, 16, 3))
+        step(model, torch.randn(200, 16, 3))
+    profile = watched.history[0]
+    assert profile.log10_delta_by_time["module"][0] == -math.inf
+    assert np.isneginf(profile.log10_update_ratio[0])  # no optimizer step
+    assert np.isnan(profile.log10_update_ratio[1])  # frozen
+    loaded = json.loads(json.dumps(profile.to_dict(), allow_nan=False))
+    assert loaded["log10_delta_by_time"]["module"][0] == "-inf"
+    assert loaded["log10_update_ratio"] == ["-inf", "nan"]
 
 
 def test_steps_that_the_loss_does_not_depend_on_are_left_out():

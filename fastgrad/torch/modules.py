@@ -2,14 +2,16 @@
 
 import torch
 from torch import nn
+from torch.compiler import is_dynamo_compiling
 from torch.overrides import has_torch_function_unary
 
 from fastgrad import activations, formulas
-from fastgrad.activations import ACTIVATIONS, Activation, activation, made_for
-from fastgrad.ffi import number_and_parameter, table
-from fastgrad.torch.functional import DIRECT, apply, check_first_derivative
-
-_BOTH = table().value_and_derivative
+from fastgrad.activations import ACTIVATIONS, Activation, activation
+from fastgrad.ffi import number_and_parameter
+from fastgrad.kernels.compiled import value_and_derivative_at
+from fastgrad.signatures import made_for
+from fastgrad.torch.functional import apply, through
+from fastgrad.torch.tensors import DIRECT, address_of
 
 
 class ElementwiseModule(nn.Module):
@@ -37,8 +39,9 @@ def _class(name):
         nn.Module.__init__(self)
         self.activation = activation(name, **{label: parameter})
 
-    doc = f"{formulas.VALUES[name].__doc__}\n\nOn the CPU, with a gradient that is right in the tails"
-    doc += f"; ValueError if {label} is not in [0, 2**100].\n" if label else ".\n"
+    doc = f"{formulas.VALUES[name].__doc__}\n\nOn the CPU, with a gradient that is right in the tails.\n"
+    if label:
+        doc += f"\nParameters\n----------\n{label} : float\n    From 0 to 2**100; ValueError if it is not.\n"
     init = made_for(name, with_parameter if label else plain, "__init__")
     title = Activation(name).facts.title
     return type(title, (ElementwiseModule,), {"__init__": init, "__doc__": doc, "__module__": __name__})
@@ -50,27 +53,30 @@ __all__ = ["Dense", *CLASSES]
 
 
 class _Fused(torch.autograd.Function):
-    """y = phi(x W^T + b): y takes the place of z, and phi'(z) is kept."""
+    """y = phi(x W^T + b) of ordinary tensors: y takes the place of z, and phi'(z) is kept."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, number, parameter):
         y = nn.functional.linear(x, weight, bias).contiguous()
         d = torch.empty_like(y)
-        _BOTH(number, y.element_size(), y.numel(), y.data_ptr(), parameter, y.data_ptr(), d.data_ptr())
+        at = y.data_ptr()
+        value_and_derivative_at(number, y.element_size(), y.numel(), at, parameter, at, d.data_ptr())
         ctx.save_for_backward(x, weight, d)
         return y
 
     @staticmethod
     def backward(ctx, dy):
-        check_first_derivative()
         x, weight, d = ctx.saved_tensors
         need_dx, need_dweight, need_dbias = ctx.needs_input_grad[:3]
-        dz = dy * d
+        dz = through(dy, d)
         rows = dz.reshape(-1, dz.shape[-1])
         dx = dz @ weight if need_dx else None  # z = x @ weight.T + bias
         dweight = rows.T @ x.reshape(-1, x.shape[-1]) if need_dweight else None
         dbias = rows.sum(0) if need_dbias else None
         return dx, dweight, dbias, None, None
+
+
+_fused = super(torch.autograd.Function, _Fused).apply
 
 
 class Dense(nn.Linear):
@@ -79,17 +85,22 @@ class Dense(nn.Linear):
     Parameters
     ----------
     in_features, out_features : int
+        Sizes of a sample before and behind the layer.
     activation : str or Activation
         ``"elu"``, or ``fastgrad.activation("elu", alpha=0.5)``.
-    bias, device, dtype
-        As for ``torch.nn.Linear``, whose parameters and initialisation it has.
+    bias : bool
+        Whether to add one.
+    device : torch.device, optional
+        Of the parameters; the layer computes on the CPU only.
+    dtype : torch.dtype, optional
+        Of the parameters. They are those of ``torch.nn.Linear``, and initialised as there.
 
     Raises
     ------
     ValueError
         If the activation is unknown; in a call, if the input is on another device.
     TypeError
-        In a call, if the dtype is none that ``fastgrad.torch`` takes.
+        In a call, if the dtype is not one that ``fastgrad.torch`` takes.
     """
 
     def __init__(
@@ -105,11 +116,16 @@ class Dense(nn.Linear):
         self.activation = activations.activation(activation)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        plain = input.dtype in DIRECT and input.is_cpu and input.dtype == self.weight.dtype
-        fused = plain and torch.is_grad_enabled() and not has_torch_function_unary(input)  # watch() wants to see z
-        if not fused or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        if is_dynamo_compiling() or has_torch_function_unary(input) or not self._fuses(input):
             return apply(super().forward(input), self.activation)
-        return _Fused.apply(input, self.weight, self.bias, *number_and_parameter(self.activation))
+        return _fused(input, self.weight, self.bias, *number_and_parameter(self.activation))
+
+    def _fuses(self, input):
+        """Whether the node may read the memory of input and parameters; watch() wants to see z, a tracer two calls."""
+        if input.dtype not in DIRECT or input.dtype != self.weight.dtype or torch.is_autocast_enabled("cpu"):
+            return False
+        tensors = (input, self.weight) if self.bias is None else (input, self.weight, self.bias)
+        return torch.is_grad_enabled() and all(map(address_of, tensors))
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, activation={self.activation}"

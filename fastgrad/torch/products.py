@@ -1,13 +1,13 @@
-"""What a forward pass multiplies by its parameters: every such product, whichever module or function makes it."""
+"""The products of data with parameters in a forward pass, whichever module or function computes them."""
 
-# Design: - A TorchFunctionMode sees each call of PyTorch's public functions while it is entered. So a product is seen
-#           where it is made, before the activation, whether a Linear, `x @ self.W` or a loop over a ParameterList does
-#           it; hooks on modules would see what a custom layer puts out, which is behind its activation.
-#         - A weight is a parameter of two or more dimensions, or what was computed from parameters alone (`W.t()`,
+# Design: - A TorchFunctionMode sees each call of PyTorch's public functions while it is entered. So it sees a product
+#           itself, before the activation, whether a Linear, `x @ self.W` or a loop over a ParameterList computes it; a
+#           hook on a custom module would see the module's output, which is behind its activation.
+#         - A weight is a parameter of two or more dimensions, or what is computed from parameters alone (`W.t()`,
 #           `W * mask`, weight norm). Everything else is data.
-#         - What is only added, put beside or looked up (a positional or token embedding) is multiplied by nothing.
-#         - Not seen: what does not go through those functions (a custom autograd.Function, scripted modules, other
-#           threads). The profile says which parameters that leaves out.
+#         - What is only added, concatenated or looked up (a positional or token embedding) is no product.
+#         - Not seen is what does not go through those functions (a custom autograd.Function, scripted modules, other
+#           threads). The profile names the parameters that are left out for it.
 
 from collections.abc import Callable, Iterator
 
@@ -33,8 +33,9 @@ class Products(TorchFunctionMode):
     ----------
     model : torch.nn.Module
     see_product : callable
-        ``see_product(name, weights, args, result)``: name of the function, names of the parameters of two or more
-        dimensions in it, its arguments, what it returned. The model goes on with what this returns.
+        ``see_product(name, weights, args, result)``: the name of the function, the names of the parameters of two or
+        more dimensions among its arguments, the arguments and the result. What it returns takes the place of the
+        result.
     see_elementwise : callable
         ``see_elementwise(func, args, kwargs)``, before any function whose first argument is data.
     """
@@ -42,7 +43,7 @@ class Products(TorchFunctionMode):
     def __init__(self, model: nn.Module, see_product: Callable, see_elementwise: Callable) -> None:
         super().__init__()
         self.see_product, self.see_elementwise = see_product, see_elementwise
-        # the tensors themselves are kept, or another one could get the id of one that is gone
+        # tensors are found by id; they are kept, because the id of one that is gone may be given to another
         self.owners: dict[int, tuple[torch.Tensor, frozenset[str]]] = {}
         for name, parameter in model.named_parameters():
             self.owners[id(parameter)] = parameter, frozenset([name] if parameter.ndim >= 2 else [])
@@ -79,7 +80,7 @@ def _tensors(values) -> Iterator[torch.Tensor]:
 
 
 def name_of(model: nn.Module, weights: list[str]) -> str:
-    """The module that the parameters belong to; the parameter, if its module has several such."""
+    """The path of the module that the parameters belong to, or a parameter's own name if its module has several."""
     paths = [_owner(model, weight) for weight in weights]
     if len(weights) == 1:
         owner = model.get_submodule(paths[0])

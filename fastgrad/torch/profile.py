@@ -1,10 +1,15 @@
-"""What one measured step of a PyTorch model says: norms layer by layer, and the profile made of them."""
+"""From the tensors of one measured step of a PyTorch model to its gradient profile and verdict."""
 
-# Design: - Norms are taken in the tensor's own type, and again in float64 where that leaves the ordinary range.
-#         - A recurrent layer is one layer, with delta over all its steps; against time it has a profile of its own, and
-#           the verdict is the worst of all. Steps after the last that the loss depends on are left out: their delta is
-#           0 by construction.
-#         - Never healthy: what is not finite, and what cannot be compared (one hidden layer, no time steps).
+# Design: - A WatchedProfile is a GradientProfile: it inherits the fields, slopes, plot and dictionary of decay.py and
+#           repeats none. What it adds cannot be in a GradientProfile: names, time steps and the update that followed.
+#           What it leaves empty (X, y, mean_loss) serves to draw the network again, which a model of PyTorch cannot be.
+#         - Norms are computed in the tensor's own type, and once more in float64 if they leave the range in which their
+#           squares are ordinary numbers.
+#         - A recurrent layer is one layer, with delta over all its time steps. It has a profile against time as well,
+#           and the verdict is the worst of all. Steps after the last that the loss depends on are left out: their delta
+#           is 0 by construction.
+#         - The verdict is never "healthy" where something is not finite, or where there is nothing to compare (one
+#           hidden layer, no time steps).
 
 import math
 from dataclasses import dataclass, field, replace
@@ -13,41 +18,59 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from fastgrad._validation import plain
 from fastgrad.decay import GradientProfile
 
-_ORDINARY = 1e-15, 1e15  # norms whose squares are ordinary numbers in float32
-_UNDERFLOW = -36.0  # log10 of a delta from which single numbers are lost in float32
-_NAMED = 3  # parameters that are not watched are named up to this number
+_ORDINARY = 1e-15, 1e15  # between these, the square of a norm neither underflows nor overflows in float32
+_UNDERFLOW = -36.0  # log10 of an RMS delta below which some of its entries underflow in float32
+_NAMED = 3  # the evidence names at most this many of the parameters that are not watched
 
 
 @dataclass(frozen=True, eq=False)
 class WatchedProfile(GradientProfile):
     """A :class:`fastgrad.GradientProfile` of one step of a PyTorch model.
 
-    Its ``network`` is the model, and there is no X and y. ``log10_weight_gradient`` is over all weights that feed the
-    layer. ``saturated_fraction`` counts the inputs of the first saturating activation behind a layer (0 where there is
-    none), ``dead_fraction`` the units, or channels, whose delta is 0 on every sample. ``diagnosis`` is the verdict with
-    its evidence; causes need a network that can be drawn again. Beside the verdicts of :class:`fastgrad.Diagnosis` it
-    may be ``"not finite"``, or ``"nothing to compare"`` for one hidden layer without time steps.
+    L is the number of layers: products of data with a parameter of two or more dimensions, in the order in which they
+    ran. Everything logarithmic is log10 of a root mean square (RMS); -inf where the quantity is exactly 0, and NaN or
+    inf where it is not finite.
 
     Attributes
     ----------
-    layers : tuple of str
-        Names of the modules, or of the parameters where a module has several, in the order in which they ran; one that
-        ran twice is there twice.
-    units : tuple of int
-        Features or channels that each puts out.
+    log10_delta : ndarray, shape (L,)
+        Of delta = dL/dz over batch and units, L being the loss that ``backward()`` was called on, z what the product
+        gave. In plain backpropagation in the model's type, so a delta that underflows is -inf.
+    log10_weight_gradient : ndarray, shape (L,)
+        Of dL/dW over all weights that the product multiplies by; NaN if none of them learns.
+    log10_signal : ndarray, shape (L,)
+        Of z over batch and units.
+    saturated_fraction : ndarray, shape (L - 1,)
+        Share of the inputs of the first activation behind a layer whose derivative is below 1 % of its largest; 0 if
+        that activation does not saturate.
+    dead_fraction : ndarray, shape (L - 1,)
+        Share of the units, or channels, whose delta is 0 on every sample though that of the next layer is not.
+    float32_zero_layer, float64_zero_layer : int or None
+        The layer nearest the output, 1 being the first, at which delta is nothing but zeros; that of the other type is
+        None.
+    batch : int
+        Samples.
+    layers : tuple of str, length L
+        Names of the modules, or of the parameters where a module has several. A layer that ran twice is there twice.
+    units : tuple of int, length L
+        Features or channels of z.
     step : int
         Forward passes with gradients since :func:`watch`, this one included.
     log10_delta_by_time : dict of str to ndarray, shape (T,)
-        For every recurrent layer, log10 RMS of dL/dz_t over batch and gates, in the order in which its steps run, up to
-        the last that the loss depends on. dL/dx_t is ``dL/dz_t @ W_ih``: it vanishes where that does.
+        For each recurrent layer, of dL/dz_t over batch and gates, in the order in which its time steps run, up to the
+        last that the loss depends on. dL/dx_t is ``dL/dz_t @ W_ih``: it vanishes where dL/dz_t does.
     log10_update_ratio : ndarray, shape (L,), or None
-        As in :class:`fastgrad.learning.reading.Reading`, of the step that followed; None until the optimizer made it.
+        Of the change of the weights in the update that followed, over the weights; about -3 is usual, -inf where
+        nothing moved. None until the optimizer has made that update.
     not_watched : tuple of str
-        Parameters of two or more dimensions that learn and that no layer here is multiplied by.
+        Parameters of two or more dimensions that learn and that no layer is multiplied by.
     fault : str
-        What was found not to be finite since; empty if nothing was.
+        What has become NaN or infinite since that step; empty if nothing has.
+    network : torch.nn.Module
+        The model. X and y are None and mean_loss is NaN: those stay with whoever trains it.
     """
 
     layers: tuple[str, ...] = ()
@@ -60,10 +83,16 @@ class WatchedProfile(GradientProfile):
 
     @property
     def decades_lost(self) -> float:
+        """Decades that delta loses from the last hidden layer to the first; NaN if there is one layer only."""
         return super().decades_lost if len(self.layers) > 1 else math.nan
 
     @cached_property
     def diagnosis(self):
+        """The verdict with its evidence, a :class:`fastgrad.Diagnosis` without causes.
+
+        Causes need a network that can be drawn again. Beside the verdicts that a network of fastgrad may have, it may
+        be ``"not finite"``, or ``"nothing to compare"`` for one hidden layer without time steps.
+        """
         from fastgrad.diagnosis import Diagnosis, judge  # SciPy's optimizers
 
         if fault := self.fault or self._not_finite():
@@ -79,19 +108,22 @@ class WatchedProfile(GradientProfile):
         return replace(worst, evidence=worst.evidence + self._left_out())
 
     def to_dict(self) -> dict:
+        """The profile as JSON can hold it: what is not finite is the string "inf", "-inf" or "nan"."""
         ratio, by_time = self.log10_update_ratio, self.log10_delta_by_time
-        return {
-            "layers": list(self.layers),
-            "units": list(self.units),
-            "step": self.step,
-            "batch": self.batch,
-            "verdict": self.diagnosis.verdict,
-            "evidence": self.diagnosis.evidence,
-            "not_watched": list(self.not_watched),
-            "log10_update_ratio": None if ratio is None else ratio.tolist(),
-            "log10_delta_by_time": {name: delta.tolist() for name, delta in by_time.items()},
-            **self._measured(),
-        }
+        return plain(
+            {
+                "layers": self.layers,
+                "units": self.units,
+                "step": self.step,
+                "batch": self.batch,
+                "verdict": self.diagnosis.verdict,
+                "evidence": self.diagnosis.evidence,
+                "not_watched": self.not_watched,
+                "log10_update_ratio": None if ratio is None else ratio.tolist(),
+                "log10_delta_by_time": {name: delta.tolist() for name, delta in by_time.items()},
+                **self._measured(),
+            }
+        )
 
     def __str__(self) -> str:
         wide = max(map(len, (*self.layers, "layer")))
@@ -112,7 +144,10 @@ class WatchedProfile(GradientProfile):
         return "\n".join([*lines, str(self.diagnosis)])
 
     def _not_finite(self):
-        """Where this step was not finite. A delta of 0 is -inf and fine; a frozen layer has no dL/dW, which is NaN."""
+        """The first quantity of this step that is NaN or infinite, as a sentence; "" if there is none.
+
+        A delta of 0 has the logarithm -inf and is finite; dL/dW of a frozen layer is NaN because there is none.
+        """
         measured = ("z", self.log10_signal), ("delta", self.log10_delta), ("dL/dW", self.log10_weight_gradient)
         for what, numbers in measured:
             for name, number in zip(self.layers, numbers, strict=True):
@@ -128,7 +163,7 @@ class WatchedProfile(GradientProfile):
 
 
 def _judge_time(name, delta):
-    """The verdict on delta against time, shape (T,): between the last step and the first, as between layers."""
+    """The verdict on log10 delta against time, shape (T,): the last step against the first, judged as layers are."""
     from fastgrad.diagnosis import DECADES, Diagnosis
 
     steps, lost = len(delta), float(delta[-1] - delta[0])
@@ -145,7 +180,29 @@ def _judge_time(name, delta):
 
 
 class Layer:
-    """What one measured step learns of one layer, or of one track of a recurrent one, whose steps are its runs."""
+    """The norms of one layer in one measured step; of a recurrent one, of one layer in one direction.
+
+    Parameters
+    ----------
+    name : str
+    weights : list of str
+        Names of the parameters that it multiplies by.
+    axis : int
+        The axis of z that holds the units.
+    recurrent : bool
+        Whether its runs are time steps. Other layers have one run.
+
+    Attributes
+    ----------
+    samples, units : int
+        Sizes of z.
+    single : bool
+        Whether z has at most the precision of float32.
+    saturated : float or None
+        Share of saturated inputs of the first activation behind it; None if none has run.
+    runs : int
+        Time steps so far, of a recurrent cell that is called in a loop.
+    """
 
     def __init__(self, name, weights, axis=-1, recurrent=False):
         self.name, self.weights, self.axis, self.recurrent = name, weights, axis, recurrent
@@ -155,43 +212,48 @@ class Layer:
         self._closed: torch.Tensor  # there with the first delta
 
     def see_signal(self, z, units=None, run=0):
+        """Take the norm of z, shape (samples, ...); ``units`` is its size if not that of ``axis``."""
         self.samples, self.units, self.single = z.shape[0], units or z.shape[self.axis], z.dtype != torch.float64
         self._signals[run] = _log10_rms(z), z.numel()
 
     def see_delta(self, gradient, run=0):
+        """Take the norm of dL/dz, of the shape of z, and which units it is 0 for on every sample of every run."""
         units = gradient.movedim(self.axis, 0).flatten(1)  # (units, samples)
         closed = units[:, 0] == 0
-        if closed.any():  # else each has let something through for the first sample
-            closed = torch.linalg.vector_norm(units, 1, dim=1, dtype=exact(units)) == 0  # 0 only if all are
+        if closed.any():  # otherwise no unit is closed on the first sample, and the others need not be read
+            closed = torch.linalg.vector_norm(units, 1, dim=1, dtype=exact(units)) == 0  # 0 only if all entries are
         self._closed = closed & self._closed if self._deltas else closed
         self._deltas[run] = _log10_rms(gradient), gradient.numel()
 
     @property
     def delta(self) -> float | None:
-        """None if no gradient came."""
+        """log10 RMS of delta over all runs; None if no gradient arrived."""
         return pooled(self._deltas.values()) if self._deltas else None
 
     @property
     def signal(self) -> float:
+        """log10 RMS of z over all runs."""
         return pooled(self._signals.values())
 
     @property
     def closed(self) -> float:
+        """Share of the units whose delta is 0 on every sample of every run."""
         return float(self._closed.double().mean())
 
     def delta_by_time(self) -> np.ndarray:
-        """log10 RMS of delta per run, up to the last that the loss depends on."""
+        """log10 RMS of delta per run, shape (T,), up to the last run that the loss depends on."""
         delta = np.array([self._deltas[run][0] for run in sorted(self._deltas)])
         reached = np.flatnonzero(delta > -math.inf)
         return delta[: reached[-1] + 1] if reached.size else delta
 
 
-def exact(values):
+def exact(values: torch.Tensor) -> torch.dtype:
+    """The type to sum such numbers in."""
     return torch.float64 if values.dtype == torch.float64 else torch.float32
 
 
 def pooled(parts) -> float:
-    """log10 of the RMS of several arrays taken together, from (log10 of the RMS, number of entries) of each."""
+    """log10 of the RMS of several tensors taken together, from (log10 of the RMS, number of entries) of each."""
     logs, counts = np.array(list(parts)).T
     top = logs.max()
     if not math.isfinite(top):
@@ -200,12 +262,12 @@ def pooled(parts) -> float:
 
 
 def size_of(values) -> tuple[float, int]:
-    """What :func:`pooled` takes of one tensor."""
+    """(log10 of the RMS, number of entries) of a tensor, for :func:`pooled`."""
     return _log10_rms(values), values.numel()
 
 
 def _log10_rms(values):
-    """log10 of the root mean square; -inf if all are 0, NaN if one is NaN."""
+    """log10 of the root mean square; -inf if all entries are 0, NaN if one is NaN."""
     norm = float(torch.linalg.vector_norm(values, dtype=exact(values)))
     if not _ORDINARY[0] < norm < _ORDINARY[1]:
         norm = float(torch.linalg.vector_norm(values, dtype=torch.float64))
@@ -213,7 +275,18 @@ def _log10_rms(values):
 
 
 def profile_of(model, layers, step, gradients):
-    """The profile of the layers that a gradient reached; ``gradients`` holds :func:`size_of` dL/dW by name."""
+    """The profile of one step.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    layers : list of Layer
+        Those that a gradient reached, in the order in which they ran.
+    step : int
+        Its number.
+    gradients : dict of str to (float, int)
+        :func:`size_of` dL/dW, by the name of the parameter.
+    """
     delta = np.array([layer.delta for layer in layers])
     gone = np.flatnonzero(delta == -math.inf)
     zero_layer = int(gone[-1]) + 1 if gone.size and gone[-1] < len(delta) - 1 else None
@@ -242,9 +315,9 @@ def profile_of(model, layers, step, gradients):
 
 
 def _dead(delta, closed):
-    """Per hidden layer the share of units that pass nothing, where that is the layer's doing.
+    """The share of closed units of each hidden layer; 0 where they may be closed because delta has underflowed.
 
-    It is not where delta has vanished already, in the layer or above it: then zeros are what rounding left.
+    That is so where delta is as small as that in the layer, though not 0, or in the next one towards the output.
     """
     alive = delta[1:] > _UNDERFLOW
     vanished = (delta[:-1] <= _UNDERFLOW) & (delta[:-1] > -math.inf)

@@ -1,11 +1,11 @@
-"""A PyTorch model of Linear layers -> weights, biases and the activation between them, read off one forward pass."""
+"""A PyTorch model of Linear layers -> its layers and the activation between them, found by one forward pass."""
 
-# Design: - What runs counts, and in which order, not what is registered: the model is run once on the monitor's rows,
-#           without gradients, and every module's input and output are kept.
-#         - Each step is held to its own numbers: a module must take what the one before it put out, and put out what
-#           this package computes from that. So a functional activation, a residual connection or a layer that does
-#           something else shows where it is, and no rounding error grows with depth.
-#         - What changes by being run (batch statistics, random masks) is refused before anything runs.
+# Design: - What counts is which modules run, and in which order, not what is registered: the model is run once on the
+#           monitor's rows, without gradients, and the input and output of every module are kept.
+#         - Each module is checked by its own numbers: its input must be the output of the one before, and its output
+#           what this package computes from that input. So a functional activation, a residual connection or a layer
+#           that does something else is found where it is, and no rounding error grows with depth.
+#         - Modules that change when they run (batch statistics, random masks) are refused before anything runs.
 
 from typing import NoReturn
 
@@ -31,10 +31,11 @@ def read(model: nn.Module, X, declared: Activation | None) -> tuple[list[nn.Line
     Parameters
     ----------
     model : torch.nn.Module
-    X : array_like
-        Rows to run it on.
+    X : array_like, shape (rows, features)
+        What to run it on.
     declared : Activation or None
-        What the caller says stands between the layers. Modules must agree; where there is none, numbers must.
+        The activation between the layers, according to the caller. It is needed, and must give the numbers that were
+        seen, where the activation is no module.
 
     Raises
     ------

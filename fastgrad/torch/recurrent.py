@@ -1,14 +1,14 @@
-"""nn.RNN, nn.LSTM and nn.GRU, and their cells, step by step: delta = dL/dz against time.
+"""delta = dL/dz of nn.RNN, nn.LSTM and nn.GRU, and of their cells, at every time step.
 
-z_t are the pre-activations of a step: ``W_ih x_t + b_ih + W_hh h_(t-1) + b_hh``, of all gates of an LSTM; of a GRU
-those of its two gates and the argument of the tanh. dL/dz_t is the whole derivative, through this step's output and
-through all later steps.
+z_t are the pre-activations of time step t: ``W_ih x_t + b_ih + W_hh h_(t-1) + b_hh``, of all gates of an LSTM; of a GRU
+those of its two gates and the argument of the tanh. dL/dz_t is the total derivative, through the output of this step
+and through all later steps.
 """
 
-# Design: - PyTorch computes a sequence in one call and keeps what is between its steps to itself. On a measured step
-#           the recurrence is computed once more from the same inputs, states and weights, and the gradients that
-#           reached the real results are sent back through it: exact, at the price of a loop in Python.
-#         - That happens in the backward pass, as soon as those gradients are there, while the weights are the same.
+# Design: - PyTorch computes a sequence in one call and gives no access to its steps. In a measured pass the recurrence
+#           is computed a second time from the same inputs, states and weights, and the gradients that reached the real
+#           results are propagated back through it: exact, at the price of a loop in Python.
+#         - That happens in the backward pass, once those gradients are known and before the weights change.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ CELLS = tuple(f"{kind}_cell" for kind in SEQUENCES)
 
 @dataclass(frozen=True, eq=False)
 class Recurrence:
-    """One call. D directions; a track is one layer in one direction, in PyTorch's order (layer by layer).
+    """One call of such a module or cell. A track is one layer in one direction; tracks are in PyTorch's order, layer by
+    layer, and D is the number of directions.
 
     Attributes
     ----------
@@ -30,10 +31,11 @@ class Recurrence:
         One of ``SEQUENCES``.
     x : Tensor, shape (T, batch, features)
     states : list of tuple of Tensor
-        (h_0,) or (h_0, c_0) of each track, each (batch, hidden).
+        (h_0,), or (h_0, c_0) of an LSTM, for each track, each of shape (batch, hidden).
     weights : list of tuple of Tensor
-        w_ih, w_hh and, if it has them, b_ih, b_hh of each track.
+        w_ih, w_hh and, if there are biases, b_ih, b_hh for each track.
     directions : int
+        D, 1 or 2.
     """
 
     kind: str
@@ -43,14 +45,14 @@ class Recurrence:
     directions: int = 1
 
     def deltas(self, d_output, d_states) -> Iterator[tuple[list, list]]:
-        """Per track (z, dL/dz), two lists with one tensor (batch, gates) per step, in the order in which steps run.
+        """(z, dL/dz) of each track: two lists of a tensor (batch, gates) per time step, in the order in which they run.
 
         Parameters
         ----------
         d_output : Tensor, shape (T, batch, D * hidden), or None
-            dL/d(the outputs), as it arrives from whatever reads them; None: nothing does.
+            dL/d(outputs) from whatever reads the outputs; None if nothing does.
         d_states : sequence of (Tensor or None)
-            dL/dh_T and, for an LSTM, dL/dc_T, each (tracks, batch, hidden).
+            dL/dh_T and, of an LSTM, dL/dc_T, each of shape (tracks, batch, hidden).
         """
         with torch.enable_grad():
             tracks, output, states = self._unroll()
@@ -64,7 +66,7 @@ class Recurrence:
             yield zs, dzs
 
     def _unroll(self):
-        """z of every step of every track, then the results as PyTorch gives them: outputs, last states."""
+        """z of every step of every track, the outputs (T, batch, D * hidden) and the last states in PyTorch's form."""
         below, tracks, last = self.x.detach().requires_grad_(), [], []
         for first in range(0, len(self.weights), self.directions):
             outputs = []
@@ -84,7 +86,7 @@ class Recurrence:
 
 
 def _step(kind, x, state, w_ih, w_hh, b_ih=None, b_hh=None):
-    """(z, next state) of one step; z in parts, in the order in which they are needed."""
+    """(z, next state) of one step; z is in parts, in the order in which they are computed."""
     from_x, from_h = linear(x, w_ih, b_ih), linear(state[0], w_hh, b_hh)
     if kind == "gru":
         h, units = state[0], state[0].shape[-1]
@@ -107,8 +109,10 @@ def _or_zeros(gradient, like):
 def of_sequence(name: str, kind: str, args: tuple) -> tuple[Recurrence, bool]:
     """The recurrence in the arguments of one of ``SEQUENCES``, and whether the batch comes first.
 
-    ValueError, with the module's name, for what cannot be followed: a packed sequence, dropout between layers,
-    projections.
+    Raises
+    ------
+    ValueError
+        If the module, which the message names, got a packed sequence, drops out between layers or has projections.
     """
     if isinstance(args[3], list | tuple):
         raise ValueError(f"{name} got a packed sequence, which watch cannot follow step by step: pad it instead")

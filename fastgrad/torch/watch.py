@@ -1,22 +1,22 @@
-"""``watch(model)``: the gradient profile and the diagnosis of any PyTorch model, while it trains as it did before.
+"""``watch(model)``: the gradient profile and the diagnosis of any PyTorch model in training, without changing it.
 
 watched = fastgrad.torch.watch(model)
 ...                                     # train
 print(watched.profile)                  # delta first, dL/dW second, the verdict below
 """
 
-# Design: - A layer is a product of data with a parameter of two or more dimensions (products.py), layers are in the
-#           order in which they ran. What a product puts out is the pre-activation z, and the gradient that arrives
-#           there is delta. Nothing is known about the model beyond that: branches and residual connections are a
-#           sequence here. A recurrent module is followed step by step (recurrent.py).
-#         - One step in `every` is measured, and only there anything is seen. In between a step pays for one call.
-#         - This measures plain backpropagation as PyTorch runs it. What vanished in float32 is -inf here; an MLP of
+# Design: - A layer is a product of data with a parameter of two or more dimensions (products.py); layers are in the
+#           order in which they ran. The result of the product is the pre-activation z, and the gradient that reaches it
+#           is delta. Nothing else is assumed of the model: branches and residual connections appear as a sequence. A
+#           recurrent module is followed step by step (recurrent.py).
+#         - One step in `every` is measured. Any other step costs one call of a hook.
+#         - This measures plain backpropagation as PyTorch runs it. A delta that underflows is -inf here; an MLP of
 #           fastgrad carries exponents instead (exponents.py).
 
 import math
 from collections import Counter
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,24 +25,28 @@ from torch.autograd.graph import register_multi_grad_hook
 from torch.utils.hooks import RemovableHandle
 
 from fastgrad._validation import positive_int, real_number
-from fastgrad.activations import ACTIVATIONS, activation
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.learning.alarm import PERSISTENCE, stuck
 from fastgrad.torch import recurrent
-from fastgrad.torch.functional import apply
 from fastgrad.torch.products import Products, name_of
-from fastgrad.torch.profile import Layer, WatchedProfile, exact, pooled, profile_of, size_of
+from fastgrad.torch.profile import Layer, WatchedProfile, pooled, profile_of, size_of
+from fastgrad.torch.saturation import saturated_share
 
 _CHANNELS = {f"conv{kind}{n}d": -1 - n for kind in ("", "_transpose") for n in (1, 2, 3)}
 
 
 class Watcher:
-    """What was found in a model's gradients; :func:`watch` makes one. As a context manager it closes itself.
+    """What was measured of a model's gradients. :func:`watch` makes one; as a context manager it closes itself.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model that is watched.
+    every : int
+        One step in so many is measured.
 
     Attributes
     ----------
-    model : torch.nn.Module
-    every : int
     step : int
         Forward passes with gradients so far.
     history : list of WatchedProfile
@@ -64,9 +68,9 @@ class Watcher:
 
     @property
     def profile(self) -> WatchedProfile:
-        """The latest measured step; RuntimeError if no measured step has run backward yet.
+        """The profile of the latest measured step; RuntimeError if no measured step has run backward yet.
 
-        Its verdict is "not finite" as well if a parameter or its gradient no longer is.
+        Its verdict is "not finite" also if a parameter or its gradient has become so since.
         """
         if any(layer.delta is not None for layer in self._layers):
             self._finish()
@@ -81,21 +85,22 @@ class Watcher:
         return self.profile.diagnosis
 
     def alarm(self, loss: float | torch.Tensor) -> Diagnosis | None:
-        """Whether training should stop here, and why: to be asked at every step, or at some, with its loss.
+        """Whether training should stop at this step, and why. Call it at every step, or at some.
 
-        There is an alarm if the loss is not finite, if the latest measured step was not, or if the last
-        ``fastgrad.alarm.PERSISTENCE`` measured steps all have the same bad verdict while the loss is
-        :func:`fastgrad.alarm.stuck`, beside the first that was told. One bad verdict is none: networks pass through
-        such states, and some learn in spite of them.
+        There is an alarm if the loss or the gradients of the latest measured step are not finite, or if the last
+        ``fastgrad.alarm.PERSISTENCE`` measured steps all have the same bad verdict while the loss, relative to the
+        first one given, is :func:`fastgrad.alarm.stuck`. A single bad verdict is no alarm: networks pass through such
+        states, and some learn in spite of them.
 
         Parameters
         ----------
         loss : float or Tensor of one number
+            The loss at this step.
 
         Returns
         -------
         Diagnosis or None
-            None if there is no alarm. ``str()`` of it is the sentence to raise or to log.
+            None if there is no alarm; ``str()`` of a diagnosis is the sentence to raise or to log.
 
         Raises
         ------
@@ -112,7 +117,7 @@ class Watcher:
         recent = [profile.diagnosis for profile in self.history[-PERSISTENCE:]]
         if recent and recent[-1].verdict == "not finite":
             return recent[-1]
-        # the latest loss that was told at each measured step, over the first; a loss may be negative
+        # the latest loss given at each measured step, relative to the first of all; a loss may be negative
         self._losses[len(self.history)] = 1 + (loss - self._first_loss) / (abs(self._first_loss) or 1)
         verdicts = {found.verdict for found in recent}
         if not stuck(list(self._losses.values())) or len(recent) < PERSISTENCE or len(verdicts) > 1:
@@ -123,7 +128,7 @@ class Watcher:
         return replace(recent[-1], evidence=f"{evidence} after {self._first_loss:.4g}")
 
     def close(self) -> None:
-        """Leave the model; what was measured stays."""
+        """Remove the hooks from the model; ``history`` stays."""
         self._leave()
         self._finish()
         self._hook.remove()
@@ -140,7 +145,7 @@ class Watcher:
         self.step += 1
         measured = (self.step - 1) % self.every == 0
         if self._layers or self._before:
-            self._leave()  # Ctrl-C in a measured pass runs no hook behind it
+            self._leave()  # for a pass that Ctrl-C ended: it runs no forward hook
             self._finish()
             self._note_update(final=measured)
         if measured:
@@ -207,7 +212,7 @@ class Watcher:
             states = [None if gradient is None else gradient[None] for gradient in gradients]
             self._see_steps(run, [layer], None, states, time)
 
-        if isinstance(result, tuple):  # h is made of c, whose gradient would hold h's: views have those of readers only
+        if isinstance(result, tuple):  # h is computed from c: views, so that dL/dc does not contain the path through h
             result = tuple(part.view_as(part) for part in result)
         self._hooks.append(register_multi_grad_hook(result if isinstance(result, tuple) else (result,), see))
         return result
@@ -220,13 +225,9 @@ class Watcher:
                 layer.see_delta(delta, run=time)
 
     def _see_activation(self, func, args, kwargs):
-        limit = _limit_of_call(func, args, kwargs)
-        if limit is None or not self._layers or self._layers[-1].saturated is not None or not args[0].numel():
-            return
-        both_sides, largest = limit
-        z = args[0].detach()
-        beyond = (z.abs() if both_sides else -z).gt_(largest)  # 0 or 1 in z's own type: five times as fast as bools
-        self._layers[-1].saturated = float(beyond.sum(dtype=exact(z))) / z.numel()
+        """Count what is saturated at the first activation behind a layer."""
+        if self._layers and self._layers[-1].saturated is None:
+            self._layers[-1].saturated = saturated_share(func, args, kwargs)
 
     def _see_weight_gradient(self, name, gradient):
         self._gradients[name] = size_of(gradient)
@@ -236,7 +237,7 @@ class Watcher:
         return name if self._runs[name] == 1 else f"{name} ({self._runs[name]})"
 
     def _finish(self):
-        """Turn what the last measured step left into a profile, if it ran backward."""
+        """Append the profile of the last measured step to the history, if that step ran backward."""
         if not self._layers:
             return
         for hook in self._hooks:
@@ -250,9 +251,9 @@ class Watcher:
             self._before = None
 
     def _note_update(self, final):
-        """The update ratio of the latest measured step, once the weights have changed, or if no later step may do it.
+        """Put the update ratio into the latest profile, if the weights have changed since, or if this is ``final``.
 
-        Where gradients are summed over several passes, the weights change some passes later.
+        They may change some passes later, where gradients are accumulated over several.
         """
         if self._before is None or self._layers:
             return
@@ -279,10 +280,10 @@ def watch(model: nn.Module, every: int = 20) -> Watcher:
     Parameters
     ----------
     model : torch.nn.Module
-        Any model with a parameter of two or more dimensions, on any device. What multiplies data by such a parameter is
-        a layer, be it a module or an expression. Not one that ``torch.compile`` made: it does not run hooks.
+        Any model with a parameter of two or more dimensions, on any device. A layer is whatever multiplies data by such
+        a parameter, a module or an expression. Not a model that ``torch.compile`` returned: it runs no hooks.
     every : int
-        One step in so many is measured, the first included; a step is a forward pass of the model with gradients.
+        One step in so many is measured, the first included. A step is a forward pass of the model with gradients.
 
     Returns
     -------
@@ -293,10 +294,10 @@ def watch(model: nn.Module, every: int = 20) -> Watcher:
     Raises
     ------
     TypeError
-        If it is no ``torch.nn.Module``, or ``every`` is no integer.
+        If ``model`` is no ``torch.nn.Module``, or ``every`` is no integer.
     ValueError
-        If it has no such parameter, was compiled, or ``every`` is below 1. In a measured forward pass: if a recurrent
-        module gets a packed sequence, drops out between its layers or has projections.
+        If the model has no such parameter or was compiled, or if ``every`` is below 1. In a measured forward pass: if a
+        recurrent module gets a packed sequence, drops out between its layers or has projections.
 
     Examples
     --------
@@ -321,7 +322,7 @@ def _check_model(model):
 
 
 def _track(track, directions, tracks):
-    """What stands behind a recurrent module's name for one layer in one direction."""
+    """The suffix of a recurrent module's name for one layer in one direction."""
     if tracks == 1:
         return ""
     layer, reverse = divmod(track, directions)
@@ -329,7 +330,7 @@ def _track(track, directions, tracks):
 
 
 def _unit_axis(kind, args, z):
-    """Where the units are: channels of a convolution, rows where the weight stands on the left, else the last axis."""
+    """The axis of the units: channels of a convolution, rows if the weight is the left factor, else the last axis."""
     first = args[0] if args and kind in ("matmul", "__matmul__", "mm") else None
     on_the_left = isinstance(first, nn.Parameter) and first.ndim == 2
     return -2 if on_the_left else _CHANNELS.get(kind, -1)
@@ -342,28 +343,3 @@ def _ratio(sizes):
     change, weights = zip(*sizes, strict=True)
     with np.errstate(invalid="ignore"):
         return float(np.subtract(pooled(change), pooled(weights)))
-
-
-def _limit_of_call(func, args, kwargs):
-    """What :func:`_saturation_limit` says of a call of a function of one tensor; None if it is no such activation."""
-    if func is apply:
-        return _saturation_limit(args[1])
-    name = getattr(func, "__name__", "").removesuffix("_")
-    if name not in ACTIVATIONS or not args or not isinstance(args[0], torch.Tensor):
-        return None
-    phi = activation(name)
-    if phi.parameter_name and phi.facts.saturates != "never":
-        phi = activation(name, **{phi.parameter_name: (*args[1:2], kwargs.get(phi.parameter_name, phi.parameter))[0]})
-    return _saturation_limit(phi)
-
-
-@cache
-def _saturation_limit(phi):
-    """(on both sides?, the |z| beyond which a unit is saturated); None if there is none."""
-    if phi.facts.saturates == "never":
-        return None
-    threshold, low, high = phi.saturation_threshold, 0.0, 1000.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if phi.derivative(-middle) >= threshold else (low, middle)
-    return phi.facts.saturates == "both", high
