@@ -69,7 +69,7 @@ def data_of(folder):
     return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1], parse_constant=pytest.fail)
 
 
-PAGES = {"run": 6, "consequences": 2, "train": 3}  # tables of each
+PAGES = {"run": 7, "consequences": 3, "train": 3}  # tables of each
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -116,6 +116,11 @@ def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
     rows = tables.records("Target: a test accuracy of")
     assert [row["test acc."] for row in rows] == [f"{kind.test_accuracy:.3f}" for kind in trained.kinds]
     assert [row["decades lost"] for row in rows] == [f"{kind.decades_lost:z.1f}" for kind in trained.kinds]
+    columns, rows = tables.found["Decades lost before training over 8 hidden layers, and test accuracy after it"]
+    cells = {(row[0], rule): cell for _, row in rows for rule, cell in zip(columns[1:], row[1:], strict=True)}
+    for kind in trained.kinds:
+        told = f"{kind.decades_lost:z.1f}, {kind.test_accuracy:.0%}"
+        assert cells[kind.activation.name, kind.init.name] == told
     (scatter,) = [chart for chart in data_of(folders["run"])["charts"] if chart["kind"] == "scatter"]
     assert [point["y"] for point in scatter["points"]] == pytest.approx(
         [k.test_accuracy for k in trained.kinds], rel=1e-5

@@ -20,7 +20,17 @@ from fastgrad.report.consequences import (
     setting,
 )
 from fastgrad.report.findings import DEFINITIONS, network_name, plain_label
-from fastgrad.report.html import Page, contents, definitions, made_section, paragraph, scroll, section
+from fastgrad.report.html import (
+    Page,
+    contents,
+    definitions,
+    html_matrix,
+    key,
+    made_section,
+    paragraph,
+    scroll,
+    section,
+)
 from fastgrad.report.html import charts as side_by_side
 from fastgrad.report.tables import html_table, number, percent
 from fastgrad.report.training import TRENDS
@@ -123,6 +133,13 @@ def remedies_section(page: Page, found: Consequences) -> str:
     """What each initialisation and each activation cures, and a repaired network beside the broken one."""
     if not found.remedies:
         return ""
+    rules = list(dict.fromkeys(kind.init.label for kind in found.kinds))
+    kinds = {(plain_label(kind.activation), kind.init.label): kind for kind in found.kinds}
+    matrix = html_matrix(
+        f"Decades lost before training over {found.case.depth} hidden layers, and test accuracy after it",
+        rules,
+        {phi: [_cell(kinds.get((phi, rule))) for rule in rules] for phi in grouped(found)},
+    )
     table = html_table(REMEDY_COLUMNS, {"": remedy_rows(found)}, "Each change, to all that are not healthy")
     pairs = [pair for pair in (found.repaired_by_init, found.repaired_by_activation) if pair is not None]
     parts = [
@@ -140,6 +157,8 @@ def remedies_section(page: Page, found: Consequences) -> str:
     return section(
         "remedies",
         "Remedies: what each change cures",
+        scroll(matrix, "remedies"),
+        key(),
         scroll(table, "remedies"),
         paragraph(
             "Tried: networks of the table above that are not healthy and can be changed so. Cured: those that are "
@@ -150,6 +169,12 @@ def remedies_section(page: Page, found: Consequences) -> str:
         note="ReLU, Leaky ReLU and ELU do not squash what is above 0. Xavier's initialisation keeps the size of delta "
         "where the activation is nearly linear around 0, He's where it is 0 for half of its inputs.",
         command=command,
+    )
+
+
+def _cell(kind):
+    return (
+        None if kind is None else (kind.decades_lost, f"{number(kind.decades_lost, 1)}, {percent(kind.test_accuracy)}")
     )
 
 
