@@ -93,6 +93,6 @@ def show(found, typed, out, as_json):
         click.echo(text, nl=False)
         return
     with one_line(ValueError):
-        report.print_consequences(found, stdout_console(), wanted_table())
+        report.print_consequences(found, facts["machine"], stdout_console(), wanted_table())
     if page is not None:
         click.echo(f"Report: {page}")

@@ -2,7 +2,7 @@
 
 import math
 
-from fastgrad.report.findings import in_prose, plain_label
+from fastgrad.report.findings import facts, in_prose, plain_label
 from fastgrad.report.tables import interval, number, percent, rich_table
 from fastgrad.sweeps.consequences import Consequences, Kind
 
@@ -121,8 +121,8 @@ def terminal_tables(found: Consequences) -> dict:
     return tables
 
 
-def print_consequences(found: Consequences, console, only: str | None = None) -> None:
-    """The findings on a ``rich.console.Console``; with ``only`` the table of this title.
+def print_consequences(found: Consequences, machine: dict[str, str], console, only: str | None = None) -> None:
+    """The findings on a ``rich.console.Console``; with ``only``, the table of this title alone among the tables.
 
     ValueError if there is none.
     """
@@ -133,10 +133,10 @@ def print_consequences(found: Consequences, console, only: str | None = None) ->
         raise ValueError(f"--table: there is no {only!r}; there is {', '.join(map(repr, titles))}")
     if only is None:
         console.print(Text(headline(found), style="bold"))
+    console.print(Text(setting(found)))
     for title, table in titles.items():
         if only in (None, title):
             console.print(Text(f"\n{title}", style="bold"))
             console.print(table)
-    if only is None:
-        console.print(Text(f"\n{correlation(found)}", style="bold"))
-        console.print(Text(f"\n{setting(found)} {NOTE}", style="dim"))
+    console.print(Text(f"\n{correlation(found)}", style="bold"))
+    console.print(Text(f"\n{NOTE}\n{facts(machine)}" if only is None else f"\n{facts(machine)}", style="dim"))
