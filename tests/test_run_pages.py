@@ -233,6 +233,19 @@ def test_pages_of_what_has_no_slope_no_delta_no_epoch_or_many_names_are_drawn(fa
         assert [fault for fault in faults(folder) if not fault.startswith("empty: ")] == [], folder.name
 
 
+def test_tiles_take_the_colours_of_the_scheme_and_of_paper(browser, folders):
+    tab = browser.new_page(color_scheme="dark")
+    tab.goto((folders["run"] / "index.html").as_uri())
+    seen = []
+    for media in ({}, {"media": "print"}, {"media": "screen", "color_scheme": "light"}):
+        tab.emulate_media(**media)
+        tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        tiles = tab.locator("#consequences ~ * [aria-label=rect] rect, #detection ~ * [aria-label=rect] rect")
+        seen.append(tiles.first.get_attribute("fill"))
+    tab.close()
+    assert seen[0] != seen[1] == seen[2]
+
+
 def test_in_the_dark_the_worst_stands_out_and_the_healthy_recedes():
     def luminance(colour):
         channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
