@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KEPT = ".tables"
 COMMANDS = {
     "survey": "fastgrad decay --quick -a sigmoid -a tanh -a relu -a elu --table 'Decades of delta lost per layer'",
+    "remedies": "fastgrad consequences --table 'What each remedy cures'",
     "repair": "fastgrad train --data mnist5000 --activation sigmoid --init xavier_normal --depth 30 --repair "
     "--table 'Before and after' --markdown",
     "detectors": "python -m benchmarks.studies.detectors --markdown",

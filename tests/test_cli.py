@@ -230,7 +230,7 @@ def test_missing_command_line_extra(package):
 def test_python_m_works():
     result = python("-W", "error", "-m", "fastgrad", "decay", "-a", "relu", "-i", "he_normal", "-d", "2", *TINY)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("The first of 2 hidden layers receives ")
+    assert result.stdout.startswith("With ReLU and He's initialisation the first of 2 hidden layers receives ")
     assert "\x1b" not in result.stdout
 
 

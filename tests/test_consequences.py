@@ -164,7 +164,8 @@ def made_up(activation, init, lost, accuracies, verdict="healthy", seed=0, loss=
     epochs = len(accuracies)
     history = TrainingHistory(
         45, 2.3, loss=loss or [1.0 / (1 + epoch) for epoch in range(epochs)], accuracy=list(accuracies),
-        epoch_test_accuracy=list(accuracies), learning_rate=[1e-3] * epochs, seconds=[2.0] * epochs, readings=[reading],
+        epoch_test_accuracy=list(accuracies), test_accuracy=accuracies[-1], learning_rate=[1e-3] * epochs,
+        seconds=[2.0] * epochs, readings=[reading],
     )  # fmt: skip
     return Training(Case(activation, init, seed, depth=2, width=4, epochs=epochs), history)
 
@@ -226,6 +227,17 @@ def test_accuracies_that_are_all_alike_have_no_rank_correlation():
     found = consequences([made_up(phi, "he_normal", lost, [0.1] * 3) for lost, phi in enumerate(fastgrad.ACTIVATIONS)])
     assert math.isnan(found.rank_correlation)
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["rank_correlation"] == "nan"
+
+
+def test_networks_that_diverge_in_their_first_epoch_are_shown_as_they_were_drawn(tmp_path):
+    diverging = ("consequences", "-a", "relu", "-a", "tanh", "-a", "elu", "-i", "he_normal", "--seeds", 2, "--depth", 3,
+                 "--width", 8, "--epochs", 2, "--optimizer", "sgd", "--learning-rate", 1e30)  # fmt: skip
+    result = call(*diverging, "--json", "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    kinds = json.loads(result.stdout)["kinds"]
+    assert [kind["epochs_to_target"] for kind in kinds] == ["inf"] * 3
+    assert all(0 < kind["test_accuracy"] < 0.4 for kind in kinds)
+    assert "none" in (tmp_path / "index.html").read_text(encoding="utf-8")  # training accuracy
 
 
 def test_bad_cases():

@@ -163,7 +163,7 @@ def test_page_begins_with_the_finding_and_ends_with_the_machine(found, page):
     words = words[words.index("fastgrad: how gradients vanish") :]
     places = [words.index(text) for text in order]
     assert places == sorted(places)
-    assert "The first of 12 hidden layers receives one part in" in words
+    assert "the first of 12 hidden layers receives one part in" in words
 
 
 def test_shares_in_words():
@@ -183,7 +183,7 @@ def test_page_escapes_what_it_is_given(page):
 def test_page_says_what_was_found(found, page):
     words = " ".join(Outline(page).words)
     assert findings.opening(found.results) in words
-    assert findings.counts(found.results) in words
+    assert findings.summary(found.results) in words
     for result in found.results:
         assert f"{result.decades_per_layer:z.3f}" in words
         assert f"{result.predicted_decades_per_layer:z.3f}" in words

@@ -11,8 +11,7 @@ from test_report import Outline, Tables, well_formed, without_scripts
 import fastgrad
 from fastgrad import datasets
 from fastgrad.learning import repair
-from fastgrad.report import consequences as consequences_page
-from fastgrad.report import palette, survey, train_page
+from fastgrad.report import consequences_page, palette, survey, train_page
 from fastgrad.sweeps import phases, plan, remedies, study, trainings
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.consequences import cases, consequences
@@ -70,7 +69,7 @@ def data_of(folder):
     return json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1], parse_constant=pytest.fail)
 
 
-PAGES = {"run": 6, "consequences": 2, "train": 3}  # tables of each
+PAGES = {"run": 7, "consequences": 3, "train": 3}  # tables of each
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -117,6 +116,11 @@ def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
     rows = tables.records("Target: a test accuracy of")
     assert [row["test acc."] for row in rows] == [f"{kind.test_accuracy:.3f}" for kind in trained.kinds]
     assert [row["decades lost"] for row in rows] == [f"{kind.decades_lost:z.1f}" for kind in trained.kinds]
+    columns, rows = tables.found["Decades lost before training over 8 hidden layers, and test accuracy after it"]
+    cells = {(row[0], rule): cell for _, row in rows for rule, cell in zip(columns[1:], row[1:], strict=True)}
+    for kind in trained.kinds:
+        told = f"{kind.decades_lost:z.1f}, {kind.test_accuracy:.0%}"
+        assert cells[kind.activation.name, kind.init.name] == told
     (scatter,) = [chart for chart in data_of(folders["run"])["charts"] if chart["kind"] == "scatter"]
     assert [point["y"] for point in scatter["points"]] == pytest.approx(
         [k.test_accuracy for k in trained.kinds], rel=1e-5
@@ -210,6 +214,36 @@ def test_the_depth_that_is_chosen_is_drawn_with_its_names(faults, folders):
         assert len(ticks) >= 2
 
     assert faults(folders["run"], look=look) == []
+
+
+def test_pages_of_what_has_no_slope_no_delta_no_epoch_or_many_names_are_drawn(faults, tmp_path):
+    stds = [fastgrad.initializer("normal", std=std) for std in (0.0, 0.01, *(0.1 * i for i in range(1, 12)))]
+    kinds = {"shallow": ([1], ["he_normal"]), "none": ([3, 5], stds[:1]), "many": ([4, 60], stds)}
+    for name, (depths, inits) in kinds.items():
+        cells = study.grid(["relu"], inits, depths, width=8, batch=4, data="normal", seeds=(0,))
+        (tmp_path / name).mkdir()
+        survey.write_folder(survey.Report(list(sweeps.run_study(cells)), {}, [], ""), tmp_path / name)
+    X, y = (array[:200] for array in datasets.load("digits"))
+    options = {"epochs": 2, "test": 0.2, "optimizer": "sgd", "learning_rate": 1e30}
+    diverged = repair.attempt(fastgrad.MLP([64, 8, 8, 10]), X, y, **options)
+    assert diverged.history.epochs == 0
+    (tmp_path / "diverged").mkdir()
+    train_page.write_folder(repair.Repair((diverged,)), "{}", tmp_path / "diverged", "", {})
+    for folder in tmp_path.iterdir():
+        assert [fault for fault in faults(folder) if not fault.startswith("empty: ")] == [], folder.name
+
+
+def test_tiles_take_the_colours_of_the_scheme_and_of_paper(browser, folders):
+    tab = browser.new_page(color_scheme="dark")
+    tab.goto((folders["run"] / "index.html").as_uri())
+    seen = []
+    for media in ({}, {"media": "print"}, {"media": "screen", "color_scheme": "light"}):
+        tab.emulate_media(**media)
+        tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        tiles = tab.locator("#consequences ~ * [aria-label=rect] rect, #detection ~ * [aria-label=rect] rect")
+        seen.append(tiles.first.get_attribute("fill"))
+    tab.close()
+    assert seen[0] != seen[1] == seen[2]
 
 
 def test_in_the_dark_the_worst_stands_out_and_the_healthy_recedes():

@@ -81,17 +81,18 @@ def show(found, typed, out, as_json):
     from fastgrad._validation import strict_json
     from fastgrad.machine import machine
     from fastgrad.report import consequences as report
+    from fastgrad.report import consequences_page
 
     facts = {"fastgrad": fastgrad.__version__, "command": typed, "machine": machine()}
     text = strict_json(facts | found.to_dict())
     page = None
     if out is not None:
         with status("drawing"), one_line(OSError):
-            page = report.write_folder(found, text, out, typed, facts["machine"])
+            page = consequences_page.write_folder(found, text, out, typed, facts["machine"])
     if as_json:
         click.echo(text, nl=False)
         return
     with one_line(ValueError):
-        report.print_consequences(found, stdout_console(), wanted_table())
+        report.print_consequences(found, facts["machine"], stdout_console(), wanted_table())
     if page is not None:
         click.echo(f"Report: {page}")

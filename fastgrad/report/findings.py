@@ -40,13 +40,13 @@ def opening(results: Sequence[CellResult]) -> str:
         return headline(results)
     worst = max(found, key=lambda result: abs(result.decades_lost))
     best = min(found, key=lambda result: abs(result.decades_lost))
-    first = f"The first of {depth} hidden layers receives {share(worst.decades_lost)} of the last one's gradient"
-    if worst.cell == best.cell:
-        return f"{first} with {in_prose(worst.cell)}."
-    return (
-        f"{first} with {in_prose(worst.cell)}, the worst here, and {share(best.decades_lost)} with "
-        f"{in_prose(best.cell)}, the best."
+    text = (
+        f"With {in_prose(worst.cell)} the first of {depth} hidden layers receives {share(worst.decades_lost)} of the "
+        "last one's gradient"
     )
+    if worst.cell == best.cell:
+        return f"{text}."
+    return f"{text}; with {in_prose(best.cell)}, {share(best.decades_lost)}."
 
 
 def share(decades: float) -> str:
@@ -82,6 +82,14 @@ def in_prose(cell) -> str:
 def headline(results: Sequence[CellResult]) -> str:
     """The steepest slope among the deepest networks, and the verdicts, in two sentences."""
     return f"{_steepest(results)} {counts(results)}"
+
+
+def summary(results: Sequence[CellResult]) -> str:
+    """What the opening's two networks are among, and :func:`counts`."""
+    depth = max(result.cell.depth for result in results)
+    deep = sum(result.cell.depth == depth for result in results)
+    these = f"These are the worst and the best of {deep} kinds of network of that depth. " if deep > 1 < depth else ""
+    return these + counts(results)
 
 
 def counts(results: Sequence[CellResult]) -> str:

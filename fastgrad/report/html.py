@@ -148,6 +148,22 @@ def choices(kind: str, legend: str, labels: Sequence[str], *, single: bool = Fal
     return f"<fieldset><legend>{escape(legend)}</legend>{'' if single else buttons}{inputs}</fieldset>"
 
 
+def html_matrix(caption: str, columns: Sequence[str], rows: dict[str, Sequence[tuple[float, str] | None]]) -> str:
+    """A table of colours: ``{name: [(decades lost, text), ...]}``, a cell for each column, None where there is none."""
+    head = "".join(f'<th scope="col" class="number">{escape(column)}</th>' for column in columns)
+    body = ""
+    for name, cells in rows.items():
+        filled = "".join(
+            "<td></td>" if cell is None else f'<td class="bin{decade_bin(cell[0])}">{escape(cell[1])}</td>'
+            for cell in cells
+        )
+        body += f'<tr data-name="{escape(name)}"><th scope="row">{escape(name)}</th>{filled}</tr>'
+    return (
+        f'<table class="heat"><caption>{escape(caption)}</caption><thead><tr><th scope="col">network</th>{head}</tr>'
+        f'</thead><tbody data-group="">{body}</tbody></table>'
+    )
+
+
 def html_heatmap(results, name=init_label):
     """Decades lost as a table of colours: a row for each name in each activation, a column for each depth."""
     depths, groups = by_depth(results, name)

@@ -10,7 +10,7 @@ import fastgrad
 from fastgrad._validation import strict_json
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.report import charts, findings
-from fastgrad.report import consequences as learned
+from fastgrad.report import consequences_page as learned
 from fastgrad.report.html import (
     Page,
     choices,
@@ -133,7 +133,7 @@ def to_html(report: Report) -> str:
     parts["speed"] = _speed(report.speed)
     parts["made"] = made_section(report.command, report.machine)
     titles = {name: SECTIONS[name] for name, part in parts.items() if part}
-    lead = paragraph(findings.counts(results), "lead") + definitions("terms", findings.DEFINITIONS) + contents(titles)
+    lead = paragraph(findings.summary(results), "lead") + definitions("terms", findings.DEFINITIONS) + contents(titles)
     return page.write("fastgrad: how gradients vanish", findings.opening(results), lead, parts.values(), FILES)
 
 

@@ -32,7 +32,7 @@ def print_report(report: Report, console, only: str | None = None) -> None:
     shown = report.results if len(report.results) <= TERMINAL_ROWS else deepest(report.results)
     if only is None:
         console.print(Text(findings.opening(report.results), style="bold"))
-        console.print(Text(findings.counts(report.results)))
+        console.print(Text(findings.summary(report.results)))
     console.print(Text(findings.setting(report.results)))
     depths, _ = findings.by_depth(report.results)
     for start in range(0, len(depths), TERMINAL_DEPTHS):

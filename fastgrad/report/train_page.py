@@ -8,7 +8,7 @@ from pathlib import Path
 from fastgrad.learning.history import TrainingHistory
 from fastgrad.learning.repair import Repair
 from fastgrad.report import charts, training
-from fastgrad.report.consequences import HEAT, course, said
+from fastgrad.report.consequences_page import HEAT, course, said
 from fastgrad.report.findings import DEFINITIONS
 from fastgrad.report.html import Page, contents, definitions, folded, made_section, paragraph, scroll, section
 from fastgrad.report.html import charts as side_by_side

@@ -113,7 +113,8 @@ class Pool:
 
     def __str__(self) -> str:
         client = getattr(self._executor, "_client", None)  # Dask's, which says how many workers there are
-        return type(self._executor).__name__ + ("" if client is None else f" of {client!r}")
+        name = next(kind.__name__ for kind in type(self._executor).__mro__ if not kind.__name__.startswith("_"))
+        return name + ("" if client is None else f" of {client!r}")
 
     def submit(self, function: Callable, /, *arguments) -> Future:
         """The executor's future; if it refuses, a future that holds its exception."""

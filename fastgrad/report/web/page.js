@@ -89,8 +89,8 @@ function profile(chart, width) {
     marks: [
       Plot.ruleY(floors, { y: "at", stroke: "var(--soft)", strokeDasharray: "2 3" }),
       Plot.text(floors, { x: last, y: "at", text: "name", textAnchor: "end", dy: -7, fill: "var(--soft)" }),
-      Plot.lineY(rows, { x: "layer", y: "measured", z: "name", stroke: "colour", strokeWidth: 2.4 }),
-      Plot.lineY(rows, { x: "layer", y: "theory", z: "name", stroke: "var(--ink)", strokeDasharray: "5 4" }),
+      Plot.lineY(rows, { x: "layer", y: "measured", z: "name", stroke: "colour", strokeWidth: 3.2 }),
+      Plot.lineY(rows, { x: "layer", y: "theory", z: "name", stroke: "var(--ink)", strokeWidth: 1, strokeDasharray: "5 4" }),
       fits ? names(ends, low, high, height, true) : null,
       Plot.tip(rows, Plot.pointer({ x: "layer", y: "measured", title: told })),
     ],
@@ -128,8 +128,8 @@ function depths(chart, width) {
     y: { label: "decades of delta lost", domain: [low, high], grid: true, ticks: 6 },
     marks: [
       Plot.rect([0], { x1: 0, x2: last, y1: -chart.healthy, y2: chart.healthy, fill: "var(--soft)", fillOpacity: 0.18 }),
-      Plot.lineY(rows, { x: "depth", y: "lost", z: "name", stroke: "colour", strokeWidth: 2.4 }),
-      Plot.lineY(rows, { x: "depth", y: "theory", z: "name", stroke: "var(--ink)", strokeDasharray: "5 4" }),
+      Plot.lineY(rows, { x: "depth", y: "lost", z: "name", stroke: "colour", strokeWidth: 3.2 }),
+      Plot.lineY(rows, { x: "depth", y: "theory", z: "name", stroke: "var(--ink)", strokeWidth: 1, strokeDasharray: "5 4" }),
       Plot.dot(rows, { x: "depth", y: "lost", fill: "colour", r: 3 * em() }),
       fits ? names(ends, low, high, 260, false) : null,
       Plot.tip(rows, Plot.pointer({
@@ -260,7 +260,7 @@ function phase(found, width) {
   const away = presets.filter((p) => !inside(p)).map((p) => `${p[2]} (${number(p[0])}, ${number(p[1])})`);
   const step = ((top - bottom) * 17) / (Math.min(360, (width / em()) * 0.75) - 64);
   const here = presets.filter(inside).sort((a, b) => a[0] - b[0]).map((p, i, all) => ({
-    x: p[0], y: p[1], name: p[2], at: p[1] + step * (1.2 + (all.length - 1 - i)), right: p[0] > left + 0.8 * (right - left),
+    x: p[0], y: p[1], name: p[2], at: p[1] + step * (1.2 + (all.length - 1 - i)), right: ((p[0] - left) / (right - left)) * (width - 72 * em()) + 7 * em() * p[2].length > width - 60 * em(),
   }));
   return Plot.plot(frame(width, Math.min(360, (width / em()) * 0.75), {
     x: { label: "σ_w², variance of weights × fan-in", domain: [left, right] },
@@ -387,6 +387,6 @@ document.addEventListener("click", (event) => {
 });
 let last = innerWidth;
 addEventListener("resize", () => { if (innerWidth !== last) { last = innerWidth; draw(); } });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+for (const media of ["(prefers-color-scheme: dark)", "print"]) matchMedia(media).addEventListener("change", draw); // colours of tiles
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
 filter();

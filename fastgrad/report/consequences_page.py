@@ -1,0 +1,259 @@
+"""What vanishing gradients lead to, as sections of a page, and as a page of its own with JSON and CSV beside it."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from fastgrad.learning.history import TrainingHistory
+from fastgrad.report import charts
+from fastgrad.report.consequences import (
+    COLUMNS,
+    NOTE,
+    REMEDY_COLUMNS,
+    correlation,
+    grouped,
+    groups,
+    headline,
+    remedy_rows,
+    row,
+    setting,
+)
+from fastgrad.report.findings import DEFINITIONS, network_name, plain_label
+from fastgrad.report.html import (
+    Page,
+    contents,
+    definitions,
+    html_matrix,
+    key,
+    made_section,
+    paragraph,
+    scroll,
+    section,
+)
+from fastgrad.report.html import charts as side_by_side
+from fastgrad.report.tables import html_table, number, percent
+from fastgrad.report.training import TRENDS
+from fastgrad.sweeps.consequences import Consequences
+
+NAME = "fastgrad: what vanishing gradients lead to"
+FILES = ("consequences.json", "consequences.csv")
+TITLES = {
+    "consequences": "Consequences", "detection": "Detection", "remedies": "Remedies", "made": "How this was made",
+}  # fmt: skip
+
+
+def write_folder(found: Consequences, text: str, out: str | Path, command: str, machine: dict[str, str]) -> Path:
+    """Write the page, ``text`` as consequences.json, and consequences.csv into the folder; return the page's path."""
+    out, page = Path(out), Page()
+    (out / "consequences.json").write_text(text, encoding="utf-8")
+    (out / "consequences.csv").write_text(to_csv(found), encoding="utf-8")
+    parts = {
+        "consequences": consequences_section(page, found),
+        "detection": detection_section(page, found),
+        "remedies": remedies_section(page, found),
+        "made": made_section(command, machine),
+    }
+    titles = {name: title for name, title in TITLES.items() if parts[name]}
+    lead = paragraph(correlation(found), "lead") + definitions("terms", DEFINITIONS) + contents(titles)
+    path = out / "index.html"
+    path.write_text(page.write(NAME, headline(found), lead, parts.values(), FILES), encoding="utf-8")
+    return path
+
+
+def to_csv(found: Consequences) -> str:
+    """A row for each kind of network, with a header."""
+    text = io.StringIO()
+    rows = [kind.to_dict() | {"seeds": len(kind.seeds)} for kind in found.kinds]
+    columns = [name for name in rows[0] if name != "accuracy_by_epoch"]
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def consequences_section(page: Page, found: Consequences) -> str:
+    """What became of the networks: scatter, correlation, table."""
+    case = found.case
+    command = (
+        f"fastgrad consequences --depth {case.depth} --width {case.width} --epochs {case.epochs} --seeds "
+        f"{max(len(kind.seeds) for kind in found.kinds)} --out consequences"
+    )
+    figure = page.figure(
+        "scatter",
+        "What is lost at initialisation, and what is learned",
+        f"{len(found.kinds)} kinds of network; their numbers are in the table below",
+        "Each point is a kind of network: to the right its gradient vanishes more, further up it generalises better. "
+        "Bars are 95 % intervals over seeds. Look for networks on the right that are low, and for those that are not.",
+        **charts.scatter(found),
+    )
+    learning = [
+        page.figure("curves", phi, _told(kinds), **charts.learning_curves(kinds))
+        for phi, kinds in grouped(found).items()
+    ]
+    table = html_table(COLUMNS, groups(found, row), f"Target: a test accuracy of {number(found.target, 3)}")
+    return section(
+        "consequences",
+        "Consequences: what becomes of these networks",
+        paragraph(headline(found), "finding"),
+        paragraph(correlation(found), "finding"),
+        figure,
+        paragraph(
+            "Test accuracy after every epoch, mean over seeds. Look for curves that rise late, that stay flat, and "
+            "that end low."
+        ),
+        side_by_side(*learning),
+        scroll(table, "consequences"),
+        paragraph(NOTE),
+        note=f"The small updates of the first layers slow learning down or stop it. {setting(found)}",
+        command=command,
+    )
+
+
+def _told(kinds):
+    return "; ".join(f"{kind.init.label} ends at {percent(kind.test_accuracy)}" for kind in kinds)
+
+
+def detection_section(page: Page, found: Consequences) -> str:
+    """A vanishing and a healthy training side by side: what to look at while a network learns."""
+    if found.worst.verdict == "healthy" or found.example.verdict != "healthy":
+        return ""
+    runs = _runs(found, found.worst, found.example)
+    return section(
+        "detection",
+        "Detection: what shows while a network learns",
+        *side_by_side_trainings(page, runs),
+        note="Three things to watch: delta of each layer, the training loss, and the accuracy on rows that are not "
+        "trained on. On one side the worst network of the table above, on the other a healthy one, both with seed 0.",
+        command=_train_command(found, found.worst),
+    )
+
+
+def remedies_section(page: Page, found: Consequences) -> str:
+    """What each initialisation and each activation cures, and a repaired network beside the broken one."""
+    if not found.remedies:
+        return ""
+    rules = list(dict.fromkeys(kind.init.label for kind in found.kinds))
+    kinds = {(plain_label(kind.activation), kind.init.label): kind for kind in found.kinds}
+    matrix = html_matrix(
+        f"Decades lost before training over {found.case.depth} hidden layers, and test accuracy after it",
+        rules,
+        {phi: [_cell(kinds.get((phi, rule))) for rule in rules] for phi in grouped(found)},
+    )
+    table = html_table(REMEDY_COLUMNS, {"": remedy_rows(found)}, "Each change, to all that are not healthy")
+    pairs = [pair for pair in (found.repaired_by_init, found.repaired_by_activation) if pair is not None]
+    parts = [
+        paragraph(
+            f"With {changed} changed alone, {network_name(before)} to {network_name(after)}, test accuracy goes from "
+            f"{percent(before.test_accuracy)} to {percent(after.test_accuracy)}.",
+            "finding",
+        )
+        for (before, after), changed in zip(pairs, _changed(found), strict=True)
+    ]
+    command = ""
+    if pairs:
+        parts += side_by_side_trainings(page, _runs(found, *pairs[0]))
+        command = f"{_train_command(found, pairs[0][0])} --repair"
+    return section(
+        "remedies",
+        "Remedies: what each change cures",
+        scroll(matrix, "remedies"),
+        key(),
+        scroll(table, "remedies"),
+        paragraph(
+            "Tried: networks of the table above that are not healthy and can be changed so. Cured: those that are "
+            "healthy before the first step once they are. Decades lost and test accuracies: means over these networks. "
+            "The initialisation is changed with the activation as it was, and the other way round."
+        ),
+        *parts,
+        note="ReLU, Leaky ReLU and ELU do not squash what is above 0. Xavier's initialisation keeps the size of delta "
+        "where the activation is nearly linear around 0, He's where it is 0 for half of its inputs.",
+        command=command,
+    )
+
+
+def _cell(kind):
+    return (
+        None if kind is None else (kind.decades_lost, f"{number(kind.decades_lost, 1)}, {percent(kind.test_accuracy)}")
+    )
+
+
+def _changed(found):
+    if found.repaired_by_init is not None:
+        yield "the initialisation"
+    if found.repaired_by_activation is not None:
+        yield "the activation"
+
+
+def side_by_side_trainings(page: Page, runs: Mapping[str, TrainingHistory]) -> list[str]:
+    """Charts of several trainings: delta over the steps, a panel for each, then losses and accuracies together."""
+    reach = charts.heat_reach(runs.values())
+    heats = [
+        page.figure(
+            "heat",
+            f"Delta of each layer, step by step: {name}",
+            f"{len(history.readings)} readings, the latest {history.readings[-1].verdict}",
+            course(history),
+            **charts.heat(history.readings, reach),
+        )
+        for name, history in runs.items()
+        if history.readings
+    ]
+    losses = page.figure(
+        "curves",
+        "Training loss",
+        "; ".join(f"{name}: {TRENDS[history.trend.kind]}" for name, history in runs.items()),
+        f"{'; '.join(f'{name}: {loss_trend(history)}' for name, history in runs.items())}. Where a loss stands still "
+        "it is shaded, over the epochs of which that is shown. A loss that stands still high up is the first sign.",
+        **charts.loss_curves({name: history.loss for name, history in runs.items()}, runs),
+    )
+    accuracies = page.figure(
+        "curves",
+        "Test accuracy",
+        "; ".join(f"{name}: {percent(_last(history), 1)}" for name, history in runs.items()),
+        "On rows that are held out.",
+        **charts.accuracy_curves({name: history.epoch_test_accuracy for name, history in runs.items()}),
+    )
+    return [paragraph(HEAT), side_by_side(*heats), side_by_side(losses, accuracies)]
+
+
+HEAT = (
+    "Below, each row is a reading, the first step at the top, and each column a layer, the input on the left. A layer "
+    "of the page's own shade receives as much as the last one; the stronger its colour, the less reaches it (red) or "
+    "the more (blue)."
+)
+
+
+def course(history: TrainingHistory) -> str:
+    """What the first and the latest reading found."""
+    told = [f"{reading.verdict}, {reading.diagnosis.evidence}" for reading in history.readings if reading.diagnosis]
+    return f"Before the first step: {told[0]}. At the latest reading: {told[-1]}." if told else ""
+
+
+def said(history: TrainingHistory) -> str:
+    """The verdict of the latest reading with its evidence, and where the loss is going."""
+    latest = history.readings[-1] if history.readings else None
+    verdict = f"{latest.verdict}; {latest.diagnosis.evidence}; " if latest and latest.diagnosis else ""
+    return f"{verdict}{loss_trend(history)}."
+
+
+def loss_trend(history: TrainingHistory) -> str:
+    """Where the loss is going, and why."""
+    trend = history.trend
+    return f"the loss {TRENDS[trend.kind]}" + (f" ({trend.cause})" if trend.cause else "")
+
+
+def _last(history):
+    return history.epoch_test_accuracy[-1] if history.epoch_test_accuracy else None
+
+
+def _runs(found, *kinds):
+    return {f"{plain_label(kind.activation)} + {kind.init.label}": found.of(kind)[0].history for kind in kinds}
+
+
+def _train_command(found, kind):
+    case = found.of(kind)[0].case
+    return (
+        f"fastgrad train -a {kind.activation.name} -i {kind.init.name} --depth {case.depth} --width {case.width} "
+        f"--epochs {case.epochs} --data {case.data} --seed {case.seed} --out training"
+    )
