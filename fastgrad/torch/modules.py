@@ -1,8 +1,8 @@
 """``torch.nn.Module`` forms of the activations, and a linear layer with its activation."""
 
 # Design: Dense is two nodes of the graph. One node in Python for both, with the three products of its backward pass,
-#         was no faster at any size from (1, 4) to (256, 512), and keeps as much: the activation keeps phi'(z), so z is free
-#         once it has run.
+#         was no faster at any size from (1, 4) to (256, 512), and keeps as much: the activation keeps phi'(z), so z is
+#         free once it has run.
 
 import torch
 from torch import nn
