@@ -156,7 +156,18 @@ _KINDS = ("value", "derivative")
 
 
 def number_and_parameter(phi: Activation) -> tuple[int, float]:
-    """The arguments ``activation`` and ``parameter`` of the C functions; the latter is 0 where there is none."""
+    """An activation as the C functions take it.
+
+    Parameters
+    ----------
+    phi : Activation
+        Its record.
+
+    Returns
+    -------
+    number, parameter : int and float
+        The arguments ``activation`` and ``parameter``; the latter is 0 where there is none.
+    """
     return ACTIVATION_NUMBERS[phi.name], phi.parameter or 0.0
 
 

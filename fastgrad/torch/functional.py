@@ -4,7 +4,7 @@
 #           multiplication by PyTorch. It overwrites phi'(z) unless the graph is kept, so it allocates nothing. Should
 #           phi'(z) be needed once more after all, PyTorch's version counter makes that an error.
 #         - The kernels get addresses through the table of C functions (ffi.py), of ordinary tensors (tensors.py). For
-#           any others there are registered operators (operators.py), at three times the overhead.
+#           any others there are registered operators (operators.py), which take 45 us longer, forward and backward.
 #         - Any dense layout goes as it lies in memory, anything else is copied first. float16 and bfloat16 are computed
 #           in float32 and rounded once.
 #         - ReLU and Leaky ReLU are PyTorch's own: their derivatives are exact there, and a node that is written in
