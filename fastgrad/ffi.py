@@ -89,8 +89,8 @@ def declarations() -> str:
 
     Examples
     --------
-    >>> print(declarations().splitlines()[0][:47])
-    enum fastgrad_activation { FASTGRAD_SIGMOID, FA
+    >>> print(declarations().splitlines()[1].strip())
+    FASTGRAD_SIGMOID = 0,
     """
     text = (_PACKAGE / "include" / "fastgrad" / "abi.h").read_text()
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
@@ -167,7 +167,18 @@ _KINDS = ("value", "derivative")
 
 
 def number_and_parameter(phi: Activation) -> tuple[int, float]:
-    """The arguments ``activation`` and ``parameter`` of the C functions; the latter is 0 where there is none."""
+    """An activation as the C functions take it.
+
+    Parameters
+    ----------
+    phi : Activation
+        Its record.
+
+    Returns
+    -------
+    number, parameter : int and float
+        The arguments ``activation`` and ``parameter``; the latter is 0 where there is none.
+    """
     return ACTIVATION_NUMBERS[phi.name], phi.parameter or 0.0
 
 

@@ -1,6 +1,8 @@
 """The package as a whole: imports go one way, nothing extra is loaded, the public names exist, cimport works."""
 
 import ast
+import doctest
+import importlib
 import re
 import shutil
 import subprocess
@@ -65,6 +67,17 @@ def test_imports_go_one_way(path):
 def test_every_exception_to_the_flow_is_used():
     used = {(p.relative_to(PACKAGE).as_posix(), name) for p in FILES for name, later in _imports(p) if later}
     assert used >= LATER
+
+
+WITH_EXAMPLES = [path for path in FILES if ">>> " in path.read_text()]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_examples_in_docstrings(path):
+    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    if name.startswith("fastgrad.torch"):
+        pytest.importorskip("torch")
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 @pytest.mark.parametrize("folder", ["learning", "sweeps", "report", "bench", "bench/audit", "bench/gate"])

@@ -118,6 +118,17 @@ class TestWithoutMemory:
             same(gradient.clone(), torch.zeros(5))
         same(layer(zeros), layer(torch.zeros(5)))
 
+    def test_a_view_of_the_negative(self, name):
+        same(getattr(ft, name)(torch._neg_view(OTHER)), getattr(ft, name)(-OTHER))
+        x = torch._neg_view(OTHER).detach().requires_grad_()
+        same(torch.autograd.grad(getattr(ft, name)(x).sum(), x)[0], slope(name, -OTHER))
+
+    @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+    def test_nested_tensors_are_refused(self, name):
+        nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(2)])
+        with pytest.raises(TypeError, match=r"dense tensors, got a nested one: .to_padded_tensor\(0.0\) makes one"):
+            getattr(ft, name)(nested)
+
     def test_no_features(self, name):
         for n_in, n_out, shape in ((0, 5, (2, 0)), (0, 5, (0,)), (5, 0, (2, 5)), (5, 4, (0, 5))):
             with pytest.warns(UserWarning, match="zero-element") if 0 in (n_in, n_out) else no_warning():
@@ -202,10 +213,17 @@ class TestFunctionTransforms:
     def test_no_grad_inside_a_transform_is_kept_to(self, name):
         def frozen(x):
             with torch.no_grad():
-                return getattr(ft, name)(x).sum()
+                y = getattr(ft, name)(x)
+            return (y + x).sum()
 
-        inner = torch.func.grad(lambda x: frozen(x) + x.sum())
-        same(torch.func.grad(lambda x: inner(x).sum() + 0 * x.sum())(sample()), torch.zeros(7))
+        outer = torch.func.grad(lambda x: torch.func.grad_and_value(frozen)(x)[1])
+        same(outer(sample()), torch.ones(7))  # as with torch's own
+
+    def test_what_is_not_transformed_keeps_its_graph(self, name):
+        w = sample(True)
+        got = torch.func.grad(lambda x: (getattr(ft, name)(w) * x).sum())(OTHER)
+        same(torch.autograd.grad(got.sum(), w)[0], slope(name))
+        same(torch.func.vmap(lambda x: getattr(ft, name)(w) * x)(OTHER[:1, None])[0], getattr(ft, name)(w) * OTHER[0])
 
 
 class TestTheGraph:

@@ -1,17 +1,16 @@
-"""``torch.nn.Module`` forms of the activations, and a linear layer with its activation in one node."""
+"""``torch.nn.Module`` forms of the activations, and a linear layer with its activation."""
+
+# Design: Dense is two nodes of the graph. One node in Python for both, with the three products of its backward pass,
+#         was no faster at any size from (1, 4) to (256, 512), and keeps as much: the activation keeps phi'(z), so z is
+#         free once it has run.
 
 import torch
 from torch import nn
-from torch.compiler import is_dynamo_compiling
-from torch.overrides import has_torch_function_unary
 
 from fastgrad import activations, formulas
 from fastgrad.activations import ACTIVATIONS, Activation, activation
-from fastgrad.ffi import number_and_parameter
-from fastgrad.kernels.compiled import value_and_derivative_at
 from fastgrad.signatures import made_for
-from fastgrad.torch.functional import apply, through
-from fastgrad.torch.tensors import DIRECT, address_of
+from fastgrad.torch.functional import apply
 
 
 class ElementwiseModule(nn.Module):
@@ -52,35 +51,8 @@ globals().update(CLASSES)
 __all__ = ["Dense", *CLASSES]
 
 
-class _Fused(torch.autograd.Function):
-    """y = phi(x W^T + b) of ordinary tensors: y takes the place of z, and phi'(z) is kept."""
-
-    @staticmethod
-    def forward(ctx, x, weight, bias, number, parameter):
-        y = nn.functional.linear(x, weight, bias).contiguous()
-        d = torch.empty_like(y)
-        at = y.data_ptr()
-        value_and_derivative_at(number, y.element_size(), y.numel(), at, parameter, at, d.data_ptr())
-        ctx.save_for_backward(x, weight, d)
-        return y
-
-    @staticmethod
-    def backward(ctx, dy):
-        x, weight, d = ctx.saved_tensors
-        need_dx, need_dweight, need_dbias = ctx.needs_input_grad[:3]
-        dz = through(dy, d)
-        rows = dz.reshape(-1, dz.shape[-1])
-        dx = dz @ weight if need_dx else None  # z = x @ weight.T + bias
-        dweight = rows.T @ x.reshape(-1, x.shape[-1]) if need_dweight else None
-        dbias = rows.sum(0) if need_dbias else None
-        return dx, dweight, dbias, None, None
-
-
-_fused = super(torch.autograd.Function, _Fused).apply
-
-
 class Dense(nn.Linear):
-    """``torch.nn.Linear`` followed by an activation, in one node of the graph.
+    """``torch.nn.Linear`` followed by an activation.
 
     Parameters
     ----------
@@ -116,16 +88,7 @@ class Dense(nn.Linear):
         self.activation = activations.activation(activation)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        if is_dynamo_compiling() or has_torch_function_unary(input) or not self._fuses(input):
-            return apply(super().forward(input), self.activation)
-        return _fused(input, self.weight, self.bias, *number_and_parameter(self.activation))
-
-    def _fuses(self, input):
-        """Whether the node may read the memory of input and parameters; watch() wants to see z, a tracer two calls."""
-        if input.dtype not in DIRECT or input.dtype != self.weight.dtype or torch.is_autocast_enabled("cpu"):
-            return False
-        tensors = (input, self.weight) if self.bias is None else (input, self.weight, self.bias)
-        return torch.is_grad_enabled() and all(map(address_of, tensors))
+        return apply(super().forward(input), self.activation)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, activation={self.activation}"

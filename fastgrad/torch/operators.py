@@ -18,7 +18,6 @@ from fastgrad.ffi import table
 from fastgrad.formulas import PARAMETERS
 from fastgrad.torch.tensors import DIRECT, check
 
-_BelowAutograd = torch._C._AutoDispatchBelowAutograd
 ONCE = "fastgrad.torch is differentiable once: for a second derivative use torch's own"
 
 

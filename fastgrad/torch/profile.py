@@ -108,7 +108,13 @@ class WatchedProfile(GradientProfile):
         return replace(worst, evidence=worst.evidence + self._left_out())
 
     def to_dict(self) -> dict:
-        """The profile as JSON can hold it: what is not finite is the string "inf", "-inf" or "nan"."""
+        """The profile as JSON can hold it.
+
+        Returns
+        -------
+        dict
+            Of numbers, strings and lists of them; what is not finite is the string "inf", "-inf" or "nan".
+        """
         ratio, by_time = self.log10_update_ratio, self.log10_delta_by_time
         return plain(
             {
