@@ -84,7 +84,7 @@ def bash_commands():
 
 
 def test_every_shell_command_is_one_that_a_test_knows():
-    known = r"python -m pip install -e \"\.\[[\w,]+\]\"|python -m pytest|fastgrad \w+.*|cc .*"
+    known = r"python -m pip install -e \"\.\[[\w,]+\]\"|python -m pytest -n auto --dist loadfile|fastgrad \w+.*|cc .*"
     assert len([command for command in bash_commands()]) >= 5
     for command in bash_commands():
         assert re.fullmatch(known, command), f"README has a command that no test looks at: {command}"
