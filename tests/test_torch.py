@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -196,9 +198,15 @@ def test_compile_without_a_graph_break():
         assert error <= 1e-5 * eager.abs().max()
 
 
-def test_without_torch_the_import_says_what_to_do(monkeypatch):
-    import sys
+def test_a_pytorch_without_what_is_needed_is_refused_by_one_sentence():
+    code = "import torch; del torch._C._autograd._get_current_graph_task_keep_graph; import fastgrad.torch"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    error = run.stderr.splitlines()[-1]
+    assert error.startswith("ImportError: fastgrad.torch is tested with PyTorch 2.13 and needs what ")
+    assert error.endswith(f"{torch.__version__} has not: pip install --upgrade torch")
 
+
+def test_without_torch_the_import_says_what_to_do(monkeypatch):
     for module in [name for name in sys.modules if name.startswith("fastgrad.torch")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)

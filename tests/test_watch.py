@@ -199,6 +199,14 @@ def test_a_layer_that_runs_twice_is_there_twice():
     assert watched.profile.layers == ("first", "again", "again (2)", "last")
 
 
+def test_watching_refuses_no_activation_that_pytorch_takes():
+    model = mlp(nn.ELU(alpha=-0.5))  # ours is at least 0
+    step(model)
+    with ft.watch(model) as watched:
+        step(model)
+    assert watched.profile.saturated_fraction.max() == 0
+
+
 def test_verdicts():
     with ft.watch(deep := mlp(nn.Sigmoid(), depth=20)) as watched:
         step(deep)

@@ -1,9 +1,9 @@
 """What it costs to call the kernels through each entry point: ``python -m benchmarks.studies.entry_points``."""
 
-# Design: - The direct kernel is the table's function called from compiled code, many times per sample, so that neither
-#           Python nor the clock is in it; an entry point that is called from Python shows what Python costs.
-#         - Every entry point writes to an array that is there already, except where its users cannot do so either
-#           (PyTorch and Numba's array functions make their result).
+# Design: - The direct kernel is the table's function called from compiled code, many times per sample, so that its time
+#           includes neither Python nor the clock; that of an entry point called from Python includes Python.
+#         - Every entry point writes to an array that exists already, except where its users cannot do so either
+#           (PyTorch and Numba's array functions allocate their result).
 
 import copy
 import math
@@ -33,7 +33,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: ``seconds`` through the entry point, and those of what it is compared with."""
+    """One comparison: seconds per call through an entry point, and of what stands beside it."""
 
     group: str
     entry_point: str
@@ -56,7 +56,7 @@ def _repeated(function, number, n, z, y):
 
 
 def entry_points(name: str, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, Callable]]:
-    """Numbers z, a place y for phi(z), and calls that put it there, "direct" ``CALLS`` times, or return it."""
+    """Pre-activations z, an array y for phi(z), and calls that fill it ("direct" ``CALLS`` times) or return phi(z)."""
     number = ffi.ACTIVATION_NUMBERS[name]
     z, y = aligned(size, np.float32), aligned(size, np.float32)
     z[:] = np.random.default_rng(0).standard_normal(size)
@@ -140,7 +140,7 @@ def _in_torch(size, rounds):
 
 
 def _watched_models():
-    """Name, model and input of three shapes that people train."""
+    """(model, input) of three common architectures, by name."""
     import torch
     from torch import nn
 
@@ -221,7 +221,7 @@ def tables(rows: list[Row]) -> list[Table]:
 @comparison_options
 @click.pass_obj
 def main(typed, size, rounds, form):
-    """What it costs to call the kernels from Cython, ctypes, Numba and PyTorch, beside what these have of their own."""
+    """What it costs to call the kernels from ctypes, NumPy, Numba and PyTorch, beside what the last two have."""
     rows = []
     with progress_bar() as show:
         for row in measure(size, rounds):

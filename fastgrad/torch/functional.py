@@ -11,7 +11,6 @@
 #           Python costs more than what they compute. In an export to ONNX all are, because ONNX has those.
 
 import torch
-from torch.compiler import is_dynamo_compiling
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
@@ -20,10 +19,9 @@ from fastgrad.activations import ACTIVATIONS, Activation, activation
 from fastgrad.ffi import ACTIVATION_NUMBERS, number_and_parameter
 from fastgrad.kernels.compiled import value_and_derivative_at
 from fastgrad.signatures import document, function_of
+from fastgrad.torch.internals import graph_is_kept, is_dynamo_compiling
 from fastgrad.torch.operators import ONCE, recorded_value, value
 from fastgrad.torch.tensors import DIRECT, address_of, check, observed
-
-_graph_is_kept = torch._C._autograd._get_current_graph_task_keep_graph
 
 
 class _Eager(torch.autograd.Function):
@@ -44,7 +42,7 @@ class _Eager(torch.autograd.Function):
         (d,) = ctx.saved_tensors
         if torch.is_grad_enabled():  # with create_graph=True; a second derivative would silently be 0
             raise RuntimeError(ONCE)
-        if is_dynamo_compiling() or _graph_is_kept() or observed():
+        if is_dynamo_compiling() or graph_is_kept() or observed():
             return dy * d, None, None, None
         try:
             return d.mul_(dy), None, None, None

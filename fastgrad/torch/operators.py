@@ -10,12 +10,17 @@ numbers are those of ``fastgrad.ffi.ACTIVATION_NUMBERS``; the parameter is 0 whe
 #         - The derivative has a node too, which raises: a second derivative would otherwise silently be 0.
 
 import torch
-from torch._functorch.utils import enable_single_level_autograd_function
-from torch.autograd import forward_ad
 
 from fastgrad.activations import ACTIVATIONS, check_parameter
 from fastgrad.ffi import table
 from fastgrad.formulas import PARAMETERS
+from fastgrad.torch.internals import (
+    below_autograd,
+    inside_a_transform,
+    register_fake,
+    register_vmap,
+    set_forward_mode_enabled,
+)
 from fastgrad.torch.tensors import DIRECT, check
 
 ONCE = "fastgrad.torch is differentiable once: for a second derivative use torch's own"
@@ -52,11 +57,7 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def forward(z, number, parameter, operator, grad):
         # a node computes with both modes off, but a transform around this one may need them
-        with (
-            torch.set_grad_enabled(grad),
-            forward_ad._set_fwd_grad_enabled(True),
-            torch._C._AutoDispatchBelowAutograd(),
-        ):
+        with torch.set_grad_enabled(grad), set_forward_mode_enabled(True), below_autograd():
             return operator(z, number, parameter)
 
     @staticmethod
@@ -111,17 +112,17 @@ def _register(name, compute, node, dtype_of):
         _check_choice(number, parameter)
         return compute(z, number, parameter)
 
-    @torch.library.register_fake(full)
+    @register_fake(full)
     def on_shapes(z, number, parameter):
         _check_choice(number, parameter)
         return torch.empty_like(z, dtype=dtype_of(z))
 
     @torch.library.impl(full, "Autograd")
     def in_a_graph(z, number, parameter):
-        with enable_single_level_autograd_function():
+        with inside_a_transform():
             return apply(z, number, parameter, operator, torch.is_grad_enabled())
 
-    @torch.library.register_vmap(full)
+    @register_vmap(full)
     def on_batches(info, in_dims, z, number, parameter):
         return operator(z, number, parameter), in_dims[0]
 

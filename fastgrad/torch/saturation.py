@@ -37,7 +37,11 @@ def _activation_of(func, args, kwargs):
     phi = activation(name)
     if phi.parameter_name is None or phi.facts.saturates == "never":  # nobody asks for the parameter of the latter
         return phi
-    return activation(name, **{phi.parameter_name: (*args[1:2], kwargs.get(phi.parameter_name, phi.parameter))[0]})
+    parameter = (*args[1:2], kwargs.get(phi.parameter_name, phi.parameter))[0]
+    try:
+        return activation(name, **{phi.parameter_name: parameter})
+    except ValueError:  # PyTorch takes negative ones
+        return None
 
 
 @cache

@@ -5,11 +5,19 @@
 #         the dispatcher for all its keys at once took 2.4 us of the 30 that a node with little to compute takes.
 
 import torch
-from torch import _C
-from torch.autograd import forward_ad
+
+from fastgrad.torch.internals import (
+    DispatchKey,
+    forward_ad,
+    is_tracing,
+    key_included,
+    number_of_modes,
+    transforms_active,
+)
 
 DIRECT = (torch.float32, torch.float64)  # what the kernels read as it is
 _TAKEN = (*DIRECT, torch.float16, torch.bfloat16)
+_PRE_DISPATCH = DispatchKey.PreDispatch
 _CLASSES = (torch.Tensor, torch.nn.Parameter)  # of others the numbers may be elsewhere, or nowhere (FakeTensor)
 
 
@@ -44,13 +52,9 @@ def address_of(z) -> int:
 def observed() -> bool:
     """Whether something wants to see every call, not only its result."""
     return bool(
-        _modes()  # FakeTensorMode, make_fx and any other TorchDispatchMode
-        or _tracing()  # torch.jit.trace
-        or _transforms()  # torch.func.grad, vmap, jvp, functionalize
-        or _included(_PRE_DISPATCH)  # torch.export
+        number_of_modes()  # FakeTensorMode, make_fx and any other TorchDispatchMode
+        or is_tracing()  # torch.jit.trace
+        or transforms_active()  # torch.func.grad, vmap, jvp, functionalize
+        or key_included(_PRE_DISPATCH)  # torch.export
         or forward_ad._current_level >= 0  # a tensor may carry a tangent
     )
-
-
-_modes, _tracing, _transforms = _C._len_torch_dispatch_stack, _C._is_tracing, _C._are_functorch_transforms_active
-_included, _PRE_DISPATCH = _C._dispatch_tls_is_dispatch_key_included, _C.DispatchKey.PreDispatch
