@@ -11,6 +11,7 @@ from fastgrad.bench import activations as speed
 from fastgrad.bench import peers
 from fastgrad.bench.audit.audit import Audit
 from fastgrad.report import page as pages
+from fastgrad.report.findings import plain_label
 
 each = pytest.mark.parametrize("name", ACTIVATIONS)
 
@@ -26,7 +27,7 @@ def test_from_a_sweep_to_the_page(name, tmp_path):
     assert set(frame["activation"]) == {name}
     assert np.isfinite(frame["decades_per_layer"]).all()
     page = pages.write_folder([path], tmp_path / "report", "fastgrad report a.db")
-    assert str(activation(name)) in page.read_text(encoding="utf-8")
+    assert f'"{plain_label(activation(name))}' in page.read_text(encoding="utf-8")
 
 
 @each
