@@ -35,7 +35,7 @@ class BuildWithLibrary(build_ext):
         module = Path(self.get_ext_fullpath(self.extensions[0].name))
         folder = Path(self.build_lib, "fastgrad", "lib")
         archive = Path(self.compiler.library_filename("fastgrad", output_dir=str(folder)))
-        if self.force or newer_group([LIBRARY, *DEPENDS], str(archive)):
+        if self.force or newer_group(["setup.py", LIBRARY, *DEPENDS], str(archive)):
             folder.mkdir(parents=True, exist_ok=True)
             objects = self.compiler.compile([LIBRARY], self.build_temp, include_dirs=INCLUDE, extra_postargs=FLAGS)
             self.compiler.create_static_lib(objects, "fastgrad", output_dir=str(folder))

@@ -21,6 +21,8 @@ from fastgrad.exponents import MAY_BE_ZERO, layer_by_layer, zero_layers
 from fastgrad.kernels import compiled
 from fastgrad.network import MLP
 
+SHARE = 8  # seeds that a thread measures before another may take over, or an interruption ends it
+
 
 @dataclass(frozen=True, eq=False)
 class GradientProfile:
@@ -136,7 +138,8 @@ def profile(network: MLP, X, y, *, recompute: bool = False) -> GradientProfile:
         As for :meth:`fastgrad.MLP.loss_and_gradients`, which also lists the errors.
     recompute : bool
         Keep the activations of about ``2 sqrt(depth)`` layers in memory instead of all, and compute the others
-        again when the backward pass comes to them: a third more time, the same numbers. Compiled backend only.
+        again when the backward pass comes to them: a third more time, the same numbers. Compiled backend only. A signal
+        that leaves the range of ordinary numbers needs all of them all the same.
 
     Raises
     ------
@@ -230,7 +233,7 @@ def profiles(network: MLP, seeds: tuple, X, y, workers: int = 1) -> GradientProf
     """
     X = network.check_data(X)
     y = network.check_targets(y, len(X))
-    share = -(-len(seeds) // workers)
+    share = len(seeds) if workers == 1 else min(-(-len(seeds) // workers), SHARE)
     parts = [seeds[first : first + share] for first in range(0, len(seeds), share)]
     if len(parts) == 1:
         return GradientProfiles(network, seeds, X, y, *_of_seeds(network, seeds, X, y))

@@ -48,22 +48,33 @@ _FUNCTIONS = {
 
 
 @cache
-def _of_array(kind, name, given):
-    """Value, derivative or both over an array of numbers of this type and of any layout: ``(z, parameter)``."""
-    call, number, real = _FUNCTIONS[kind], ffi.ACTIVATION_NUMBERS[name], np.dtype(_REAL[_dtype(given)])
-    item, same = real.itemsize, given == numba.from_dtype(real)
-    plain = numba.njit((lambda z: np.ascontiguousarray(z)) if same else lambda z: np.ascontiguousarray(z).astype(real))
+def _of_array(kind, name, dtype, plain):
+    """Value, derivative or both over an array: a compiled function ``(z, parameter)``. ``plain``: z is as C reads it.
+
+    What is not plain is copied to the result and computed there: a temporary would be freed before the call, as nobody
+    but the call uses its address.
+    """
+    call, number, real = _FUNCTIONS[kind], ffi.ACTIVATION_NUMBERS[name], np.dtype(_REAL[dtype])
+    item = real.itemsize
 
     @numba.njit
     def one(z, parameter):
-        source, result = plain(z), np.empty(z.shape, real)
-        call(number, item, source.size, source.ctypes.data, parameter, result.ctypes.data)
+        result = np.empty(z.shape, real)
+        if plain:
+            call(number, item, z.size, z.ctypes.data, parameter, result.ctypes.data)
+        else:
+            result[...] = z
+            call(number, item, z.size, result.ctypes.data, parameter, result.ctypes.data)
         return result
 
     @numba.njit
     def two(z, parameter):
-        source, y, d = plain(z), np.empty(z.shape, real), np.empty(z.shape, real)
-        call(number, item, source.size, source.ctypes.data, parameter, y.ctypes.data, d.ctypes.data)
+        y, d = np.empty(z.shape, real), np.empty(z.shape, real)
+        if plain:
+            call(number, item, z.size, z.ctypes.data, parameter, y.ctypes.data, d.ctypes.data)
+        else:
+            y[...] = z
+            call(number, item, z.size, y.ctypes.data, parameter, y.ctypes.data, d.ctypes.data)
         return y, d
 
     return two if kind == "value_and_derivative" else one
@@ -94,7 +105,7 @@ def _implementation(kind, name, x):
     if dtype is None:
         return None
     if isinstance(x, types.Array):
-        return _of_array(kind, name, x.dtype)
+        return _of_array(kind, name, dtype, x.layout == "C" and isinstance(x.dtype, types.Float))
     if kind == "value_and_derivative":
         return _both_of_scalar(name, dtype)
     return jit.with_parameter((formulas.VALUES if kind == "value" else formulas.DERIVATIVES)[name], dtype)

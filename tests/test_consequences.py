@@ -240,6 +240,32 @@ def test_networks_that_diverge_in_their_first_epoch_are_shown_as_they_were_drawn
     assert "none" in (tmp_path / "index.html").read_text(encoding="utf-8")  # training accuracy
 
 
+def test_trainings_that_differ_in_something_else_are_refused(trained):
+    other = replace(trained[1][0], case=replace(trained[1][0].case, depth=9))
+    with pytest.raises(ValueError, match="trainings must differ in activation, initialiser and seed alone"):
+        consequences([*trained[1], other])
+
+
+def test_a_case_that_is_there_twice_is_trained_once(some, trained, tmp_path):
+    told = []
+    again = trainings.train([some[0], some[0]], tmp_path, workers=2, progress=lambda *done: told.append(done[:2]))
+    assert [training.test_accuracy for training in again] == [trained[1][0].test_accuracy] * 2
+    assert told == [(0, 1), (1, 1)]
+
+
+def test_a_parameter_is_told_from_one_that_looks_the_same(tmp_path):
+    alike = [Case(fastgrad.activation("elu", alpha=alpha), "he_normal", **SMALL) for alpha in (0.1234567, 0.1234568)]
+    assert len({trainings._path(case, tmp_path) for case in alike}) == 2
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="needs a folder in which even root cannot write")
+def test_a_folder_that_cannot_be_written_to_is_found_out_before_any_training(some, monkeypatch):
+    monkeypatch.setattr(trainings, "FOLDER", "")
+    monkeypatch.setattr(trainings, "_train", lambda *_: pytest.fail("trained"))
+    with pytest.raises(OSError, match="/proc"):
+        trainings.train(some, "/proc")
+
+
 def test_bad_cases():
     with pytest.raises(ValueError, match="did you mean 'relu'"):
         Case("rleu", "he_normal")

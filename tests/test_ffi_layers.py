@@ -1,6 +1,7 @@
 """The table's functions of layers: weights drawn, dense layers and whole networks, through ctypes."""
 
 import ctypes
+import math
 
 import numpy as np
 import pytest
@@ -34,13 +35,17 @@ def addresses(arrays):
     return (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
 
 
+GUARD = 4096  # bytes behind a room, which nothing may touch
+
+
 def network_arguments(net, X, y):
     """What the table's functions of a network have in common, and what must stay alive meanwhile."""
     sizes = np.array(net.sizes, np.uintp)
     X = np.ascontiguousarray(X, net.dtype)
     y = np.ascontiguousarray(y, np.int64 if net.loss == "cross_entropy" else net.dtype)
     layers = len(net.weights)
-    room = np.empty(ffi.table().network_room(net.dtype.itemsize, layers, sizes.ctypes.data, len(X)), np.uint8)
+    needed = ffi.table().network_room(net.dtype.itemsize, layers, sizes.ctypes.data, len(X))
+    room = np.full(needed + GUARD, 77, np.uint8)
     value = ctypes.c_double()
     arrays = addresses(net.weights), addresses(net.biases)
     number, parameter = ffi.number_and_parameter(net.activation)
@@ -55,6 +60,8 @@ NETWORKS = [
     ([5, *[33] * 12, 4], "sigmoid", "cross_entropy", 40),
     ([7, 20, 20, 2], "elu", "mse", 1),
     ([16, *[48] * 60, 10], "sigmoid", "cross_entropy", 20),  # delta leaves float32's range
+    ([4, 3, 2], "relu", "cross_entropy", 300),
+    ([300, 310, 2], "tanh", "cross_entropy", 200),
 ]
 
 
@@ -82,7 +89,7 @@ def test_whole_networks(sizes, activation, loss, batch, dtype):
     assert run(*arguments, delta.ctypes.data, dweight.ctypes.data) == 0
     np.testing.assert_allclose(delta, profile.log10_delta, rtol=1e-13)
     np.testing.assert_allclose(dweight, profile.log10_weight_gradient, rtol=1e-13)
-    assert alive
+    assert (alive[3][-GUARD:] == 77).all()
 
 
 @pytest.mark.parametrize(
@@ -107,6 +114,22 @@ def test_a_label_out_of_range_is_refused(label):
     arguments, _, alive = network_arguments(net, np.ones((2, 3)), [0, label])
     delta, dweight = np.empty((2, 2))
     assert ffi.table().network_profile(*arguments, delta.ctypes.data, dweight.ctypes.data) == -2
+    assert alive
+
+
+def test_no_samples_need_no_division():
+    sizes = np.array([3, 4, 2], np.uintp)
+    assert ffi.table().network_room(4, 2, sizes.ctypes.data, 0) > 0
+    assert ffi.table().dense_room(4, 3, 3, 0) > 0
+
+
+@pytest.mark.parametrize("number", [3e38, math.inf, math.nan])
+def test_weights_that_a_profile_cannot_have_are_said(number):
+    net = fastgrad.MLP([3, 4, 2])
+    net.weights[1][0, 0] = number
+    arguments, _, alive = network_arguments(net, np.ones((2, 3)), [0, 1])
+    delta, dweight = np.empty((2, 2))
+    assert ffi.table().network_profile(*arguments, delta.ctypes.data, dweight.ctypes.data) == -3
     assert alive
 
 

@@ -70,9 +70,11 @@ def test_caches_are_the_systems_or_small_ones(tmp_path):
         for name, value in zip(("level", "type", "size"), facts, strict=True):
             (folder / name).write_text(f"{value}\n")
     assert limits.caches(tmp_path) == {"L1": 48 * KIB, "L2": 2048 * KIB}
+    (tmp_path / "index2" / "size").unlink()  # as on a virtual machine that does not know it
+    assert limits.caches(tmp_path) == limits.SMALL_CACHES
 
 
-@pytest.mark.parametrize("held", [16 * KIB, 512 * KIB, 16 * KIB * KIB])
+@pytest.mark.parametrize("held", [16 * KIB, 18 * KIB, 512 * KIB, 16 * KIB * KIB])
 def test_a_copy_moves_what_it_says_and_stays_within_what_it_holds(held, monkeypatch):
     seen = []
     call, moved = limits._copy(held)

@@ -207,14 +207,15 @@ def test_weights_too_large_for_a_pass_are_refused_in_compiled_code_too():
         measure("relu", initializer("normal", std=2.0**130), 3, 8, backend="compiled")
 
 
-def test_a_long_measurement_can_be_interrupted():
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_long_measurement_can_be_interrupted(workers):
     """Between two seeds, although no Python runs there: long before the last of them."""
     too_late = threading.Event()
     timers = [threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]), threading.Timer(30, too_late.set)]
     for timer in timers:
         timer.start()
     with pytest.raises(KeyboardInterrupt):
-        measure("tanh", "xavier_normal", 100, 64, seeds=range(20_000), backend="compiled")
+        measure("tanh", "xavier_normal", 100, 64, seeds=range(20_000), backend="compiled", workers=workers)
     assert not too_late.is_set()
     timers[0].join()
     timers[1].cancel()

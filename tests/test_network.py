@@ -478,3 +478,13 @@ def test_arrays_that_c_code_reads_are_looked_at_in_c_alone(loss, monkeypatch):
     same(X, y, checked=True)
     net.weights = tuple(map(np.ascontiguousarray, net.weights))
     same(X, y, checked=True)
+
+
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_one_output_that_is_nan_makes_the_loss_nan(column):
+    for backend in ("compiled", "numpy"):
+        net = MLP([4, 5, 3], "tanh", backend=backend)
+        net.biases[-1][column] = np.nan
+        loss, gradients = net.loss_and_gradients(np.ones((2, 4)), [1, 2])
+        assert np.isnan(loss)
+        assert np.isnan(gradients[0][0]).all()

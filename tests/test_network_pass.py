@@ -18,6 +18,7 @@ SHAPES = [
     (17, [33, 31, 49, 15, 5]),
     (40, [8, 70, 30, 10]),
     (130, [12, 20, 20, 3]),
+    (200, [30, 260, 260, 5]),  # several panels of Gram matrices
 ]
 each = [
     pytest.mark.parametrize("cpu", compiled.SETS),

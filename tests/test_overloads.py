@@ -40,6 +40,16 @@ def test_scalars_and_arrays_give_the_kernels_bits(function):
     assert of_array(np.empty((0, 3))).shape == (0, 3)
 
 
+def test_large_arrays_that_c_cannot_read_as_they_are():
+    """Memory of a copy would be given back to the system before the kernel reads it."""
+    run = numba.njit(lambda x: (fastgrad.elu(x), fastgrad.value_and_derivative("tanh", x)[1]))
+    strided = np.random.default_rng(0).standard_normal((1000, 2000)).astype(np.float32)[:, ::2]
+    for z in (strided, np.arange(-500_000, 500_000), np.ones((300, 400), bool)):
+        y, d = run(z)
+        np.testing.assert_array_equal(y, fastgrad.elu(z))
+        np.testing.assert_array_equal(d, fastgrad.value_and_derivative("tanh", z)[1])
+
+
 def test_parameters():
     @numba.njit
     def run(x):

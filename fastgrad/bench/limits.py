@@ -144,9 +144,12 @@ def caches(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> dict[st
     """Bytes of each cache for data, by name, as Linux tells; ``SMALL_CACHES`` where it does not."""
     found = {}
     for index in sorted(folder.glob("index*")):
-        level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
-        if kind != "Instruction":
-            found[f"L{level}"] = int(size.removesuffix("K")) * 1024
+        try:
+            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+            if kind != "Instruction":
+                found[f"L{level}"] = int(size.removesuffix("K")) * 1024
+        except (OSError, ValueError):  # of a virtual machine that does not know its size
+            return SMALL_CACHES
     return found or SMALL_CACHES
 
 
@@ -166,7 +169,7 @@ def _copy(held):
     slide = COPIES * LINE
     size = (held - 2 * slide) // 2 // LINE * LINE
     copies = COPIES if size < PAGE * COPIES else 1
-    room = np.ones(2 * (size + slide) + 2 * PAGE, np.uint8)
+    room = np.ones(2 * (size + slide) + 3 * PAGE, np.uint8)
     start = -room.ctypes.data % PAGE
     second = start + -(-(size + slide) // PAGE) * PAGE + PAGE // 2
     source, target = (

@@ -214,6 +214,7 @@ def loss_and_gradients(tuple sizes, dtype, name, parameter, bint cross_entropy, 
     cdef list dweights, dbiases
     if room is None:
         return None
+    weights, biases = weights[:], biases[:]  # another thread may replace an entry meanwhile
     if out is None:
         dweights, dbiases = gradient_arrays(sizes, dtype)
     else:
@@ -250,6 +251,7 @@ def profile(tuple sizes, dtype, name, parameter, bint cross_entropy, double thre
     cdef bint hold
     if room is None:
         return None
+    weights, biases = weights[:], biases[:]  # another thread may replace an entry meanwhile
     shape[0], shape[1] = FG_SUMMARY, room.net.layers
     rows = cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
     room.point_to(weights, biases, None)

@@ -221,8 +221,11 @@ def cases(
 def consequences(trainings: Sequence[Training]) -> Consequences:
     """What follows from trainings that differ in activation, initialiser and seed alone.
 
-    ValueError if there are none.
+    ValueError if there are none, or they differ in something else.
     """
+    common = [tuple(v for name, v in vars(training.case).items() if name not in VARIED) for training in trainings]
+    if len(set(common)) > 1:
+        raise ValueError("trainings must differ in activation, initialiser and seed alone")
     groups: dict[tuple, list[Training]] = {}
     for training in trainings:
         groups.setdefault((training.case.activation, training.case.init), []).append(training)

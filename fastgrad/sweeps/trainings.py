@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -127,7 +128,7 @@ def train(
     out : path, optional
         A folder, made if it is not there, that keeps finished trainings; those that are there are not done again.
     workers : int
-        Threads that train side by side; the numbers do not depend on it.
+        Threads that train side by side; but for the seconds the numbers do not depend on it.
     progress : callable
         Called with how many are done, how many there are, and the latest network.
 
@@ -145,19 +146,22 @@ def train(
     folder = None if out is None else Path(out, FOLDER)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # so that a folder that cannot be written to is found out now
+            pass
     for name in dict.fromkeys(case.data for case in cases):
         _data(name)
     done = {case: found for case in cases if (found := _kept(case, folder)) is not None}
-    progress(len(done), len(cases), "")
+    total = len(set(cases))
+    progress(len(done), total, "")
     stop = threading.Event()
     with one_blas_thread(), ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(_train, case, folder, stop) for case in cases if case not in done}
+        running = {pool.submit(_train, case, folder, stop) for case in set(cases) - set(done)}
         try:
             while running:
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
                 for training in (future.result() for future in finished):
                     done[training.case] = training
-                    progress(len(done), len(cases), f"{training.case.activation.name} + {training.case.init.name}")
+                    progress(len(done), total, f"{training.case.activation.name} + {training.case.init.name}")
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -208,7 +212,8 @@ def _kept(case, folder):
 
 
 def _path(case, folder):
-    text = f"{_code()} {strict_json(case.to_dict())}"
+    exact = {"activation": repr(case.activation), "init": repr(case.init)}  # a label has six digits of a parameter
+    text = f"{_code()} {strict_json(case.to_dict() | exact)}"
     return folder / f"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}.json"
 
 

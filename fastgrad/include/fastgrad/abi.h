@@ -65,9 +65,11 @@ typedef struct fastgrad_choice {
 
    network: layers is the number of weight layers, two at least; sizes are layers + 1; weights[l] is (sizes[l],
    sizes[l + 1]), biases[l] (sizes[l + 1]), x (batch, sizes[0]), all in C order; targets are int64_t labels for the
-   cross-entropy, or (batch, outputs) numbers; room is memory of network_room bytes for one call at a time. gradients writes the mean loss and its gradients, shaped as weights and
-   biases; profile the log10 of the root mean square of delta = dL/dz and of dL/dW per layer, at any depth, or returns
-   FASTGRAD_OUT_OF_RANGE where z leaves the range of ordinary numbers on the way forward. */
+   cross-entropy, or (batch, outputs) numbers; room is memory of network_room bytes for one call at a time, asked for with
+   the instruction set in use that the call runs with. gradients writes the mean loss and its gradients, shaped as weights
+   and biases; profile the log10 of the root mean square of delta = dL/dz and of dL/dW per layer, at any depth, or returns
+   FASTGRAD_OUT_OF_RANGE where z leaves the range of ordinary numbers on the way forward, or a weight or bias is not finite
+   or a weight above 2^64. */
 typedef struct fastgrad_table {
     uint32_t abi;
     uint32_t size;

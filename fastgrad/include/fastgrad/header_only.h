@@ -164,6 +164,9 @@ static int fastgrad_network_profile(int activation, size_t item, double paramete
     fastgrad_furnish(&net, (char *)room, kernels);
     if (kernels->network(kernels, &net))
         return FASTGRAD_OUT_OF_RANGE;
+    for (size_t l = 0; l < layers; l++)
+        if (!fastgrad_holds(&net, l))
+            return FASTGRAD_OUT_OF_RANGE;
     *mean_loss = net.loss;
     fastgrad_root_mean_squares(&net, NULL, log10_delta, log10_dweight);
     return FASTGRAD_OK;

@@ -165,7 +165,7 @@ typedef struct {
 /* Rows of a panel whose rows are ld long; of a panel of the batch's Gram matrices. */
 FG_INLINE size_t fg_panel(size_t ld)
 {
-    const size_t rows = FG_PANEL_NUMBERS / ld / FG_PANEL * FG_PANEL;
+    const size_t rows = FG_PANEL_NUMBERS / (ld ? ld : 1) / FG_PANEL * FG_PANEL;
     return rows > FG_PANEL ? rows : FG_PANEL;
 }
 FG_INLINE size_t fg_gram_rows(size_t batch, size_t ld)

@@ -106,10 +106,16 @@ static inline void fastgrad_root_mean_squares(const fg_network *net, double *sig
     }
 }
 
+/* Whether W and b of a layer are finite and no magnitude of W is above 2^FG_LARGEST_WEIGHT: else the pass says nothing. */
+static inline int fastgrad_holds(const fg_network *net, size_t l)
+{
+    const double bias = net->bias_top[l];
+    return net->weight_top[l] <= ldexp(1.0, FG_LARGEST_WEIGHT) && bias - bias == 0;
+}
+
 /* What a measured pass found, as rows of `layers` numbers: log10 of the root mean square of z, of delta and of dL/dW; the
    shares of saturated numbers and of dead units (0 for the output layer); log2 of the largest magnitude of delta and of
-   W. Returns whether they hold: no z is 0 everywhere, W and b are finite, no magnitude of W is above
-   2^FG_LARGEST_WEIGHT. */
+   W. Returns whether they hold: no z is 0 everywhere, and W and b are what they may be. */
 enum { FG_LOG10_SIGNAL, FG_LOG10_DELTA, FG_LOG10_DWEIGHT, FG_SATURATED, FG_DEAD, FG_LOG2_DELTA_TOP, FG_LOG2_WEIGHT_TOP,
        FG_SUMMARY };
 static inline int fastgrad_summarise(const fg_network *net, double *rows)
@@ -119,12 +125,12 @@ static inline int fastgrad_summarise(const fg_network *net, double *rows)
     fastgrad_root_mean_squares(net, rows + FG_LOG10_SIGNAL * layers, rows + FG_LOG10_DELTA * layers,
                                rows + FG_LOG10_DWEIGHT * layers);
     for (size_t l = 0; l < layers; l++) {
-        const double units = (double)net->sizes[l + 1], top = net->weight_top[l], bias = net->bias_top[l];
+        const double units = (double)net->sizes[l + 1];
         rows[FG_SATURATED * layers + l] = net->saturated[l] / ((double)net->batch * units);
         rows[FG_DEAD * layers + l] = net->dead[l] / units;
         rows[FG_LOG2_DELTA_TOP * layers + l] = log2(net->delta_top[l]) + (double)net->delta_exponent[l];
-        rows[FG_LOG2_WEIGHT_TOP * layers + l] = log2(top);
-        hold &= net->signal_top[l] > 0 && top <= ldexp(1.0, FG_LARGEST_WEIGHT) && bias - bias == 0;
+        rows[FG_LOG2_WEIGHT_TOP * layers + l] = log2(net->weight_top[l]);
+        hold &= net->signal_top[l] > 0 && fastgrad_holds(net, l);
     }
     return hold;
 }

@@ -270,10 +270,10 @@ static int64_t FG(cross_entropy)(fg_network *net)
     for (size_t b = 0; b < batch; b++)
         sum[b] = most[b] = 0;
     for (size_t c = 0; c < classes; c++)
-        for (size_t b = 0; b < batch; b++) { /* the first of the largest is the 1 of log1p; NaN is taken for one too */
-            const int less = log_p[c * batch + b] < 0;
-            sum[b] += less || most[b] > 0 ? p[c * batch + b] : 0;
-            most[b] = less ? most[b] : 1;
+        for (size_t b = 0; b < batch; b++) { /* the first of the largest is the 1 of log1p */
+            const int largest_one = log_p[c * batch + b] == 0;
+            sum[b] += largest_one && !(most[b] > 0) ? 0 : p[c * batch + b];
+            most[b] = largest_one ? 1 : most[b];
         }
     for (size_t b = 0; b < batch; b++) {
         sum[b] = log1p(sum[b]);
@@ -472,7 +472,7 @@ static int64_t FG(rescale)(fg_network *net, size_t l)
 {
     double *const top = &net->delta_top[l], *const squares = &net->delta_squares[l];
     const size_t count = net->sizes[l + 1] * net->ld;
-    if (*top == 0 || (*top >= FG_SMALL && *top <= FG_LARGE))
+    if (*top == 0 || (*top >= FG_SMALL && *top <= FG_LARGE) || *top - *top != 0) /* not finite: nothing helps */
         return 0;
     const int taken = (int)floor(log2(*top));
     FG(shift)(count, -taken, (FG_SCALAR *)net->delta);
