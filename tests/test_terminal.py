@@ -137,7 +137,7 @@ def test_a_peer_that_is_missing_is_said_unless_others_were_asked_for(monkeypatch
 
     monkeypatch.setattr(activations, "time_activation", nothing)
     result = call("speed", "activations", "--quick", "--activation", "tanh")
-    assert result.stderr.startswith("fastgrad: not compared: numexpr (install it with `pip install numexpr`)\n")
+    assert result.stderr.startswith("fastgrad: not compared: numexpr (install it with `pip install numexpr`)")
     result = call("speed", "activations", "--quick", "--activation", "tanh", "--peer", "numpy")
     assert "not compared" not in result.stderr
 
