@@ -38,7 +38,7 @@ _MODULES = {
     name: name
     for name in (
         *("initializers", "losses", "dense", "network", "slopes", "decay", "measurement", "theory", "diagnosis"),
-        *("datasets", "learning", "sweeps", "report", "ffi"),
+        *("datasets", "learning", "sweeps", "report", "ffi", "testing"),
     )
 } | {
     name: f"learning.{name}"

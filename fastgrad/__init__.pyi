@@ -18,6 +18,7 @@ from fastgrad import (
     sklearn as sklearn,
     slopes as slopes,
     sweeps as sweeps,
+    testing as testing,
     theory as theory,
     torch as torch,
 )

@@ -130,3 +130,16 @@ def test_a_missing_package_is_named(package, ending, path, tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"this needs {package}: pip install 'fastgrad\[sweep\]'"):
         frames.export([path], tmp_path / f"a.{ending}")
+
+
+def test_a_sweep_without_a_path_is_in_memory(tmp_path):
+    found = fastgrad.sweep(activation=["tanh", "sigmoid"], depth=[2, 3], width=8, batch=8, data="normal", seeds=2)
+    assert repr(found) == "<Sweep of 12 cells>"
+    assert len(found.frame) == len(found.results) == 12
+    (folder,) = {path.parent for path in found._paths}
+    assert found.report(tmp_path / "report").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert {axes.get_title(loc="left") for axes in found.plot().axes} >= {"tanh", "sigmoid"}
+    del found
+    assert not folder.exists()
+    with pytest.raises(ValueError, match="unknown activation"):
+        fastgrad.sweep(activation="tahn", depth=2)

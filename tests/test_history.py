@@ -66,3 +66,12 @@ def test_a_real_run_survives_json():
     assert again.to_dict() == run.to_dict()
     assert again.readings[1].verdict == run.readings[1].verdict
     assert len(run.readings) == 3
+
+
+def test_the_lists_of_a_history_as_a_frame():
+    history = fastgrad.fit(fastgrad.MLP([64, 8, 10], seed=0), *datasets.load("digits"), epochs=3, test=0.2)
+    frame = history.frame
+    assert list(frame.index) == [1, 2, 3]
+    assert frame["loss"].tolist() == history.loss
+    assert frame["epoch_test_accuracy"].tolist() == history.epoch_test_accuracy
+    assert "validation_loss" not in frame

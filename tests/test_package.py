@@ -21,7 +21,7 @@ FLOW = (
     *("_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "in_numba", "config"),
     *("draws", "initializers", "losses", "dense", "network", "slopes", "exponents", "decay", "measurement", "moments"),
     *("finite_width", "prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets", "machine"),
-    *("learning", "torch", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
+    *("learning", "torch", "testing", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
 )
 # What public methods need of what stands to their right, imported when they are called: (file, what).
 LATER = {
@@ -30,6 +30,7 @@ LATER = {
     ("decay.py", "diagnosis"),  # profile.diagnosis
     ("decay.py", "report"),  # profile.plot
     ("learning/history.py", "report"),  # history.plot
+    ("sweeps/frames.py", "report"),  # sweep.plot, sweep.report
     ("learning/monitor.py", "report"),  # monitor.plot
     ("learning/models.py", "torch"),  # monitor.measure(step, model of PyTorch)
 }

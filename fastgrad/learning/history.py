@@ -57,6 +57,17 @@ class TrainingHistory:
     readings: list[Reading] = field(default_factory=list)
 
     @property
+    def frame(self):
+        """The lists as a pandas DataFrame, a row per epoch, counted from 1 (needs pandas)."""
+        try:
+            import pandas  # type: ignore[import-untyped]
+        except ImportError:
+            raise ImportError("history.frame needs pandas: pip install 'fastgrad[sweep]'") from None
+        lists = {name: values for name, values in vars(self).items() if isinstance(values, list) and name != "readings"}
+        index = pandas.RangeIndex(1, self.epochs + 1, name="epoch")
+        return pandas.DataFrame({name: values for name, values in lists.items() if values}, index=index)
+
+    @property
     def epochs(self) -> int:
         """How many were finished."""
         return len(self.loss)

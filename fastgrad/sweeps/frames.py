@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fastgrad._validation import known
+from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.rows import ARRAYS, DEFINITION, SCALARS
 from fastgrad.sweeps.store import Store
 
@@ -31,7 +32,7 @@ _EXTRA = "pip install 'fastgrad[sweep]'"
 
 
 class Sweep:
-    """What one store or several hold; get it with :func:`load`.
+    """What one store or several hold; get it with :func:`load`, or from :func:`fastgrad.sweep` without a path.
 
     Attributes
     ----------
@@ -45,6 +46,28 @@ class Sweep:
 
     def __init__(self, paths: Sequence[str | os.PathLike]):
         self._paths = paths
+
+    def __repr__(self) -> str:
+        with opened(self._paths) as stores:
+            return f"<Sweep of {sum(len(store) for store in stores):,} cells>"
+
+    @cached_property
+    def results(self) -> tuple[CellResult, ...]:
+        """Every cell's result, in the order of the stores."""
+        with opened(self._paths) as stores:
+            return tuple(result for store in stores for result in store.results())
+
+    def plot(self, **options):
+        """Draw delta against the layer, of the deepest network of each kind, beside theory (needs matplotlib)."""
+        from fastgrad.report import plots
+
+        return plots.delta_figure(self.results, **options)
+
+    def report(self, folder: str | os.PathLike) -> Path:
+        """Write a page with phase diagrams, and its CSV and JSON, into a folder; return the page's path."""
+        from fastgrad.report import page
+
+        return page.write_folder(self._paths, folder)
 
     @cached_property
     def frame(self):

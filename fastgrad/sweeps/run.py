@@ -8,19 +8,24 @@ import functools
 import logging
 import math
 import os
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import overload
 
 from fastgrad import machine
 from fastgrad._validation import listed, positive_int, real_number
 from fastgrad.sweeps import batches, plan, study
 from fastgrad.sweeps.batches import PATIENCE
 from fastgrad.sweeps.cell import Cell, CellResult
+from fastgrad.sweeps.frames import Sweep
 from fastgrad.sweeps.pools import Pool
 from fastgrad.sweeps.store import Store
 
@@ -64,8 +69,12 @@ class Summary:
         return 1.0 - self.busy / (self.workers * self.seconds) if self.seconds else 0.0
 
 
+@overload
+def sweep(store: str | os.PathLike, cells=None, **options) -> Summary: ...
+@overload
+def sweep(store: None = None, cells=None, **options) -> Sweep: ...
 def sweep(
-    store: str | os.PathLike,
+    store=None,
     cells=None,
     *,
     executor: Executor | Callable[[], Executor] | None = None,
@@ -76,14 +85,15 @@ def sweep(
     progress: Callable[[int, int, int], None] = lambda done, failed, total: None,
     notice: Callable[[str], None] = _LOG.warning,
     **axes,
-) -> Summary:
+) -> Summary | Sweep:
     """Measure every cell of a plan that the store does not have yet.
 
     Parameters
     ----------
-    store : path
+    store : path, optional
         An SQLite file, made if it is not there. Each batch is in it as soon as it is finished; the same call
-        again goes on where the last one stopped, however that ended.
+        again goes on where the last one stopped, however that ended. Without one nothing is kept: what was measured
+        is returned.
     cells : path, mapping, or sequence of mappings
         The plan: see :func:`fastgrad.sweeps.plan.read`. A path is that of a TOML file.
     executor : concurrent.futures.Executor, or a function without arguments that makes one, optional
@@ -112,6 +122,7 @@ def sweep(
     Returns
     -------
     Summary
+        Without ``store`` a :class:`fastgrad.sweeps.frames.Sweep`, with ``.frame``, ``.plot()`` and ``.report(folder)``.
 
     Raises
     ------
@@ -126,6 +137,9 @@ def sweep(
     --------
     >>> fastgrad.sweep("tanh.db", activation="tanh", gain=[1, 1.5, 2], depth=[10, 50], seeds=5)  # doctest: +SKIP
     """
+    if store is None:
+        options = {"executor": executor, "workers": workers, "patience": patience, "notice": notice}
+        return _in_memory(cells, progress=progress, **options, **axes)
     if (cells is None) == (not axes):
         raise TypeError("give a plan or the axes of a grid, one of the two")
     if workers is not None:
@@ -163,6 +177,19 @@ def sweep(
         memory=machine.peak_megabytes(),
         cpu=time.process_time() - cpu,
     )
+
+
+def _in_memory(*given, **options):
+    """A sweep whose store is gone when nobody holds what it found."""
+    folder = Path(tempfile.mkdtemp(prefix="fastgrad-"))
+    try:
+        sweep(folder / STORE_FILE, *given, **options)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    found = Sweep([folder / STORE_FILE])
+    weakref.finalize(found, shutil.rmtree, folder, ignore_errors=True)
+    return found
 
 
 def run_study(
