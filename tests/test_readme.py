@@ -52,7 +52,9 @@ def run_examples(path, without=()):
     return attempted
 
 
-@pytest.mark.parametrize(("path", "least"), [("README.md", 11), ("docs/training.md", 11), ("docs/EMBEDDING.md", 5), ("docs/api.md", 6)])
+@pytest.mark.parametrize(
+    ("path", "least"), [("README.md", 11), ("docs/training.md", 11), ("docs/EMBEDDING.md", 5), ("docs/api.md", 6)]
+)
 def test_python_examples(path, least):
     assert run_examples(path, without=["torch"]) >= least
 
