@@ -139,7 +139,9 @@ def test_a_sweep_without_a_path_is_in_memory(tmp_path):
     (folder,) = {path.parent for path in found._paths}
     assert found.report(tmp_path / "report").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert {axes.get_title(loc="left") for axes in found.plot().axes} >= {"tanh", "sigmoid"}
+    elsewhere = frames.load(found._paths[0])
     del found
     assert not folder.exists()
+    assert repr(elsewhere) == "<Sweep of 1 stores that cannot be read>"
     with pytest.raises(ValueError, match="unknown activation"):
         fastgrad.sweep(activation="tahn", depth=2)

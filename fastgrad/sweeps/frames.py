@@ -48,8 +48,11 @@ class Sweep:
         self._paths = paths
 
     def __repr__(self) -> str:
-        with opened(self._paths) as stores:
-            return f"<Sweep of {sum(len(store) for store in stores):,} cells>"
+        try:
+            with opened(self._paths) as stores:
+                return f"<Sweep of {sum(len(store) for store in stores):,} cells>"
+        except (OSError, ValueError):
+            return f"<Sweep of {len(self._paths)} stores that cannot be read>"
 
     @cached_property
     def results(self) -> tuple[CellResult, ...]:
