@@ -50,7 +50,7 @@ NOTE = (
     "and tanh; a profile needs the size of dL/dW only, and for a narrow batch fewer operations. tanh, Xavier weights, "
     "float32, one thread each. NumPy writes into arrays that are there already, JAX runs in the thread that calls it. "
     "The data of all and the peers' arrays start on a cache line, our weights lie where NumPy puts them. The loss and "
-    "every gradient agree with ours to 1e-4, or nothing is timed. All took turns; the least sample counts. "
+    "every gradient agree with ours to 1e-4, or nothing is timed. All took turns; the least sample counts."
 )
 
 
