@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastgrad import slopes
+from fastgrad._notebook import Drawn
 from fastgrad._validation import boolean, plain
 from fastgrad.draws import key
 from fastgrad.exponents import MAY_BE_ZERO, layer_by_layer, zero_layers
@@ -24,8 +25,8 @@ from fastgrad.network import MLP
 SHARE = 8  # seeds that a thread measures before another may take over, or an interruption ends it
 
 
-@dataclass(frozen=True, eq=False)
-class GradientProfile:
+@dataclass(frozen=True, eq=False, repr=False)
+class GradientProfile(Drawn):
     """How the gradients of one network on one batch change from layer to layer.
 
     L is the number of weight layers, hidden and output, counted from the input. Everything logarithmic is
@@ -65,10 +66,18 @@ class GradientProfile:
     float32_zero_layer: int | None
     float64_zero_layer: int | None
     batch: int
-    network: MLP = field(repr=False)
-    X: np.ndarray | Any = field(repr=False)  # None in the profile of a model that is watched
-    y: np.ndarray | Any = field(repr=False)
-    mean_loss: float = field(repr=False)
+    network: MLP
+    X: np.ndarray | Any  # None in the profile of a model that is watched
+    y: np.ndarray | Any
+    mean_loss: float
+
+    def __repr__(self) -> str:
+        net, depth = self.network, len(self.log10_delta) - 1
+        of = f"{net.activation} + {net.initializer}" if isinstance(net, MLP) else type(net).__name__
+        lost, slope = self.decades_lost, self.decades_per_layer
+        return (
+            f"<{type(self).__name__} of {of}, {depth} hidden layers: {lost:z.2f} decades lost, {slope:z.3f} per layer>"
+        )
 
     @property
     def decades_per_layer(self) -> float:

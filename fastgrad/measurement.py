@@ -8,7 +8,7 @@
 import math
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from fastgrad.slopes import decades_lost, decades_per_layer, half_life
 LOGARITHMS = ("log10_delta", "log10_weight_gradient", "log10_signal")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DecayMeasurement:
     """Profiles of one kind of network over several seeds, and the means of their logarithms.
 
@@ -49,7 +49,7 @@ class DecayMeasurement:
         survives.
     """
 
-    profiles: GradientProfiles = field(repr=False)
+    profiles: GradientProfiles
     seeds: tuple
     log10_delta: np.ndarray
     log10_delta_sem: np.ndarray
@@ -65,6 +65,11 @@ class DecayMeasurement:
     half_life: float
     float32_zero_layer: int | None
     float64_zero_layer: int | None
+
+    def __repr__(self) -> str:
+        low, high = self.decades_per_layer_interval
+        slope = f"{self.decades_per_layer:z.3f} ({low:z.3f} to {high:z.3f}) per layer"
+        return f"<DecayMeasurement of {len(self.seeds)} seeds: {self.decades_lost:z.2f} decades lost, {slope}>"
 
 
 def measure(

@@ -18,7 +18,18 @@ from fastgrad.kernels import as_c
 PACKAGE = Path(fastgrad.__file__).parent
 # A module or folder may import those to its left, when it is loaded or later. Inside, a folder has its own order.
 FLOW = (
-    *("_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "in_numba", "config"),
+    *(
+        "_notebook",
+        "_validation",
+        "formulas",
+        "signatures",
+        "kernels",
+        "activations",
+        "functions",
+        "ffi",
+        "in_numba",
+        "config",
+    ),
     *("draws", "initializers", "losses", "dense", "network", "slopes", "exponents", "decay", "measurement", "moments"),
     *("finite_width", "prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets", "machine"),
     *("learning", "torch", "testing", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
@@ -29,6 +40,7 @@ LATER = {
     ("activations.py", "moments"),  # activation(name).gain
     ("decay.py", "diagnosis"),  # profile.diagnosis
     ("decay.py", "report"),  # profile.plot
+    ("_notebook.py", "report"),  # the picture in a notebook
     ("learning/history.py", "report"),  # history.plot
     ("sweeps/frames.py", "report"),  # sweep.plot, sweep.report
     ("learning/monitor.py", "report"),  # monitor.plot

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from fastgrad._notebook import Drawn
 from fastgrad._validation import known, real_number
 from fastgrad.learning.reading import Reading
 from fastgrad.learning.trends import Trend, attribute
 
 
-@dataclass(eq=False)
-class TrainingHistory:
+@dataclass(eq=False, repr=False)
+class TrainingHistory(Drawn):
     """One entry per finished epoch in every list. Losses are in nats, or in the targets' unit squared.
 
     Attributes
@@ -55,6 +56,11 @@ class TrainingHistory:
     reason: str = ""
     best_epoch: int | None = None
     readings: list[Reading] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        parts = [f"loss {self.loss[-1]:.4g}"] if self.loss else []
+        parts += [f"test accuracy {self.test_accuracy:.3f}"] if self.test_accuracy is not None else []
+        return f"<TrainingHistory of {self.epochs} epochs: {', '.join([*parts, self.stopped])}>"
 
     @property
     def frame(self):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastgrad._notebook import Drawn
 from fastgrad._validation import known
 from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.rows import ARRAYS, DEFINITION, SCALARS
@@ -31,7 +32,7 @@ DERIVED = ("activation_label", "init_label", "weight_variance", "bias_variance")
 _EXTRA = "pip install 'fastgrad[sweep]'"
 
 
-class Sweep:
+class Sweep(Drawn):
     """What one store or several hold; get it with :func:`load`, or from :func:`fastgrad.sweep` without a path.
 
     Attributes

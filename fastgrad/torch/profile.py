@@ -26,7 +26,7 @@ _UNDERFLOW = -36.0  # log10 of an RMS delta below which some of its entries unde
 _NAMED = 3  # the evidence names at most this many of the parameters that are not watched
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WatchedProfile(GradientProfile):
     """A :class:`fastgrad.GradientProfile` of one step of a PyTorch model.
 
