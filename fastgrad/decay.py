@@ -74,10 +74,8 @@ class GradientProfile(Drawn):
     def __repr__(self) -> str:
         net, depth = self.network, len(self.log10_delta) - 1
         of = f"{net.activation} + {net.initializer}" if isinstance(net, MLP) else type(net).__name__
-        lost, slope = self.decades_lost, self.decades_per_layer
-        return (
-            f"<{type(self).__name__} of {of}, {depth} hidden layers: {lost:z.2f} decades lost, {slope:z.3f} per layer>"
-        )
+        figures = f"{self.decades_lost:z.2f} decades lost, {self.decades_per_layer:z.3f} per layer"
+        return f"<{type(self).__name__} of {of}, {depth} hidden layers: {figures}>"
 
     @property
     def decades_per_layer(self) -> float:

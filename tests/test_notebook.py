@@ -39,9 +39,8 @@ def test_a_repr_has_the_figures():
     assert f"of 3 seeds: {measured.decades_lost:z.2f} decades lost" in repr(measured)
     assert f"{measured.decades_per_layer:z.3f} ({low:z.3f} to {high:z.3f}) per layer" in repr(measured)
     history = RESULTS["TrainingHistory"]
-    assert f"of 2 epochs: loss {history.loss[-1]:.4g}, test accuracy {history.test_accuracy:.3f}, epochs" in repr(
-        history
-    )
+    figures = f"loss {history.loss[-1]:.4g}, test accuracy {history.test_accuracy:.3f}, epochs"
+    assert f"of 2 epochs: {figures}" in repr(history)
 
 
 @pytest.mark.parametrize("name", ["GradientProfile", "TrainingHistory", "Sweep"])

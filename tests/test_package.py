@@ -18,20 +18,19 @@ from fastgrad.kernels import as_c
 PACKAGE = Path(fastgrad.__file__).parent
 # A module or folder may import those to its left, when it is loaded or later. Inside, a folder has its own order.
 FLOW = (
+    *("_notebook", "_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "in_numba"),
+    *("config", "draws", "initializers", "losses", "dense", "network", "slopes", "exponents", "decay", "measurement"),
     *(
-        "_notebook",
-        "_validation",
-        "formulas",
-        "signatures",
-        "kernels",
-        "activations",
-        "functions",
-        "ffi",
-        "in_numba",
-        "config",
+        "moments",
+        "finite_width",
+        "prediction",
+        "theory",
+        "verdicts",
+        "counterfactual",
+        "diagnosis",
+        "datasets",
+        "machine",
     ),
-    *("draws", "initializers", "losses", "dense", "network", "slopes", "exponents", "decay", "measurement", "moments"),
-    *("finite_width", "prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets", "machine"),
     *("learning", "torch", "testing", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
 )
 # What public methods need of what stands to their right, imported when they are called: (file, what).
