@@ -20,18 +20,8 @@ PACKAGE = Path(fastgrad.__file__).parent
 FLOW = (
     *("_notebook", "_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "in_numba"),
     *("config", "draws", "initializers", "losses", "dense", "network", "slopes", "exponents", "decay", "measurement"),
-    *(
-        "moments",
-        "finite_width",
-        "prediction",
-        "theory",
-        "verdicts",
-        "counterfactual",
-        "diagnosis",
-        "datasets",
-        "machine",
-    ),
-    *("learning", "torch", "testing", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
+    *("moments", "finite_width", "prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets"),
+    *("machine", "learning", "torch", "testing", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
 )
 # What public methods need of what stands to their right, imported when they are called: (file, what).
 LATER = {
