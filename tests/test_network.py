@@ -488,3 +488,12 @@ def test_one_output_that_is_nan_makes_the_loss_nan(column):
         loss, gradients = net.loss_and_gradients(np.ones((2, 4)), [1, 2])
         assert np.isnan(loss)
         assert np.isnan(gradients[0][0]).all()
+
+
+def test_data_of_the_wrong_width_are_refused_before_room_is_asked_for():
+    """A pass over so many rows would take hundreds of gigabytes."""
+    net = MLP([4, 4096, 4096, 2])
+    X, y = np.zeros((10**7, 5), np.float32), np.zeros(10**7, np.int64)
+    for call in (net.loss_and_gradients, net.gradient_profile):
+        with pytest.raises(ValueError, match=r"X must have shape \(any, 4\), got \(10000000, 5\)"):
+            call(X, y)

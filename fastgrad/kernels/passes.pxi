@@ -324,11 +324,13 @@ cdef NetworkPass _fitting(tuple sizes, dtype, name, parameter, bint cross_entrop
     cdef double top
     if not (type(weights) is list and type(biases) is list and cnp.PyArray_CheckExact(X) and cnp.PyArray_CheckExact(y)):
         return None
-    if cnp.PyArray_NDIM(<cnp.ndarray>X) != 2 or cnp.PyArray_DIM(<cnp.ndarray>X, 0) < 1:
+    if not _plain(X, 2, (<cnp.dtype>dtype).type_num) or cnp.PyArray_DIM(<cnp.ndarray>X, 0) < 1:
+        return None
+    if cnp.PyArray_DIM(<cnp.ndarray>X, 1) != <cnp.npy_intp>sizes[0]:  # before room is asked for
         return None
     batch = cnp.PyArray_DIM(<cnp.ndarray>X, 0)
     room = NetworkPass(sizes, batch, dtype, name, parameter, cross_entropy, threshold, recompute)
-    if not (room.is_matrix(X, batch, room.sizes[0]) and room.fit(weights, biases, False) and room.is_target(y)):
+    if not (room.fit(weights, biases, False) and room.is_target(y)):
         return None
     top = room.kernels.largest(batch * room.sizes[0], (<cnp.ndarray>X).data)
     return room if top - top == 0 else None
