@@ -10,5 +10,5 @@ class Drawn:
             from fastgrad.report.plots import picture
         except ImportError:
             return None
-        svg = picture(self.plot(), "svg").decode()  # type: ignore[attr-defined]
+        svg = picture(self.plot(), "svg").decode()  # type: ignore[attr-defined]  # of what is drawn, not of this class
         return svg[svg.index("<svg") :]

@@ -177,9 +177,24 @@ def known(kind: str, name, names: Iterable[str]) -> str:
     return name
 
 
+def each_known(kind: str, given: Iterable, names: Iterable[str]) -> list[str]:
+    """What is given, each once and in order; the ValueError of :func:`unknown` if some is not among ``names``."""
+    return [known(kind, name, names) for name in dict.fromkeys(given)]
+
+
 def missing(what: str, package: str, extra: str) -> ImportError:
     """An ImportError that says how to get it: ``raise missing("a picture", "matplotlib", "plot") from error``."""
     return ImportError(f"{what} needs {package}: pip install 'fastgrad[{extra}]'")
+
+
+def needed(name: str):
+    """The module of that name, of the extra ``sweep``; ImportError that says how to get it."""
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ImportError(f"this needs {name.partition('.')[0]}: pip install 'fastgrad[sweep]'") from None
 
 
 def plain(value):

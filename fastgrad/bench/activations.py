@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgrad._validation import float_dtype, known, positive_int
+from fastgrad._validation import each_known, float_dtype, known, positive_int
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench import arithmetic, limits, peers
 from fastgrad.bench.compare import OURS, Comparison, Layout, Row, compare, each_number, percent_of_limit
@@ -91,8 +91,8 @@ def activation_cases(
     TypeError
         If a dtype is another, or a size is not whole.
     """
-    activations = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
-    operations = [known("operation", name, peers.OPERATIONS) for name in dict.fromkeys(operations)]
+    activations = each_known("activation", activations, ACTIVATIONS)
+    operations = each_known("operation", operations, peers.OPERATIONS)
     dtypes = [float_dtype(dtype).name for dtype in dict.fromkeys(dtypes)]
     sizes = [positive_int("size", size) for size in dict.fromkeys(sizes)]
     return [

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 import fastgrad
-from fastgrad._validation import known, positive_int
+from fastgrad._validation import each_known, positive_int
 from fastgrad.bench.compare import OURS, Comparison, Layout, Row, compare, each_number
 from fastgrad.bench.peers import without_autograd
 from fastgrad.bench.timing import silent
@@ -66,8 +66,8 @@ def call_cases(
     TypeError
         If a number is not whole.
     """
-    operations = [known("operation", name, OPERATIONS) for name in dict.fromkeys(operations)]
-    activations = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
+    operations = each_known("operation", operations, OPERATIONS)
+    activations = each_known("activation", activations, ACTIVATIONS)
     sizes = [positive_int("size", size) for size in dict.fromkeys(sizes)]
     return [CallCase(*case) for case in product(operations, activations, sizes)]
 

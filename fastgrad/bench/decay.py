@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad._validation import known
+from fastgrad._validation import each_known
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench import limits
 from fastgrad.bench.compare import BY_SHAPE, OURS, Comparison, Row, compare, each_number
@@ -63,7 +63,7 @@ def decay_cases(activations: Iterable[str] = ACTIVATIONS, quick: bool = False) -
     ValueError
         If there is no such activation.
     """
-    names = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
+    names = each_known("activation", activations, ACTIVATIONS)
     return [DecayCase(name, len(SURVEYED), *(QUICK if quick else FULL)) for name in names]
 
 

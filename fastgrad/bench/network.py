@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad._validation import known, positive_int
+from fastgrad._validation import each_known, positive_int
 from fastgrad.bench import arithmetic, limits
 from fastgrad.bench.compare import (
     OURS,
@@ -87,7 +87,7 @@ def network_cases(
     TypeError
         If a number is not whole.
     """
-    operations = [known("operation", name, OPERATIONS) for name in dict.fromkeys(operations)]
+    operations = each_known("operation", operations, OPERATIONS)
     names = ("depth", "width", "batch")
     networks = [tuple(map(positive_int, names, network)) for network in dict.fromkeys(networks)]  # type: ignore[misc]
     return [NetworkCase(*network, operation) for network, operation in product(networks, operations)]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 import fastgrad
-from fastgrad._validation import known, positive_int
+from fastgrad._validation import each_known, positive_int
 from fastgrad.bench import arithmetic, limits
 from fastgrad.bench.compare import BY_SHAPE, OURS, Comparison, Row, compare, each_array, each_number
 from fastgrad.bench.peers import jax_on_one_thread, without_autograd
@@ -105,7 +105,7 @@ def weights_cases(shapes: Iterable[tuple[int, ...]] = WEIGHT_SHAPES, rules: Iter
 
 def _cases(case, known_ones, shapes, operations):
     what, *names = case._fields
-    operations = [known(what, name, known_ones) for name in dict.fromkeys(operations)]
+    operations = each_known(what, operations, known_ones)
     shapes = [tuple(map(positive_int, names, shape)) for shape in dict.fromkeys(shapes)]
     return [case(operation, *shape) for operation, shape in product(operations, shapes)]
 

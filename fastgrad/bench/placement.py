@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgrad._validation import known, positive_int
+from fastgrad._validation import each_known, positive_int
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.bench.compare import OURS, Comparison, Layout, Row, compare, each_number
 from fastgrad.bench.timing import silent
@@ -69,8 +69,8 @@ def placement_cases(
     TypeError
         If a number is not whole.
     """
-    operations = [known("operation", name, OPERATIONS) for name in dict.fromkeys(operations)]
-    activations = [known("activation", name, ACTIVATIONS) for name in dict.fromkeys(activations)]
+    operations = each_known("operation", operations, OPERATIONS)
+    activations = each_known("activation", activations, ACTIVATIONS)
     sizes = [positive_int("size", size) for size in dict.fromkeys(sizes)]
     return [PlacementCase(*case) for case in product(operations, activations, sizes)]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from fastgrad._notebook import Drawn
-from fastgrad._validation import known, real_number
+from fastgrad._validation import known, needed, real_number
 from fastgrad.learning.reading import Reading
 from fastgrad.learning.trends import Trend, attribute
 
@@ -65,10 +65,7 @@ class TrainingHistory(Drawn):
     @property
     def frame(self):
         """The lists as a pandas DataFrame, a row per epoch, counted from 1 (needs pandas)."""
-        try:
-            import pandas  # type: ignore[import-untyped]
-        except ImportError:
-            raise ImportError("history.frame needs pandas: pip install 'fastgrad[sweep]'") from None
+        pandas = needed("pandas")
         lists = {name: values for name, values in vars(self).items() if isinstance(values, list) and name != "readings"}
         index = pandas.RangeIndex(1, self.epochs + 1, name="epoch")
         return pandas.DataFrame({name: values for name, values in lists.items() if values}, index=index)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fastgrad._notebook import Drawn
-from fastgrad._validation import known
+from fastgrad._validation import known, needed
 from fastgrad.sweeps.cell import CellResult
 from fastgrad.sweeps.rows import ARRAYS, DEFINITION, SCALARS
 from fastgrad.sweeps.store import Store
@@ -29,7 +29,6 @@ ENVIRONMENT = {  # columns, and what store and machine call them
 }  # fmt: skip
 # The derived columns are what reports and plots group by.
 DERIVED = ("activation_label", "init_label", "weight_variance", "bias_variance")
-_EXTRA = "pip install 'fastgrad[sweep]'"
 
 
 class Sweep(Drawn):
@@ -171,11 +170,11 @@ def _whole(write, stores, out):
 
 
 def _frame(stores):
-    return _needed("pandas").DataFrame.from_records(list(_records(stores)), columns=_columns())
+    return needed("pandas").DataFrame.from_records(list(_records(stores)), columns=_columns())
 
 
 def _dataset(stores):
-    xarray = _needed("xarray")
+    xarray = needed("xarray")
     frame = _frame(stores)
     found = [result for store in stores for result in store.results()]
     depth = max((len(result.log10_delta) for result in found), default=0)
@@ -203,7 +202,7 @@ def _write_csv(stores, out):
 
 
 def _write_parquet(stores, out):
-    pyarrow, parquet = _needed("pyarrow"), _needed("pyarrow.parquet")
+    pyarrow, parquet = needed("pyarrow"), needed("pyarrow.parquet")
     arrays = [pyarrow.field(name, pyarrow.list_(pyarrow.float64())) for name in ARRAYS]
     schema = pyarrow.schema([*(pyarrow.field(n, _arrow_type(pyarrow, n)) for n in _columns()), *arrays])
     count, pairs = 0, _pairs(stores)
@@ -266,12 +265,3 @@ def _definition(cell):
     columns["seeds"] = " ".join(map(str, cell.seeds))
     columns["init_options"] = ", ".join(f"{name}={value}" for name, value in columns["init_options"])
     return *columns.values(), cell.activation.label, cell.init_label, cell.weight_variance, cell.bias_variance
-
-
-def _needed(name):
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError:
-        raise ImportError(f"this needs {name.partition('.')[0]}: {_EXTRA}") from None

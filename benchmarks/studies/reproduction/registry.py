@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from benchmarks.studies.reproduction import at_start, learning
 from benchmarks.studies.reproduction.findings import KINDS, Finding, Reproduction
-from fastgrad._validation import known
+from fastgrad._validation import each_known
 from fastgrad.report.tables import Table
 
 EXPERIMENTS: dict[str, Callable[[], Reproduction]] = {
@@ -29,7 +29,7 @@ def reproduce(names: Iterable[str] = tuple(EXPERIMENTS)) -> Iterator[Reproductio
 
     ValueError for an unknown name, before any is run; ImportError if a data set's package is missing.
     """
-    chosen = [known("experiment", name, EXPERIMENTS) for name in dict.fromkeys(names)]
+    chosen = each_known("experiment", names, EXPERIMENTS)
     return (EXPERIMENTS[name]() for name in chosen)
 
 

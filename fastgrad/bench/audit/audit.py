@@ -16,7 +16,7 @@ from dataclasses import asdict
 import numpy as np
 
 from fastgrad import kernels
-from fastgrad._validation import known, positive_int
+from fastgrad._validation import each_known, known, positive_int
 from fastgrad.activations import ACTIVATIONS, Activation, activation
 from fastgrad.bench.audit.contestants import CHUNK, GROUPS, Contestant, contestants, label, parameter_of
 from fastgrad.bench.audit.tally import JUDGE, SHAPE_FAULTS, Tally, asymmetries, sums_of
@@ -60,7 +60,7 @@ class Audit:
         kernels.get("numba")
         known("group", group, GROUPS)
         self.workers, self.quick = positive_int("workers", workers), bool(quick)
-        kinds = [known("kind", kind, KINDS) for kind in dict.fromkeys(kinds)]
+        kinds = each_known("kind", kinds, KINDS)
         phis = dict.fromkeys(map(activation, activations))
         self.parts = Parts(out, f"{'quick' if self.quick else 'whole'}, judge {JUDGE}", "an audit")
         self.fields = {(kind, phi): contestants(kind, phi, group) for phi in phis for kind in kinds}
