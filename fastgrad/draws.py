@@ -24,7 +24,7 @@ Rng = Seed | np.random.Generator | None
 # What one thread fills of an array that several share: whole draws of the generator.
 _SHARE = 256 * compiled.DRAWN
 # What a distribution's numbers are multiplied by to have standard deviation 1.
-_UNIT = {"normal": 1.0, "uniform": math.sqrt(3.0), "truncated": 1.0 / TRUNCATED_STD}
+UNIT = {"normal": 1.0, "uniform": math.sqrt(3.0), "truncated": 1.0 / TRUNCATED_STD}
 
 
 def draw(
@@ -49,11 +49,17 @@ def draw(
     return values
 
 
+@functools.cache
+def largest_std(dtype: np.dtype) -> float:
+    """Of what is drawn in this dtype: beyond 16 deviations a normal has a mass of 1e-57."""
+    return float(np.finfo(dtype).max) / 16
+
+
 def scale(what: str, distribution: str, std: float, dtype: np.dtype) -> float:
     """What ``compiled.fill`` multiplies a distribution's numbers by; ValueError if they may leave the dtype's range."""
-    if 16 * std > float(np.finfo(dtype).max):  # beyond 16 deviations a normal has a mass of 1e-57
+    if std > largest_std(dtype):
         raise ValueError(f"{what} have a standard deviation of {std:.3g}, which is too large for {dtype}")
-    return std * _UNIT[distribution]
+    return std * UNIT[distribution]
 
 
 def key(rng: Rng) -> np.ndarray:

@@ -18,8 +18,8 @@ from fastgrad.kernels import as_c
 PACKAGE = Path(fastgrad.__file__).parent
 # A module or folder may import those to its left, when it is loaded or later. Inside, a folder has its own order.
 FLOW = (
-    *("_notebook", "_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "in_numba"),
-    *("config", "draws", "initializers", "losses", "dense", "network", "slopes", "exponents", "decay", "measurement"),
+    *("_notebook", "_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "config"),
+    *("draws", "initializers", "losses", "dense", "in_numba", "network", "slopes", "exponents", "decay", "measurement"),
     *("moments", "finite_width", "prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets"),
     *("machine", "learning", "torch", "testing", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
 )

@@ -183,12 +183,12 @@ def one_stream_for_all_layers(what, distribution, std, shape, rng, dtype, stream
 
 
 def wrong_rule(name, **parts):
-    return lambda patch: patch.setitem(initializers._RULES, name, initializers._RULES[name]._replace(**parts))
+    return lambda patch: patch.setitem(initializers.RULES, name, initializers.RULES[name]._replace(**parts))
 
 
 def standard_deviation_of_one(distribution):
     """As if the distribution's own standard deviation were 1: wrong but for the normal."""
-    return lambda patch: patch.setitem(draws._UNIT, distribution, 1.0)
+    return lambda patch: patch.setitem(draws.UNIT, distribution, 1.0)
 
 
 # Theory.
