@@ -129,15 +129,18 @@ typedef struct {
 #if defined(__clang__)
 #define FG_INLINE static inline __attribute__((always_inline, unused))
 #define FG_UNROLL _Pragma("clang loop unroll(full)")
-#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second-level cache */
+#define FG_PREFETCH_NEAR(p) __builtin_prefetch(p, 0, 3)
 #elif defined(__GNUC__)
 #define FG_INLINE static inline __attribute__((always_inline, unused))
 #define FG_UNROLL _Pragma("GCC unroll 12") /* else the sums of a GEMM block spill to memory */
-#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second-level cache */
+#define FG_PREFETCH_NEAR(p) __builtin_prefetch(p, 0, 3)
 #else
 #define FG_INLINE static inline
 #define FG_UNROLL
 #define FG_PREFETCH(p) (void)(p)
+#define FG_PREFETCH_NEAR(p) (void)(p)
 #endif
 
 #ifdef _MSC_VER
