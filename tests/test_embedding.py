@@ -262,5 +262,5 @@ def test_the_wheel_has_what_every_entry_point_needs(installed, tmp_path):
     wanted = {"py.typed", "cykernels.pxd", "include/fastgrad/abi.h", "share/pkgconfig/fastgrad.pc"}
     assert wanted <= files
     here = {str(p.relative_to(ROOT / "fastgrad")) for p in (ROOT / "fastgrad").rglob("*") if p.is_file()}
-    here = {p for p in here if "__pycache__" not in p and not re.fullmatch(r"kernels/\w+\.(c|pxi)", p)}
+    here = {p for p in here if "__pycache__" not in p and not re.fullmatch(r"kernels/\w+\.(c|pxi)|.+\.in", p)}
     assert here == {p for p in files if "__pycache__" not in p}
