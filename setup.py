@@ -24,7 +24,7 @@ PKGCONFIG.write_text(PKGCONFIG.with_suffix(".pc.in").read_text().replace("@VERSI
 #         import; -ffast-math would set flush-to-zero for the whole process. The formulas say where they want a
 #         fused multiply-add, so the compiler must not add its own (-ffp-contract=off).
 GNU = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fvisibility=hidden"]
-FLAGS = ["/O2", "/fp:precise"] if sys.platform == "win32" else GNU
+FLAGS = ["/O2", "/fp:precise", "/std:c11"] if sys.platform == "win32" else GNU
 
 INCLUDE = [str(HEADERS), "fastgrad/kernels", numpy.get_include()]
 KERNELS = Path("fastgrad/kernels")

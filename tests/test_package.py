@@ -136,7 +136,9 @@ WITH_EXTRAS = {
 
 def extras():
     """What each extra installs, by the names that are imported, and those of all extras."""
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     imports = {dist: name for name, dist in DISTRIBUTIONS.items()}
     found = {}
     for extra, requirements in project.items():
@@ -205,7 +207,13 @@ def test_the_printer_refuses_what_is_not_in_the_subset():
             printed(f"def f(z):\n    {text}")
 
 
-@pytest.mark.parametrize("header", ["kernels.h", "pass.h", "header_only.h", "fastgrad.h", "abi.h"])
+HEADERS = {
+    name: f"#include <fastgrad/{name}>" for name in ("kernels.h", "pass.h", "header_only.h", "fastgrad.h", "abi.h")
+}
+HEADERS["tanh only"] = "#define FASTGRAD_ONLY (1 << FASTGRAD_TANH)\n#include <fastgrad/header_only.h>"
+
+
+@pytest.mark.parametrize("header", HEADERS)
 @pytest.mark.parametrize(
     "compiler", ["gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -xc++", "clang++ -std=c++11 -xc++"]
 )
@@ -214,7 +222,7 @@ def test_the_headers_compile_alone_without_warnings(compiler, header, tmp_path):
     if not shutil.which(compiler[0]):
         pytest.skip(f"{compiler[0]} is not installed")
     source = tmp_path / "alone.c"
-    source.write_text(f"#include <fastgrad/{header}>\nint main(void) {{ return 0; }}\n")
+    source.write_text(f"{HEADERS[header]}\nint main(void) {{ return 0; }}\n")
     flags = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", *(["-Wold-style-cast"] if "-xc++" in compiler else [])]
     flags += ["-Wno-unused-const-variable", "-Wno-unused-function", "-Werror"]
     subprocess.run([*compiler, *flags, "-fsyntax-only", f"-I{PACKAGE / 'include'}", str(source)], check=True)
