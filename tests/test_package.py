@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -205,6 +206,17 @@ def test_the_printer_refuses_what_is_not_in_the_subset():
     for text in ("return z ** 2", "return z if z else 1", "return 1.5", "z += one", "return z < one < z"):
         with pytest.raises((SyntaxError, KeyError)):
             printed(f"def f(z):\n    {text}")
+
+
+def test_a_build_without_a_compiler_ends_in_one_sentence(tmp_path):
+    out = [f"--build-{kind}={tmp_path}" for kind in ("lib", "temp")]
+    build = [sys.executable, "setup.py", "--quiet", "build_ext", "--force", *out]
+    environment = {**os.environ, "CC": "no-such-cc"}
+    found = subprocess.run(build, cwd=PACKAGE.parent, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert found.stderr.splitlines()[-1].startswith(
+        "fastgrad: no C compiler to build it with: no-such-cc is not there. "
+    )
 
 
 HEADERS = {
