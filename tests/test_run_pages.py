@@ -107,7 +107,7 @@ def test_run_shows_causes_consequences_detection_remedies_and_where_you_are(repo
         assert f"This section alone: <code>fastgrad {command} " in page
     kinds = [chart["kind"] for chart in data_of(folders["run"])["charts"]]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
-        "depths": 3, "profile": 3, "scatter": 1, "heat": 4, "curves": 4 + 3, "phase": 1,
+        "depths": 3, "profile": 4, "scatter": 1, "heat": 4, "curves": 4 + 3, "phase": 1,
     }  # fmt: skip
 
 
@@ -195,6 +195,77 @@ def faults(browser):
 @pytest.mark.parametrize("name", PAGES)
 def test_charts_are_drawn_without_errors_or_requests(name, width, scheme, faults, folders):
     assert faults(folders[name], width, scheme) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"), [("run", 1280, "light"), ("run", 375, "dark"), ("train", 1280, "dark")]
+)
+def test_axe_finds_nothing_and_controls_are_large_and_reached_by_keyboard(name, width, scheme, faults, folders):
+    """Contrast, names, landmarks, sizes of targets: what axe-core finds with every table unfolded."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def look(tab):
+        tab.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+        found = axe.run(tab, options=options).response["violations"]
+        assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in found] == []
+        controls = tab.locator("nav a, summary, .filters label, .filters button").all()
+        assert len(controls) >= 6
+        assert all(control.bounding_box()["height"] >= 24 for control in controls)
+        order = tab.evaluate("[...document.querySelectorAll('a, summary, button, input, [tabindex]')].length")
+        reached = set()
+        for _ in range(order + 2):
+            tab.keyboard.press("Tab")
+            reached.add(tab.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+        groups = tab.locator("input[type=radio]").count()  # of radio buttons the chosen one is reached
+        assert len(reached) >= order - max(0, groups - 1)
+
+    assert faults(folders[name], width, scheme, look) == []
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_first_screen_of_run_holds_the_sentence_the_picture_and_what_delta_is(width, browser, folders):
+    tab = browser.new_page(viewport={"width": width, "height": 800})
+    tab.goto((folders["run"] / "index.html").as_uri())
+    for part in (".headline", ".opening figure svg", ".opening dl.terms div:first-child"):
+        box = tab.locator(part).bounding_box()
+        assert 0 <= box["y"] < box["y"] + box["height"] <= 800, part
+    assert tab.locator(".opening dl.terms div:first-child").inner_text().startswith("Delta is the gradient")
+    before = tab.locator(".opening figure").inner_html()
+    tab.locator('input[value="3"]').check()
+    assert tab.locator(".opening figure").inner_html() == before  # it is of the deepest, whatever is chosen below
+    tab.close()
+
+
+def test_a_tap_tells_the_numbers_as_a_mouse_does(browser, folders):
+    context = browser.new_context(viewport={"width": 375, "height": 800}, has_touch=True)
+    tab = context.new_page()
+    tab.goto((folders["run"] / "index.html").as_uri())
+    told_by = {"profile": "theory", "depths": "decades, theory", "scatter": "lost, test accuracy", "curves": "epoch ",
+               "heat": "decades below", "phase": "decades per layer"}  # fmt: skip
+    for kind, told in told_by.items():
+        charts = data_of(folders["run"])["charts"]
+        index = next(i for i, chart in enumerate(charts) if chart["kind"] == kind and chart.get("residuals") != 0)
+        for chart in tab.locator(f'[data-chart="{index}"] svg[viewBox]').all()[-1 if kind == "heat" else 0 :]:
+            chart.scroll_into_view_if_needed()
+            box = chart.bounding_box()
+            tab.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        tips = tab.locator(f'[data-chart="{index}"] g[aria-label=tip] text').all_text_contents()
+        assert tips, kind
+        assert told in " ".join(tips), (kind, tips)
+    context.close()
+
+
+def test_a_chart_says_where_the_least_numbers_of_float32_and_float64_lie(faults, folders):
+    def look(tab):
+        for chart in tab.locator('[data-chart]:has-text("layer: input → output"):has-text("theory")').all():
+            for dtype in ("float32", "float64"):
+                assert len(chart.locator(f"text=/{dtype}'s least number/").all()) == 1
+
+    charts = [chart for chart in data_of(folders["run"])["charts"] if chart["kind"] == "profile"]
+    assert all([name for name, _ in chart["floors"]] == ["float32's least number", "float64's least number"]
+               for chart in charts)  # fmt: skip
+    assert faults(folders["run"], look=look) == []
 
 
 def test_the_depth_that_is_chosen_is_drawn_with_its_names(faults, folders):

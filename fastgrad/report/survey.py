@@ -133,8 +133,25 @@ def to_html(report: Report) -> str:
     parts["speed"] = _speed(report.speed)
     parts["made"] = made_section(report.command, report.machine)
     titles = {name: SECTIONS[name] for name, part in parts.items() if part}
-    lead = paragraph(findings.summary(results), "lead") + definitions("terms", findings.DEFINITIONS) + contents(titles)
-    return page.write("fastgrad: how gradients vanish", findings.opening(results), lead, parts.values(), FILES)
+    lead = definitions("terms", findings.DEFINITIONS) + paragraph(findings.summary(results), "lead") + contents(titles)
+    return page.write(
+        "fastgrad: how gradients vanish", findings.opening(results), lead, parts.values(), FILES,
+        _opening(page, findings.extremes(results)),
+    )  # fmt: skip
+
+
+def _opening(page, ends):
+    """What the first sentence says, as a picture."""
+    if not ends:
+        return ""
+    return page.figure(
+        "profile",
+        "",
+        f"Delta by layer: {_told(ends, lambda result: findings.network_name(result.cell))}",
+        "Delta in every layer over the output layer's, on a logarithmic axis. Solid: measured. Dashed: theory. "
+        "Backpropagation runs from right to left; a straight line that falls is exponential decay.",
+        **charts.opening(ends),
+    )
 
 
 SECTIONS = {
@@ -170,8 +187,8 @@ def _causes(page, results):
         paragraph(
             "The same layer by layer, the input on the left: delta over the output layer's, on a logarithmic axis. "
             "Below each chart, what is measured less what theory predicts, with theory's 95 % band of such a mean. "
-            "Backpropagation runs from right to left. The dotted line is float32's least number: a delta below "
-            "it is 0 in plain float32. Float64's is near 10⁻³²², below every chart that does not show it."
+            "Backpropagation runs from right to left. A delta below float32's least number, the dotted line, is 0 in "
+            "plain float32; an arrow says where it and float64's lie below a chart."
         ),
         f'<div class="filters">{choices("depth", "Hidden layers", list(map(str, deepest_first)), single=True)}</div>',
         side_by_side(*by_layer),
@@ -196,9 +213,9 @@ def _causes(page, results):
     )
 
 
-def _told(members):
+def _told(members, name=findings.init_label):
     return "; ".join(
-        f"{result.cell.init_label} loses {number(result.decades_lost, 1)} decades over {result.cell.depth} hidden "
+        f"{name(result)} loses {number(result.decades_lost, 1)} decades over {result.cell.depth} hidden "
         f"layers, {number(result.predicted_decades_lost, 1)} by theory"
         for result in members
     )
