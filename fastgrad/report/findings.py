@@ -174,7 +174,7 @@ def terminal_row(result):
         plus_minus(result.decades_per_layer, result.decades_per_layer_reach),
         number(result.predicted_decades_per_layer),
         result.in_band,
-        number(result.float32_zero_layer, 0),
+        number(result.float32_zero_layer, 0, ""),
         result.verdict,
     )
 

@@ -2,11 +2,11 @@
 
 from fastgrad.learning.repair import Attempt, Repair
 from fastgrad.report.findings import plain_label
-from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.palette import terminal_style
 from fastgrad.report.tables import Table, number, percent, significant, without_empty_columns
 
 EPOCH_ROWS = 12  # of a longer run every so many epochs are shown, and the last
-STRIP = 60  # layers shown in a strip; of a deeper network every so many
+STRIP = 40  # layers shown in a strip, which fits 80 columns; of a deeper network every so many
 EPOCH_MEASURES = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 EPOCH_COLUMNS = ("epoch", "loss", "accuracy", "val. loss", "val. accuracy", "learning rate", "ms")
 LAYER_COLUMNS = ("layer", "delta", "dL/dW", "signal", "update/weight", "saturated", "dead")
@@ -114,10 +114,10 @@ def describe(attempt: Attempt) -> str:
     return f"{plain_label(net.activation)} + {net.initializer}, {net.depth} hidden layers of {width}"
 
 
-def strip(decades) -> list[tuple[str, str]]:
+def strip(decades, color_system: str | None) -> list[tuple[str, str]]:
     """A character and a rich style per hidden layer, from the input: how far its delta lies below the last one's."""
     every = -(-len(decades) // STRIP)
-    return [("■", f"{BINS[decade_bin(lost)][2]}") for lost in decades[::every]]
+    return [("■", terminal_style(lost, color_system)) for lost in decades[::every]]
 
 
 def _verdict(attempt):
