@@ -5,13 +5,16 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import click.testing
 import pytest
 from test_report import Outline, Tables, well_formed, without_scripts
 
 import fastgrad
 from fastgrad import datasets
+from fastgrad.cli import commands
 from fastgrad.learning import repair
 from fastgrad.report import consequences_page, palette, survey, train_page
+from fastgrad.report.training import TRENDS
 from fastgrad.sweeps import phases, plan, remedies, study, trainings
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.consequences import cases, consequences
@@ -55,7 +58,7 @@ def folders(report, trained, repaired, tmp_path_factory):
     """The folder of each page, by the command that makes it."""
     made = {name: tmp_path_factory.mktemp(name) for name in ("run", "consequences", "train")}
     survey.write_folder(report, made["run"])
-    consequences_page.write_folder(trained, "{}", made["consequences"], f"fastgrad consequences {HOSTILE}", MACHINE)
+    consequences_page.write_folder(trained, made["consequences"], f"fastgrad consequences {HOSTILE}", MACHINE)
     train_page.write_folder(repaired, "{}", made["train"], f"fastgrad train {HOSTILE}", MACHINE)
     return made
 
@@ -126,6 +129,77 @@ def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
         [k.test_accuracy for k in trained.kinds], rel=1e-5
     )
     assert f"network: {trained.rank_correlation:z.2f} (p = " in page_of(folders["run"])
+
+
+def test_the_commands_of_detection_and_remedies_train_the_networks_that_are_shown(trained, folders):
+    """But for the order in which BLAS adds on several threads; what is unusual in a training is an option."""
+    shown = {f"{one.case.activation.name} {one.case.init.name}": one.history.loss for one in trained.shown}
+    typed = re.findall(r"fastgrad train [^;<]+", page_of(folders["consequences"]))
+    assert len(typed) == 3
+    assert typed[-1].endswith("--repair --out repair")
+    for command in typed[:2]:
+        words = command.split()[1:]
+        assert words[-2:] in (["--out", "vanishing"], ["--out", "healthy"])
+        found = click.testing.CliRunner().invoke(commands, [*words[:-2], "--json"])
+        assert json.loads(found.stdout)["rows"][0]["loss"] == pytest.approx(shown[f"{words[2]} {words[4]}"], rel=1e-5)
+    odd = consequences(trainings.train(cases(["elu"], ["he_normal"], 1, depth=2, width=8, epochs=2, batch=64,
+                                             optimizer="sgd", learning_rate=0.05, data="wine")))  # fmt: skip
+    told = consequences_page.consequences_command(odd).split()
+    made = click.testing.CliRunner().invoke(commands, [*told[1:-2], "-a", "elu", "-i", "he_normal", "--json"])
+    assert json.loads(made.stdout)["kinds"][0]["loss"] == pytest.approx(odd.kinds[0].loss, rel=1e-5)
+
+
+def test_what_stands_beside_a_page_has_every_number_of_its_charts(report, trained, folders):
+    there = {path.name for path in folders["run"].iterdir()}
+    assert there == {"index.html", "results.json", "cells.csv", "consequences.csv", "phases.csv"}
+    found = json.loads((folders["run"] / "results.json").read_text(), parse_constant=pytest.fail)
+    (diagram,) = (chart for chart in data_of(folders["run"])["charts"] if chart["kind"] == "phase")
+    names = "weight_variance", "bias_variance", "decades_per_layer", "predicted"
+    assert [[point[name] for name in names] for point in found["phases"]] == [
+        pytest.approx(point, rel=1e-5) for point in diagram["points"]
+    ]
+    assert len((folders["run"] / "phases.csv").read_text().splitlines()) == 1 + len(found["phases"])
+    assert len((folders["run"] / "consequences.csv").read_text().splitlines()) == 1 + len(trained.kinds)
+    readings = found["consequences"]["readings"]
+    assert [r["log10_delta"] for r in readings] == [
+        pytest.approx(reading.log10_delta.tolist(), rel=1e-12)
+        for one in trained.shown for reading in one.history.readings
+    ]  # fmt: skip
+
+
+def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained, faults, tmp_path):
+    X, y = (array[:300] for array in datasets.load("digits"))
+    learned = fastgrad.fit(fastgrad.MLP([64, 8, 8, 10], "tanh"), X, y, epochs=3, test=0.2)
+    values = fastgrad.MLP([64, 8, 1], "tanh", "xavier_normal", loss="mse")
+    fitted = fastgrad.fit(values, X, X[:, 10:11] / 10, epochs=3, validation=0.2)
+    said = {}
+    for name, found in {"a/labels": learned, "a/values": fitted, "a/consequences": trained}.items():
+        page = found.report(tmp_path / name)  # makes the folder
+        assert page == tmp_path / name / "index.html"
+        well_formed(Outline(page_of(page.parent)), tables={"a/consequences": 3}.get(name, 2))
+        assert faults(page.parent) == []
+        assert sorted(path.suffix for path in page.parent.iterdir()) == [".csv", ".html", ".json"]
+        said[name] = [chart.get("y") for chart in data_of(page.parent)["charts"] if chart["kind"] == "curves"]
+    assert said["a/labels"][:2] == ["loss, nats", "accuracy"]
+    assert said["a/values"][:2] == ["loss, targets' unit squared", "log10 of update / weight"]
+    rows = json.loads((tmp_path / "a/labels/training.json").read_text())["rows"]
+    assert rows[0]["loss"] == learned.loss
+    assert f"After 3 epochs: healthy, the loss {TRENDS[learned.trend.kind]}" in page_of(tmp_path / "a/labels")
+    text = (tmp_path / "a/consequences/consequences.json").read_text()
+    assert json.loads(text)["rank_correlation"] == trained.rank_correlation
+
+
+def test_consequences_are_one_line_a_frame_and_a_picture(trained):
+    correlation = f"rank correlation {trained.rank_correlation:.2f}"
+    assert repr(trained).startswith(f"<Consequences of 18 trainings of 9 kinds of network: {correlation} (p = ")
+    pytest.importorskip("pandas")
+    assert trained.frame["test_accuracy"].tolist() == [kind.test_accuracy for kind in trained.kinds]
+    pytest.importorskip("matplotlib")
+    (ax,) = trained.plot().axes
+    points = [bar.lines[0].get_xydata()[0].tolist() for bar in ax.containers]
+    assert points == [[kind.decades_lost, kind.test_accuracy] for kind in trained.kinds]
+    assert f"{trained.rank_correlation:.2f}" in ax.get_title(loc="left")
+    assert trained._repr_html_().startswith("<svg")
 
 
 def test_no_line_of_a_chart_has_anothers_colour(folders):

@@ -92,7 +92,8 @@ def test_every_cell_of_a_heat_table_is_legible_and_no_other_bin_looks_like_healt
     for edge, meaning, *_ in palette.BINS:
         style = console.get_style(palette.terminal_style(min(edge, 50.0) - 0.5, system))
         ink, back = (
-            None if colour is None or colour.is_default
+            None
+            if colour is None or colour.is_default
             else tuple(colour.downgrade(ColorSystem[system.upper()]).get_truecolor())
             for colour in (style.color, style.bgcolor)
         )

@@ -156,6 +156,8 @@ def view(bar, history, color_system):
     if history.readings:
         latest = history.readings[-1]
         lines.append(
-            Text.assemble("delta, first to last layer ", *strip(decades_below_last(latest), color_system), f"  {latest.verdict}")
+            Text.assemble(
+                "delta, first to last layer ", *strip(decades_below_last(latest), color_system), f"  {latest.verdict}"
+            )
         )
     return Group(*lines)

@@ -137,7 +137,8 @@ def loss_curves(losses: Mapping[str, Sequence[float]], plateaus: Mapping[str, Tr
         for name, values in losses.items()
         if values
     ]
-    return {"lines": lines, "x": "epoch", "y": "loss, nats", "log": True}
+    unit = "nats" if any(history.accuracy for history in plateaus.values()) else "targets' unit squared"
+    return {"lines": lines, "x": "epoch", "y": f"loss, {unit}", "log": True}
 
 
 def accuracy_curves(curves: Mapping[str, Sequence[float]]) -> dict:

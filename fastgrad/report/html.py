@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 
@@ -127,13 +127,13 @@ def contents(titles: dict[str, str]) -> str:
     return f'<nav aria-label="Sections"><ul>{items}</ul></nav>'
 
 
-def definitions(kind: str, terms: dict[str, str]) -> str:
+def definitions(kind: str, terms: Mapping[str, str]) -> str:
     """Terms and what they are, as a list of class ``kind``: "terms" or "facts"."""
     items = "".join(f"<div><dt>{escape(term)}</dt> <dd>{prose(text)}</dd></div>" for term, text in terms.items())
     return f'<dl class="{kind}">{items}</dl>'
 
 
-def made_section(command: str, machine: dict[str, str]) -> str:
+def made_section(command: str, machine: Mapping[str, str]) -> str:
     """The end of every page: the command, if there was one, and the facts of the machine."""
     by = f"By <code>{escape(command)}</code>, on" if command else "On"
     note = f'<p class="note">{by} this machine:</p>'

@@ -69,6 +69,8 @@ function some(lines) {
   return kept.map((one, i) => ({ ...one, colour: line(one.colour ?? i) }));
 }
 
+// Ticks of an axis that counts.
+const whole = (first, last) => ({ ticks: d3.ticks(first, last, 6).filter(Number.isInteger), tickFormat: "d" });
 const LAYERS = "layer: input → output";
 const right = { axis: "right", grid: true, tickSize: 0 }; // a tick before -0.2 would read as a second minus
 const HALO = { stroke: "var(--paper)", strokeWidth: 4, fill: "var(--ink)" };
@@ -88,7 +90,7 @@ function profile(chart, width) {
   const floors = chart.floors.map(([name, at]) => ({ name, at: +at })).filter((floor) => floor.at < high);
   const height = chart.residuals ? 300 : Math.min(420, (width / em()) * 0.7);
   const common = { marginLeft: margin, marginRight: 52 * em() };
-  const x = { domain: [1, last], ticks: Math.min(6, last), tickFormat: "d" };
+  const x = { domain: [1, last], ...whole(1, last) };
   const told = (row) => `${row.name}\nlayer ${row.layer}: ${number(row.measured)} decades, theory ${number(row.theory)}`;
   const [inside, below] = [floors.filter((floor) => floor.at > low), floors.filter((floor) => floor.at <= low)];
   const above = Plot.plot(frame(width, height, {
@@ -204,14 +206,16 @@ function curves(chart, width) {
   ends.forEach((end) => { end.at = chart.log ? 10 ** end.at : end.at; });
   const flat = lines.filter((one) => one.plateau).map((one) => ({ x1: one.plateau[0], x2: one.plateau[1], text: one.plateau[2], colour: one.colour, y: +one.y.at(-1) }));
   const { margin, fits } = room(lines, width);
+  const last = Math.max(1, ...rows.map((row) => row.x));
   return named([Plot.plot(frame(width, 250, {
     marginRight: margin,
-    x: { label: chart.x, domain: [0, Math.max(1, ...rows.map((row) => row.x))], ticks: 6, tickFormat: "d" },
+    x: { label: chart.x, domain: [0, last], ...whole(0, last) },
     y: { type: chart.log ? "log" : "linear", label: chart.y, domain: [low, high], grid: true, ticks: 5, tickFormat: chart.share ? percent : "~g" },
     marks: [
       Plot.rect(flat, { x1: "x1", x2: "x2", y1: low, y2: high, fill: "colour", fillOpacity: 0.16 }),
       Plot.text(flat, { x: (one) => (one.x1 + one.x2) / 2, y: "y", text: "text", fill: "colour", dy: 14, fontWeight: 600 }),
       Plot.lineY(rows, { x: "x", y: "y", z: "name", stroke: "colour", strokeWidth: 2.2 }),
+      Plot.dot(rows, { x: "x", y: "y", fill: "colour", r: rows.length > 3 * lines.length ? 0 : 3 * em() }), // few make no line
       fits ? texts : null,
       nearest(rows, "x", "y", (row) => `${row.name}\n${chart.x} ${row.x}: ${number(row.y)}`),
     ],
@@ -225,8 +229,9 @@ function heat(chart, width) {
     step: row.step, layer: chart.layer[k], value: +value,
   })));
   const every = Math.max(1, Math.ceil(chart.rows.length / 8));
+  const last = Math.max(...cells.map((cell) => cell.x2));
   return Plot.plot(frame(width, 260, {
-    x: { label: "hidden layer: input → output", domain: [0.5, Math.max(...cells.map((cell) => cell.x2))], tickFormat: "d", ticks: 6 },
+    x: { label: "hidden layer: input → output", domain: [0.5, last], ...whole(1, last) },
     y: { label: "step", reverse: true, domain: [0, chart.rows.length], ticks: d3.range(0, chart.rows.length, every).map((i) => i + 0.5), tickFormat: (at) => String(chart.rows[Math.floor(at)]?.step ?? "") },
     color: decades(chart.reach, chart.unit, width),
     marks: [Plot.rect(cells, {
