@@ -75,7 +75,7 @@ def to_html(found: Consequences, command: str, facts: Mapping) -> str:
     }
     titles = {name: title for name, title in TITLES.items() if parts[name]}
     lead = paragraph(correlation(found), "lead") + definitions("terms", DEFINITIONS) + contents(titles)
-    return page.write(NAME, headline(found), lead, parts.values(), FILES)
+    return page.write(NAME, headline(found), lead, parts.values(), FILES, scatter(page, found))
 
 
 def to_json(found: Consequences, command: str, facts: Mapping) -> str:
@@ -94,9 +94,9 @@ def to_csv(found: Consequences) -> str:
     return text.getvalue()
 
 
-def consequences_section(page: Page, found: Consequences, command: str = "") -> str:
-    """What became of the networks: scatter, correlation, table; ``command`` makes it alone."""
-    figure = page.figure(
+def scatter(page: Page, found: Consequences) -> str:
+    """The figure of decades lost and accuracy."""
+    return page.figure(
         "scatter",
         "What is lost at initialisation, and what is learned",
         f"{len(found.kinds)} kinds of network; their numbers are in the table below",
@@ -104,6 +104,10 @@ def consequences_section(page: Page, found: Consequences, command: str = "") -> 
         "Bars are 95 % intervals over seeds. Look for networks on the right that are low, and for those that are not.",
         **charts.scatter(found),
     )
+
+
+def consequences_section(page: Page, found: Consequences, *first: str, command: str = "") -> str:
+    """What became of the networks; ``first`` is HTML that it begins with, ``command`` makes it alone."""
     learning = [
         page.figure("curves", phi, _told(kinds), **charts.learning_curves(kinds))
         for phi, kinds in grouped(found).items()
@@ -112,9 +116,7 @@ def consequences_section(page: Page, found: Consequences, command: str = "") -> 
     return section(
         "consequences",
         "Consequences: what becomes of these networks",
-        paragraph(headline(found), "finding"),
-        paragraph(correlation(found), "finding"),
-        figure,
+        *first,
         paragraph(
             "Test accuracy after every epoch, mean over seeds. Look for curves that rise late, that stay flat, and "
             "that end low."

@@ -11,6 +11,7 @@ from fastgrad._validation import strict_json
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.report import charts, findings
 from fastgrad.report import consequences_page as learned
+from fastgrad.report.consequences import correlation, headline
 from fastgrad.report.html import (
     Page,
     choices,
@@ -141,7 +142,10 @@ def to_html(report: Report) -> str:
     command = "" if trained is None else findings.decay_command(results)  # a survey alone is one command, named below
     parts = {"causes": _causes(page, results, command)}
     if trained is not None:
-        parts["consequences"] = learned.consequences_section(page, trained, learned.consequences_command(trained))
+        parts["consequences"] = learned.consequences_section(
+            page, trained, *(paragraph(told(trained), "finding") for told in (headline, correlation)),
+            learned.scatter(page, trained), command=learned.consequences_command(trained),
+        )  # fmt: skip
         parts["detection"] = learned.detection_section(page, trained)
         parts["remedies"] = learned.remedies_section(page, trained)
     parts["changes"] = _changes(report.remedies, command)
