@@ -30,6 +30,11 @@ SPEED = [
 ]
 MACHINE = {"processor": "A <b>processor</b> & co", "cores": "2"}
 COMMAND = "fastgrad run --out '<script>alert(1)</script>'"
+# A name that is HTML, ends strings and code, is long without a space, and turns what follows it around.
+HOSTILE = f"<img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'`b` {'w' * 300} \u05d0\u05d1 \u202eabc"
+SHOWN = HOSTILE.replace(
+    "\u202e", "\\u202e"
+)  # of a character that turns the rest of a sentence around a page says which it is
 
 
 def remedies_of(results):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click.testing
 import pytest
-from test_report import Outline, Tables, well_formed, without_scripts
+from test_report import HOSTILE, SHOWN, Outline, Tables, well_formed, without_scripts
 
 import fastgrad
 from fastgrad import datasets
@@ -19,7 +19,6 @@ from fastgrad.sweeps import phases, plan, remedies, study, trainings
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.consequences import cases, consequences
 
-HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'"
 MACHINE = {"processor": HOSTILE, "cores": "2"}
 INITS = ["xavier_normal", "he_normal", "torch_linear"]
 
@@ -89,15 +88,17 @@ def test_a_page_is_well_formed_and_names_files_that_are_there(name, folders):
 @pytest.mark.parametrize("name", PAGES)
 def test_what_a_page_is_given_is_text(name, folders):
     outline = Outline(page_of(folders[name]))
-    assert "".join(outline.words).count(HOSTILE) >= 2  # the command, the processor
+    assert "".join(outline.words).count(SHOWN) >= 2  # the command, the processor
     assert outline.of("img") == []
     assert (folders[name] / "index.html").read_text(encoding="utf-8").count("</script>") == 4
 
 
 def test_the_repairs_name_is_escaped_in_tables_titles_and_charts(folders):
-    assert "".join(Outline(page_of(folders["train"])).words).count(HOSTILE) >= 6
+    page = page_of(folders["train"])
+    assert "".join(Outline(page).words).count(SHOWN) >= 6
+    assert "\u202e" not in (folders["train"] / "index.html").read_text(encoding="utf-8")
     assert any(
-        HOSTILE in line["name"] for chart in data_of(folders["train"])["charts"] for line in chart.get("lines", ())
+        SHOWN in line["name"] for chart in data_of(folders["train"])["charts"] for line in chart.get("lines", ())
     )
 
 

@@ -11,7 +11,6 @@ import json
 import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from importlib import resources
 
 import fastgrad
@@ -19,7 +18,7 @@ from fastgrad._validation import plain
 from fastgrad.report import palette
 from fastgrad.report.findings import by_depth, init_label
 from fastgrad.report.palette import BINS, decade_bin
-from fastgrad.report.tables import number
+from fastgrad.report.tables import TURNING, escape, number
 
 SCRIPTS = ("d3.min.js", "plot.umd.min.js", "page.js")
 
@@ -61,7 +60,10 @@ class Page:
         The picture, a figure, stands beside headline and lead, or between them on a narrow screen.
         """
         scripts = [bundled(script) for script in SCRIPTS]
-        text = json.dumps(plain(data | {"charts": self._charts}), allow_nan=False, separators=(",", ":"))
+        text = json.dumps(
+            plain(data | {"charts": self._charts}), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+        text = text.translate({code: f"\\{shown}" for code, shown in TURNING.items()})
         links = ", ".join(f'<a href="{escape(file)}">{escape(file)}</a>' for file in files)
         return string.Template(bundled("page.html")).substitute(
             title=escape(f"fastgrad: {headline}"),
@@ -129,7 +131,7 @@ def contents(titles: dict[str, str]) -> str:
 
 def definitions(kind: str, terms: Mapping[str, str]) -> str:
     """Terms and what they are, as a list of class ``kind``: "terms" or "facts"."""
-    items = "".join(f"<div><dt>{escape(term)}</dt> <dd>{prose(text)}</dd></div>" for term, text in terms.items())
+    items = "".join(f"<div><dt>{escape(term)}</dt> <dd>{escape(text)}</dd></div>" for term, text in terms.items())
     return f'<dl class="{kind}">{items}</dl>'
 
 
