@@ -171,6 +171,23 @@ def test_a_peer_that_is_missing_is_said_unless_others_were_asked_for(monkeypatch
     assert "not compared" not in result.stderr
 
 
+SPEED = {"activations": "value, float32", "calls": "calls, out=", "placement": "placement, value",
+         "network": "memory of a pass, MB", "dense": "forward", "initializers": "he_normal", "decay": "tanh",
+         "training": "Training"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPEED)
+def test_a_table_that_there_is_not_is_refused_before_anything_is_measured(name, monkeypatch):
+    def nothing(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastgrad.bench.compare.interleaved", nothing)
+    monkeypatch.setattr("fastgrad.bench.limits.limits", nothing)
+    result = call("speed", name, "--table", "Speed")
+    refused(result, "--table: there is no 'Speed'; there is ")
+    assert repr(SPEED[name]) in result.stderr
+
+
 def test_ctrl_c_is_one_sentence_everywhere(capsys):
     import click
 
