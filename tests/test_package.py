@@ -31,8 +31,9 @@ LATER = {
     ("decay.py", "diagnosis"),  # profile.diagnosis
     ("decay.py", "report"),  # profile.plot
     ("_notebook.py", "report"),  # the picture in a notebook
-    ("learning/history.py", "report"),  # history.plot
+    ("learning/history.py", "report"),  # history.plot, history.report
     ("sweeps/frames.py", "report"),  # sweep.plot, sweep.report
+    ("sweeps/consequences.py", "report"),  # found.plot, found.report
     ("learning/monitor.py", "report"),  # monitor.plot
     ("learning/models.py", "torch"),  # monitor.measure(step, model of PyTorch)
 }
