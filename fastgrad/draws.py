@@ -35,14 +35,21 @@ def draw(
     unit_scale = scale(what, distribution, std, dtype)
     if not isinstance(stream, int | np.integer) or not 0 <= stream < 2**32:
         raise ValueError(f"stream must be an integer from 0 to 2**32 - 1, got {shown(stream)}")
-    numbers, values = key(rng), np.empty(shape, dtype)
+    return drawn(shape, distribution, unit_scale, key(rng), stream, dtype, positive_int("workers", workers))
+
+
+def drawn(shape, distribution: str, scale: float, key, stream: int, dtype: np.dtype, workers: int = 1) -> np.ndarray:
+    """``scale`` times the numbers of this key and stream, nothing checked; zeros if it is 0."""
+    if not scale:
+        return np.zeros(shape, dtype)
+    values = np.empty(shape, dtype)
     flat = values.reshape(-1)
 
     def fill(first):
-        compiled.fill(flat[first : first + _SHARE], numbers, stream, distribution, unit_scale, first)
+        compiled.fill(flat[first : first + _SHARE], key, stream, distribution, scale, first)
 
-    if positive_int("workers", workers) == 1 or flat.size <= _SHARE:
-        compiled.fill(flat, numbers, stream, distribution, unit_scale)
+    if workers == 1 or flat.size <= _SHARE:
+        compiled.fill(flat, key, stream, distribution, scale)
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(fill, range(0, flat.size, _SHARE)))

@@ -154,8 +154,6 @@ class Initializer:
         """The bias of a ``(fan_in, fan_out)`` layer, shape ``(fan_out,)``: zeros but for ``torch_linear``."""
         (fan_in, fan_out), dtype = _check_shape(shape), float_dtype(dtype)
         std = math.sqrt(self.bias_variance(fan_in, fan_out))
-        if std == 0.0:
-            return np.zeros(fan_out, dtype)
         return draws.draw(f"biases of {self}", self.distribution, std, fan_out, rng, dtype, stream)
 
 
