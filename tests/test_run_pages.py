@@ -111,7 +111,7 @@ def test_run_shows_causes_consequences_detection_remedies_and_where_you_are(repo
         assert f"This section alone: <code>fastgrad {command} " in page
     kinds = [chart["kind"] for chart in data_of(folders["run"])["charts"]]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
-        "depths": 3, "profile": 4, "scatter": 1, "heat": 4, "curves": 4 + 3, "phase": 1,
+        "depths": 3, "profile": 4, "scatter": 1, "heat": 4, "curves": 4 + 3 + 4, "phase": 1,
     }  # fmt: skip
 
 
