@@ -190,6 +190,23 @@ def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained
     assert json.loads(text)["rank_correlation"] == trained.rank_correlation
 
 
+def test_a_layer_that_steps_do_not_move_is_drawn_at_the_lower_edge(browser, tmp_path):
+    """Sixteen decades below, Adam's steps are lost in the weights' last digit: log10 of 0, which was no line at all."""
+    some = cases(["sigmoid", "tanh"], ["torch_linear", "he_normal"], 1, depth=20, width=16, epochs=2)
+    page = consequences(trainings.train(some, workers=2)).report(tmp_path)
+    charts = data_of(tmp_path)["charts"]
+    index = next(i for i, chart in enumerate(charts) if chart.get("y", "").startswith("log10 of update"))
+    assert charts[index]["lines"][0]["y"] == ["-inf"] * len(charts[index]["lines"][0]["x"])
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(page.as_uri())
+    chart = tab.locator(f'[data-chart="{index}"] svg')
+    lines = chart.locator("g[aria-label=line] path").all()
+    assert [line.get_attribute("stroke") for line in lines] == [f"var(--line{i})" for i in range(3)]
+    names = [chart.locator(f"text='layer {layer}'").bounding_box()["y"] for layer in (21, 11, 1)]
+    assert names == sorted(names)
+    tab.close()
+
+
 def test_consequences_are_one_line_a_frame_and_a_picture(trained):
     correlation = f"rank correlation {trained.rank_correlation:.2f}"
     assert repr(trained).startswith(f"<Consequences of 18 trainings of 9 kinds of network: {correlation} (p = ")

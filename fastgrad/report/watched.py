@@ -15,7 +15,8 @@ HEAT = (
 )
 UPDATES = (
     "log10 of what a step changes the weights by, over their size, in the first, the middle and the last layer. About "
-    "-3 is usual; below -5 a layer stands still, above -1.5 steps overshoot."
+    "-3 is usual; below -5 a layer stands still, above -1.5 steps overshoot. At the lower edge a step is less than the "
+    "weights' last digit and changes nothing."
 )
 
 
