@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click.testing
 import pytest
+from test_readme import run_examples
 from test_report import HOSTILE, SHOWN, Outline, Tables, well_formed, without_scripts
 
 import fastgrad
@@ -19,6 +20,7 @@ from fastgrad.sweeps import phases, plan, remedies, study, trainings
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.consequences import cases, consequences
 
+WEB = Path(survey.__file__).parent / "web"
 MACHINE = {"processor": HOSTILE, "cores": "2"}
 INITS = ["xavier_normal", "he_normal", "torch_linear"]
 
@@ -113,6 +115,29 @@ def test_run_shows_causes_consequences_detection_remedies_and_where_you_are(repo
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
         "depths": 3, "profile": 4, "scatter": 1, "heat": 4, "curves": 4 + 3 + 4, "phase": 1,
     }  # fmt: skip
+
+
+def test_docs_survey_says_where_each_part_of_the_subject_is_measured(folders):
+    """Its commands are commands; its places are headings, titles, columns and labels of the page."""
+    text = (Path(__file__).parent.parent / "docs" / "survey.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| ((?:cause|consequence|detection|remedy|use): .*?) \| `fastgrad (.*?)` \| (.*) \|$", text, re.MULTILINE
+    )
+    assert [part.split(":")[0] for part, *_ in rows].count("use") == 3
+    assert len(rows) == 16
+    charts = json.dumps(data_of(folders["run"]))
+    words = " ".join([*Outline(page_of(folders["run"])).words, charts, (WEB / "page.js").read_text(encoding="utf-8")])
+    for part, command, place in rows:
+        group, arguments = commands, command.split()
+        while hasattr(group, "commands"):
+            group = group.commands[arguments.pop(0)]
+        group.make_context("fastgrad", arguments)
+        named = re.findall(r"\*\*(.*?)\*\*", place)
+        assert named or place.startswith("none: "), part
+        assert set(named) <= set(survey.SECTIONS.values()) | {"Speed"}, part
+        for label in re.findall(r'"(.*?)"', place):
+            assert label in words, (part, label)
+    assert run_examples("docs/survey.md") >= 6
 
 
 def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
