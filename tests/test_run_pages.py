@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click.testing
 import pytest
+from test_readme import run_examples
 from test_report import HOSTILE, SHOWN, Outline, Tables, well_formed, without_scripts
 
 import fastgrad
@@ -19,6 +20,7 @@ from fastgrad.sweeps import phases, plan, remedies, study, trainings
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.consequences import cases, consequences
 
+WEB = Path(survey.__file__).parent / "web"
 MACHINE = {"processor": HOSTILE, "cores": "2"}
 INITS = ["xavier_normal", "he_normal", "torch_linear"]
 
@@ -111,8 +113,31 @@ def test_run_shows_causes_consequences_detection_remedies_and_where_you_are(repo
         assert f"This section alone: <code>fastgrad {command} " in page
     kinds = [chart["kind"] for chart in data_of(folders["run"])["charts"]]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
-        "depths": 3, "profile": 4, "scatter": 1, "heat": 4, "curves": 4 + 3, "phase": 1,
+        "depths": 3, "profile": 4, "scatter": 1, "heat": 4, "curves": 4 + 3 + 4, "phase": 1,
     }  # fmt: skip
+
+
+def test_docs_survey_says_where_each_part_of_the_subject_is_measured(folders):
+    """Its commands are commands; its places are headings, titles, columns and labels of the page."""
+    text = (Path(__file__).parent.parent / "docs" / "survey.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| ((?:cause|consequence|detection|remedy|use): .*?) \| `fastgrad (.*?)` \| (.*) \|$", text, re.MULTILINE
+    )
+    assert [part.split(":")[0] for part, *_ in rows].count("use") == 3
+    assert len(rows) == 16
+    charts = json.dumps(data_of(folders["run"]))
+    words = " ".join([*Outline(page_of(folders["run"])).words, charts, (WEB / "page.js").read_text(encoding="utf-8")])
+    for part, command, place in rows:
+        group, arguments = commands, command.split()
+        while hasattr(group, "commands"):
+            group = group.commands[arguments.pop(0)]
+        group.make_context("fastgrad", arguments)
+        named = re.findall(r"\*\*(.*?)\*\*", place)
+        assert named or place.startswith("none: "), part
+        assert set(named) <= set(survey.SECTIONS.values()) | {"Speed"}, part
+        for label in re.findall(r'"(.*?)"', place):
+            assert label in words, (part, label)
+    assert run_examples("docs/survey.md") >= 6
 
 
 def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
@@ -188,6 +213,23 @@ def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained
     assert f"After 3 epochs: healthy, the loss {TRENDS[learned.trend.kind]}" in page_of(tmp_path / "a/labels")
     text = (tmp_path / "a/consequences/consequences.json").read_text()
     assert json.loads(text)["rank_correlation"] == trained.rank_correlation
+
+
+def test_a_layer_that_steps_do_not_move_is_drawn_at_the_lower_edge(browser, tmp_path):
+    """Sixteen decades below, Adam's steps are lost in the weights' last digit: log10 of 0, which was no line at all."""
+    some = cases(["sigmoid", "tanh"], ["torch_linear", "he_normal"], 1, depth=20, width=16, epochs=2)
+    page = consequences(trainings.train(some, workers=2)).report(tmp_path)
+    charts = data_of(tmp_path)["charts"]
+    index = next(i for i, chart in enumerate(charts) if chart.get("y", "").startswith("log10 of update"))
+    assert charts[index]["lines"][0]["y"] == ["-inf"] * len(charts[index]["lines"][0]["x"])
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(page.as_uri())
+    chart = tab.locator(f'[data-chart="{index}"] svg')
+    lines = chart.locator("g[aria-label=line] path").all()
+    assert [line.get_attribute("stroke") for line in lines] == [f"var(--line{i})" for i in range(3)]
+    names = [chart.locator(f"text='layer {layer}'").bounding_box()["y"] for layer in (21, 11, 1)]
+    assert names == sorted(names)
+    tab.close()
 
 
 def test_consequences_are_one_line_a_frame_and_a_picture(trained):

@@ -12,7 +12,7 @@ from fastgrad.activations import activation
 from fastgrad.initializers import initializer
 from fastgrad.learning.history import TrainingHistory
 from fastgrad.machine import machine
-from fastgrad.report import charts
+from fastgrad.report import charts, watched
 from fastgrad.report.consequences import (
     COLUMNS,
     NOTE,
@@ -39,7 +39,6 @@ from fastgrad.report.html import (
 )
 from fastgrad.report.html import charts as side_by_side
 from fastgrad.report.tables import html_table, number, percent
-from fastgrad.report.training import TRENDS
 from fastgrad.sweeps.consequences import Consequences
 from fastgrad.sweeps.trainings import Case
 
@@ -142,8 +141,9 @@ def detection_section(page: Page, found: Consequences) -> str:
         "detection",
         "Detection: what shows while a network learns",
         *side_by_side_trainings(page, runs),
-        note="Three things to watch: delta of each layer, the training loss, and the accuracy on rows that are not "
-        "trained on. On one side the worst network of the table above, on the other a healthy one, both with seed 0.",
+        note="What to watch: delta of each layer, how far a step moves its weights, the training loss, and the "
+        "accuracy on rows that are not trained on. On one side the worst network of the table above, on the other a "
+        "healthy one, both with seed 0.",
         command=" ; ".join(
             filter(
                 None, (_train_command(found, found.worst, "vanishing"), _train_command(found, found.example, "healthy"))
@@ -210,60 +210,23 @@ def _changed(found):
 
 def side_by_side_trainings(page: Page, runs: Mapping[str, TrainingHistory]) -> list[str]:
     """Charts of several trainings: delta over the steps, a panel for each, then losses and accuracies together."""
-    reach = charts.heat_reach(runs.values())
-    heats = [
-        page.figure(
-            "heat",
-            f"Delta of each layer, step by step: {name}",
-            f"{len(history.readings)} readings, the latest {history.readings[-1].verdict}",
-            course(history),
-            **charts.heat(history.readings, reach),
-        )
-        for name, history in runs.items()
-        if history.readings
-    ]
+    trends = "; ".join(f"{name}: {watched.loss_trend(history)}" for name, history in runs.items())
     losses = page.figure(
         "curves",
         "Training loss",
-        "; ".join(f"{name}: {TRENDS[history.trend.kind]}" for name, history in runs.items()),
-        f"{'; '.join(f'{name}: {loss_trend(history)}' for name, history in runs.items())}. Where a loss stands still "
-        "it is shaded, over the epochs of which that is shown. A loss that stands still high up is the first sign.",
+        trends,
+        f"{trends}. Where a loss stands still it is shaded, over the epochs of which that is shown. A loss that stands "
+        "still high up is the first sign.",
         **charts.loss_curves({name: history.loss for name, history in runs.items()}, runs),
     )
     accuracies = page.figure(
         "curves",
         "Test accuracy",
         "; ".join(f"{name}: {percent(_last(history), 1)}" for name, history in runs.items()),
-        "On rows that are held out.",
+        "On rows that are held out. A network that does not learn stays where guessing is.",
         **charts.accuracy_curves({name: history.epoch_test_accuracy for name, history in runs.items()}),
     )
-    return [paragraph(HEAT), side_by_side(*heats), side_by_side(losses, accuracies)]
-
-
-HEAT = (
-    "Below, each row is a reading, the first step at the top, and each column a layer, the input on the left. A layer "
-    "of the page's own shade receives as much as the last one; the stronger its colour, the less reaches it (red) or "
-    "the more (blue)."
-)
-
-
-def course(history: TrainingHistory) -> str:
-    """What the first and the latest reading found."""
-    told = [f"{reading.verdict}, {reading.diagnosis.evidence}" for reading in history.readings if reading.diagnosis]
-    return f"Before the first step: {told[0]}. At the latest reading: {told[-1]}." if told else ""
-
-
-def said(history: TrainingHistory) -> str:
-    """The verdict of the latest reading with its evidence, and where the loss is going."""
-    latest = history.readings[-1] if history.readings else None
-    verdict = f"{latest.verdict}; {latest.diagnosis.evidence}; " if latest and latest.diagnosis else ""
-    return f"{verdict}{loss_trend(history)}."
-
-
-def loss_trend(history: TrainingHistory) -> str:
-    """Where the loss is going, and why."""
-    trend = history.trend
-    return f"the loss {TRENDS[trend.kind]}" + (f" ({trend.cause})" if trend.cause else "")
+    return [*watched.figures(page, runs), side_by_side(losses, accuracies)]
 
 
 def _last(history):

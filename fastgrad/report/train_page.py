@@ -11,8 +11,7 @@ from fastgrad._validation import strict_json
 from fastgrad.learning.history import TrainingHistory
 from fastgrad.learning.repair import Repair
 from fastgrad.machine import machine
-from fastgrad.report import charts, training
-from fastgrad.report.consequences_page import HEAT, course, loss_trend, said
+from fastgrad.report import charts, training, watched
 from fastgrad.report.findings import DEFINITIONS
 from fastgrad.report.html import Page, contents, definitions, folded, made_section, paragraph, scroll, section
 from fastgrad.report.html import charts as side_by_side
@@ -49,7 +48,7 @@ def write_history(history: TrainingHistory, out: str | os.PathLike) -> Path:
 
 def _summary(history):
     told = [history.readings[-1].verdict] if history.readings else []
-    told += [loss_trend(history)]
+    told += [watched.loss_trend(history)]
     told += [f"test accuracy {percent(history.test_accuracy, 1)}"] if history.test_accuracy is not None else []
     return f"After {history.epochs} epochs: {', '.join(told)}."
 
@@ -138,43 +137,24 @@ def _progress(page, runs):
                 **charts.accuracy_curves(accuracies),
             )
         )  # fmt: skip
-    lines = [f"{name}: {said(history)}" if len(runs) > 1 else said(history) for name, history in runs.items()]
+    lines = [
+        f"{name}: {watched.said(history)}" if len(runs) > 1 else watched.said(history) for name, history in runs.items()
+    ]
     return section("progress", TITLES["progress"], side_by_side(*figures), *map(paragraph, lines))
 
 
 def _gradients(page, runs, kept, title):
     """``kept`` is the history whose epochs, under this title, and layers are shown in numbers."""
-    watched = {name: history for name, history in runs.items() if history.readings}
-    if not watched:
+    if not any(history.readings for history in runs.values()):
         return ""
-    reach, limits = charts.heat_reach(watched.values()), charts.update_limits(watched.values())
-    heats = [
-        page.figure(
-            "heat", _of("Delta of each layer", name, runs),
-            f"{len(history.readings)} readings, the latest {history.readings[-1].verdict}",
-            course(history),
-            **charts.heat(history.readings, reach),
-        )
-        for name, history in watched.items()
-    ]  # fmt: skip
-    updates = [
-        page.figure(
-            "curves", _of("Update ratio", name, runs), "log10 of one step's change of the weights over the weights",
-            "log10 of what a step changes the weights by, over their size. About -3 is usual; below -5 a layer stands "
-            "still, above -1.5 steps overshoot.",
-            **charts.update_curves(history, limits),
-        )
-        for name, history in watched.items() if any(r.log10_update_ratio is not None for r in history.readings)
-    ]  # fmt: skip
+    figures = watched.figures(page, runs)
     layers = training.layer_table(kept) if kept.readings else None
     table = html_table(layers.columns, layers.groups, layers.title) if layers else ""
     epochs = without_empty_columns(training.epoch_table(kept, title))
     return section(
         "gradients",
         TITLES["gradients"],
-        paragraph(HEAT),
-        side_by_side(*heats),
-        side_by_side(*updates),
+        *figures,
         folded(
             "The epochs and layers in numbers",
             scroll(html_table(epochs.columns, epochs.groups, epochs.title), "gradients"),
@@ -184,11 +164,6 @@ def _gradients(page, runs, kept, title):
         note="Each reading sends a fixed window of training rows through the network and measures every layer. A layer "
         "whose delta is decades below the last one's learns that much more slowly under plain gradient descent.",
     )
-
-
-def _of(title, name, runs):
-    """The title, with the name of the training where there are several."""
-    return f"{title}: {name}" if len(runs) > 1 else title
 
 
 def _repair(found):

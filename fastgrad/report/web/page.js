@@ -196,12 +196,13 @@ function legend(entries) {
 // Curves over epochs or steps, a plateau shaded: lines of {name, x, y, plateau: [from, to, text] or null}.
 function curves(chart, width) {
   const lines = some(chart.lines);
-  const rows = lines.flatMap((one) => one.x.map((x, k) => ({ x, y: +one.y[k], name: one.name, colour: one.colour })))
+  const drawn = (y) => (y === "-inf" && chart.domain ? chart.domain[0] : +y); // at the lower edge
+  const rows = lines.flatMap((one) => one.x.map((x, k) => ({ x, y: drawn(one.y[k]), told: one.y[k], name: one.name, colour: one.colour })))
     .filter((row) => Number.isFinite(row.y) && (!chart.log || row.y > 0));
   const scale = chart.log ? Math.log10 : (value) => value;
   const values = rows.map((row) => row.y);
   const [low, high] = chart.domain ?? [Math.min(...values), Math.max(...values) * (chart.log ? 1.1 : 1.02)];
-  const ends = lines.map((one) => ({ name: one.name, at: scale(+one.y.at(-1)), x: one.x.at(-1), colour: one.colour }));
+  const ends = lines.map((one) => ({ name: one.name, at: scale(drawn(one.y.at(-1))), x: one.x.at(-1), colour: one.colour }));
   const texts = names(ends, scale(low), scale(high), 250, false);
   ends.forEach((end) => { end.at = chart.log ? 10 ** end.at : end.at; });
   const flat = lines.filter((one) => one.plateau).map((one) => ({ x1: one.plateau[0], x2: one.plateau[1], text: one.plateau[2], colour: one.colour, y: +one.y.at(-1) }));
@@ -217,7 +218,7 @@ function curves(chart, width) {
       Plot.lineY(rows, { x: "x", y: "y", z: "name", stroke: "colour", strokeWidth: 2.2 }),
       Plot.dot(rows, { x: "x", y: "y", fill: "colour", r: rows.length > 3 * lines.length ? 0 : 3 * em() }), // few make no line
       fits ? texts : null,
-      nearest(rows, "x", "y", (row) => `${row.name}\n${chart.x} ${row.x}: ${number(row.y)}`),
+      nearest(rows, "x", "y", (row) => `${row.name}\n${chart.x} ${row.x}: ${number(row.told)}`),
     ],
   }))], lines, fits);
 }
