@@ -75,7 +75,7 @@ SURVEYED = ("xavier_normal", "he_normal", "torch_linear")
 
 @dataclass(frozen=True)
 class Initializer:
-    """A rule for initial weights and biases with its options, immutable; get one with :func:`initializer`.
+    """A rule for initial weights and biases with its options, immutable; get one with :func:`fastgrad.initializer`.
 
     Attributes
     ----------
@@ -248,7 +248,7 @@ TypeError
 
 See Also
 --------
-initializer : The rule as a record, with its variances.
+fastgrad.initializer : The rule as a record, with its variances.
 
 References
 ----------

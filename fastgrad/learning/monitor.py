@@ -114,7 +114,7 @@ class GradientMonitor:
 
     @property
     def alarm(self) -> bool:
-        """Whether vanishing gradients keep the network from learning, by :func:`fastgrad.alarm.vanishing_alarm`.
+        """Whether vanishing gradients keep the network from learning: :func:`~fastgrad.learning.alarm.vanishing_alarm`.
 
         A verdict is one reading's; this asks for five in a row on the window's rows, and ends when they end. False
         where readings were fed, which have no loss, and before the fifth.
