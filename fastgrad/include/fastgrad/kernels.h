@@ -151,6 +151,15 @@ typedef struct {
 #define FG_PREFETCH_NEAR(p) (void)(p)
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__)
+/* Ask for gcc's scheduler, or it leaves long chains of operations one after the other. clang has its own. */
+#define FG_SCHEDULED _Pragma("GCC push_options") _Pragma("GCC optimize(\"schedule-insns\")")
+#define FG_AS_BEFORE _Pragma("GCC pop_options")
+#else
+#define FG_SCHEDULED
+#define FG_AS_BEFORE
+#endif
+
 #ifdef _MSC_VER
 #define FG_RESTRICT __restrict
 #else
