@@ -3,16 +3,22 @@
 # Design: - asv's own classes read its configuration, its results and the repository, find the steps in a series and
 #           call some of them regressions: the same that `asv publish` finds (asv.commands.publish, asv.plugins). asv is
 #           pinned for that in pyproject.toml, since not all of it is public.
+#         - Decades may be negative, and a gradient that grows is as much a fault as one that vanishes. So they are
+#           judged by their difference and in both directions: asv knows ratios only, and takes less for better. Of a
+#           number that was 0 any rise is a regression, as asv has it.
 #         - asv takes relative paths as from the folder of its configuration, which is therefore the working directory
 #           while it reads.
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
+
+DECADES = ("decades", "decades per layer")  # units
 
 
 class Commit(NamedTuple):
@@ -36,7 +42,9 @@ class Regression:
         The last commit known to be good, if there are others between the two.
     before, after : float
     factor : float
-        Their ratio.
+        Their ratio, infinite from 0; of decades, what their difference is the logarithm of.
+    change : str
+        The same in words.
     """
 
     benchmark: str
@@ -45,6 +53,7 @@ class Regression:
     before: float
     after: float
     factor: float
+    change: str
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ class History:
     def regressions(self) -> list[Regression]:
         """Those of all series, the largest first."""
         found = [regression for series in self.series for regression in series.regressions]
-        return sorted(found, key=lambda regression: -regression.factor)
+        return sorted(found, key=lambda regression: -max(regression.factor, 1 / regression.factor))
 
 
 def settings(config: Path) -> Any:
@@ -191,7 +200,7 @@ def _series(conf, repo, benchmarks, graphs, revisions) -> Iterator[Series]:
     differ = {name for name, values in graphs.get_params().items() if len(values) > 1}
     for _, graph in graphs:
         benchmark = benchmarks[graph.benchmark_name]
-        jumps = _regressions(conf, repo, benchmark, graph, graphs, revisions)
+        jumps = _regressions(conf, repo, benchmark, graph, revisions)
         environment = ", ".join(f"{name} {graph.params[name]}" for name in sorted(differ))
         for index, parameters in enumerate(_parameters(benchmark)):
             column = [
@@ -209,18 +218,33 @@ def _parameters(benchmark):
     return [", ".join(map(" ".join, zip(names, chosen, strict=True))) for chosen in product(*benchmark["params"])]
 
 
-def _regressions(conf, repo, benchmark, graph, graphs, revisions):
+def _regressions(conf, repo, benchmark, graph, revisions):
     """{place of the parameters: regressions}, as asv publishes them."""
-    from asv.plugins.regressions import Regressions, _GraphDataFilter
+    from asv.plugins.regressions import _GraphDataFilter
+    from asv.step_detect import detect_regressions
 
-    found: list[Any] = []
-    commit = {revision: name for name, revision in revisions.items()}
-    for data in _GraphDataFilter(conf, repo, revisions).get_graph_data(graph, benchmark):
-        Regressions._process_regression(found, commit, repo, graphs.get_params(), data, graph)
-    return {
-        index or 0: [
-            Regression(name, commit[last], None if first is None else commit[first], before, after, after / before)
-            for first, last, before, after in jumps
-        ]
-        for name, _, _, index, _, _, jumps in found
-    }
+    commit, decades = {revision: name for name, revision in revisions.items()}, benchmark["unit"] in DECADES
+    found: dict[int, list[Regression]] = {}
+    for index, name, steps, threshold in _GraphDataFilter(conf, repo, revisions).get_graph_data(graph, benchmark):
+        for sign in (1, -1) if decades else (1,):
+            if decades:
+                judged = [(*where, sign * level, least, max(error, threshold)) for *where, level, least, error in steps]
+            else:
+                judged = steps
+            _, _, jumps = detect_regressions(judged, 0 if decades else threshold)
+            for last_good, first_bad, before, after in jumps or ():
+                since, at = commit[last_good], commit[first_bad]
+                alone = len(repo.get_hashes_from_range(repo.get_range_spec(since, at))) == 1
+                change = _change(benchmark["unit"], sign * before, sign * after)
+                step = Regression(name, at, None if alone else since, sign * before, sign * after, *change)
+                found.setdefault(index or 0, []).append(step)
+    return found
+
+
+def _change(unit, before, after):
+    """The factor, and in words."""
+    if unit in DECADES:
+        return 10.0 ** (after - before), f"{after - before:+.3g} {unit}"
+    if before == 0:
+        return math.inf, f"{after:.3g} where there were none"
+    return after / before, f"{after / before:.3g} times as much"

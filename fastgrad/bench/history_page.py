@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from fastgrad._validation import strict_json
-from fastgrad.bench.history import History, Series, read, settings
+from fastgrad.bench.history import DECADES, History, Series, read, settings
 from fastgrad.report.html import Page, paragraph, scroll, section
 from fastgrad.report.tables import html_table
 
 DECADE = 10.0  # largest over smallest number of a chart
-REGRESSIONS = ("benchmark", "commit", "date", "before", "after", "times as much")
+REGRESSIONS = ("benchmark", "commit", "date", "before", "after", "change")
 COLUMNS = ("parameters", "commits", "first", "best", "latest", "latest over best")
 
 
@@ -98,12 +98,12 @@ def to_html(found: History) -> str:
         "Regressions",
         _regression_table(found),
         note="Steps that are larger than the thresholds in asv.conf.json and have not been made good since; in the "
-        "charts, rings.",
+        "charts, rings. Decades are judged by their difference, and in both directions.",
     )
     sections = [_section(page, found, at, lines) for at, lines in enumerate(_charts(found.series))]
     commits = [{"hash": commit.hash[:8], "date": _day(commit.date)} for commit in found.commits]
     name = f"{found.project}: what was measured over the history"
-    lead = paragraph(f"{_lead(found)} Lower is better in every benchmark.", "lead")
+    lead = paragraph(f"{_lead(found)} Lower is better, but for decades.", "lead")
     return page.write(
         name, _headline(found), lead, [regressions, *sections], ("history.json", "history.csv"), commits=commits
     )
@@ -144,7 +144,7 @@ def _chart(found, lines):
         "log": min(numbers) > 0 and max(numbers) > DECADE * min(numbers),
         "lines": [{"name": one.parameters or one.benchmark, "values": list(one.values.items())} for one in lines],
         "regressions": [
-            [place[step.commit], one.values[place[step.commit]], f"{step.factor:.3g} times as much"]
+            [place[step.commit], one.values[place[step.commit]], step.change]
             for one in lines
             for step in one.regressions
         ],
@@ -162,7 +162,7 @@ def _regression_table(found):
     rows = [
         (
             step.benchmark, f"{step.since[:8]}..{step.commit[:8]}" if step.since else step.commit[:8],
-            date[step.commit], _text(step.before, unit[step]), _text(step.after, unit[step]), f"{step.factor:.3g}",
+            date[step.commit], _text(step.before, unit[step]), _text(step.after, unit[step]), step.change,
         )
         for step in found.regressions
     ]  # fmt: skip
@@ -188,8 +188,12 @@ def _section(page, found, at, lines):
 def _row(one):
     numbers = list(one.values.values())
     best, latest = min(numbers), numbers[-1]
-    texts = (_text(value, one.unit) for value in (numbers[0], best, latest))
-    return one.parameters or one.benchmark, str(len(numbers)), *texts, f"{latest / best:.3f}" if best else ""
+    first, least, last = (_text(value, one.unit) for value in (numbers[0], best, latest))
+    if one.unit in DECADES:  # none is best
+        least = over = ""
+    else:
+        over = f"{latest / best:.3f}" if best else ""
+    return one.parameters or one.benchmark, str(len(numbers)), first, least, last, over
 
 
 def _text(value, unit):
