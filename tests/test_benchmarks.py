@@ -70,7 +70,7 @@ def test_a_quick_run_is_warm(name, method):
     instance = KINDS[name]()
     function = getattr(instance, method)
     benchmark = TimeBenchmark(method, function, [Quick, function, instance])
-    benchmark.set_param_idx(2 if name == "Backends" else 0)  # tanh by Numba: nothing here has compiled it before
+    benchmark.set_param_idx(4 if name == "Backends" else 0)  # ReLU by Numba: nothing here has compiled it before
     assert not benchmark.do_setup()
     (first,) = benchmark.do_run()["samples"]
     later = min(benchmark.do_run()["samples"][0] for _ in range(3))
@@ -244,10 +244,11 @@ print(time.perf_counter() - start)
 """
 
 
-def test_100_ms_in_the_import():
+def test_half_a_second_in_the_import():
+    """So much, since the test may share its machine."""
     code = IMPORTED.format(bench_networks.timeraw_import())
-    clean, late = (min(printed(code, wait) for _ in range(2)) for wait in ("0", "0.1"))
-    assert late >= clean + 0.05
+    clean, late = (min(printed(code, wait) for _ in range(2)) for wait in ("0", "0.5"))
+    assert late >= clean + 0.25
 
 
 def test_every_benchmark_has_a_fault_that_it_shows():
