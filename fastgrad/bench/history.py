@@ -89,10 +89,10 @@ class History:
     left_out: tuple[str, ...]
 
     @property
-    def regressions(self) -> list[Regression]:
-        """Those of all series, the largest first."""
-        found = [regression for series in self.series for regression in series.regressions]
-        return sorted(found, key=lambda regression: -max(regression.factor, 1 / regression.factor))
+    def regressions(self) -> list[tuple[Regression, Series]]:
+        """Those of all series with their series, the largest first."""
+        found = [(step, series) for series in self.series for step in series.regressions]
+        return sorted(found, key=lambda one: -max(one[0].factor, 1 / one[0].factor))
 
 
 def settings(config: Path) -> Any:
@@ -198,6 +198,8 @@ def _series(conf, repo, benchmarks, graphs, revisions) -> Iterator[Series]:
 
     place = {revision: at for at, revision in enumerate(sorted(revisions.values()))}
     differ = {name for name, values in graphs.get_params().items() if len(values) > 1}
+    if "machine" in differ:
+        differ -= {"arch", "cpu", "num_cpu", "os", "ram"}  # they are the machine's
     for _, graph in graphs:
         benchmark = benchmarks[graph.benchmark_name]
         jumps = _regressions(conf, repo, benchmark, graph, revisions)
@@ -215,7 +217,8 @@ def _series(conf, repo, benchmarks, graphs, revisions) -> Iterator[Series]:
 def _parameters(benchmark):
     """The texts of a benchmark's parameters, in asv's order; one empty text if it has none."""
     names = benchmark["param_names"]
-    return [", ".join(map(" ".join, zip(names, chosen, strict=True))) for chosen in product(*benchmark["params"])]
+    values = [[text.strip("'") for text in texts] for texts in benchmark["params"]]  # asv keeps their repr
+    return [", ".join(map(" ".join, zip(names, chosen, strict=True))) for chosen in product(*values)]
 
 
 def _regressions(conf, repo, benchmark, graph, revisions):
@@ -244,7 +247,7 @@ def _regressions(conf, repo, benchmark, graph, revisions):
 def _change(unit, before, after):
     """The factor, and in words."""
     if unit in DECADES:
-        return 10.0 ** (after - before), f"{after - before:+.3g} {unit}"
+        return 10.0 ** (after - before), f"{after - before:+.3g}"
     if before == 0:
-        return math.inf, f"{after:.3g} where there were none"
-    return after / before, f"{after / before:.3g} times as much"
+        return math.inf, "from 0"
+    return after / before, f"{after / before:.3g} times"

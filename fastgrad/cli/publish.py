@@ -34,5 +34,6 @@ def publish(config, out, as_json):
 def _show(found):
     for row in found["regressions"]:
         where = row["commit"][:8] if row["since"] is None else f"{row['since'][:8]}..{row['commit'][:8]}"
-        click.echo(f"{where}  {row['change']}: {row['benchmark']}")
+        on = f" on {row['environment']}" if row["environment"] else ""
+        click.echo(f"{where}  {row['change']}: {row['benchmark']}{on}")
     click.echo(f"Regressions: {len(found['regressions'])}, benchmarks: {found['benchmarks']}. Page: {found['page']}")
