@@ -2,7 +2,7 @@
 
 # Design: - Inputs are made in setup(), so that no sample holds the making of them, nor Numba's compiler: each setup()
 #           ends with one call of what it prepares (`asv run --quick` takes one sample, and that is the first call).
-#           asv then times single calls, hundreds of them; the clock is a tenth of a microsecond of each, so what lasts
+#           asv then times single calls, a hundred of them; the clock is a tenth of a microsecond of each, so what lasts
 #           less than one is called a hundred times by its benchmark.
 #         - Arrays start at fixed places within a page, no two of a benchmark at the same, and results go to arrays that
 #           are there: where NumPy happens to put them moves a cheap kernel by 5 %. What is timed stays in the L2 cache.
@@ -30,7 +30,7 @@ INITS = ("xavier_normal", "he_normal", "torch_linear")
 
 PAGE, LINE = 4096, 64  # bytes
 ROOM = 1 << 16  # bytes of a timed array
-SAMPLES = (10, 300, 1.0)  # asv's repeat: at least, at most, seconds
+SAMPLES = (10, 100, 0.5)  # asv's repeat: at least, at most, seconds
 
 
 def needs(*names):
