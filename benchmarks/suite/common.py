@@ -20,12 +20,19 @@ import fastgrad
 NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu")
 # A parameter is an operand of another ufunc than the one that is bound to the default.
 PARAMETERS = {"leaky_relu": ("negative_slope", (0.2, 0.9)), "elu": ("alpha", (0.5, 3.0))}
+
+
+def label(name, value):
+    """An activation with its parameter, as it is called here."""
+    return f"{name}({PARAMETERS[name][0]}={value:g})"
+
+
 ACTIVATIONS: dict[str, tuple[str, dict[str, float]]] = {name: (name, {}) for name in NAMES} | {
-    f"{name}({parameter}={value:g})": (name, {parameter: value})
+    label(name, value): (name, {parameter: value})
     for name, (parameter, values) in PARAMETERS.items()
     for value in values
 }
-TIMED = tuple(one for one in ACTIVATIONS if not one.endswith(("=0.9)", "=3)")))
+TIMED = (*NAMES, *(label(name, values[0]) for name, (_, values) in PARAMETERS.items()))
 INITS = ("xavier_normal", "he_normal", "torch_linear")
 
 PAGE, LINE = 4096, 64  # bytes

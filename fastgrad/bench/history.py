@@ -226,22 +226,31 @@ def _regressions(conf, repo, benchmark, graph, revisions):
     from asv.plugins.regressions import _GraphDataFilter
     from asv.step_detect import detect_regressions
 
-    commit, decades = {revision: name for name, revision in revisions.items()}, benchmark["unit"] in DECADES
-    found: dict[int, list[Regression]] = {}
+    commit = {revision: name for name, revision in revisions.items()}
+    unit, found = benchmark["unit"], {}
     for index, name, steps, threshold in _GraphDataFilter(conf, repo, revisions).get_graph_data(graph, benchmark):
-        for sign in (1, -1) if decades else (1,):
-            if decades:
-                judged = [(*where, sign * level, least, max(error, threshold)) for *where, level, least, error in steps]
-            else:
-                judged = steps
-            _, _, jumps = detect_regressions(judged, 0 if decades else threshold)
+        for sign, levels, relative in _ways(unit, steps, threshold):
+            _, _, jumps = detect_regressions(levels, relative)
             for last_good, first_bad, before, after in jumps or ():
                 since, at = commit[last_good], commit[first_bad]
                 alone = len(repo.get_hashes_from_range(repo.get_range_spec(since, at))) == 1
-                change = _change(benchmark["unit"], sign * before, sign * after)
+                change = _change(unit, sign * before, sign * after)
                 step = Regression(name, at, None if alone else since, sign * before, sign * after, *change)
                 found.setdefault(index or 0, []).append(step)
     return found
+
+
+def _ways(unit, steps, threshold):
+    """[(sign, steps times it, relative threshold)] to look for rises in.
+
+    Of decades the threshold is absolute, as if every level were uncertain by it.
+    """
+    if unit not in DECADES:
+        return [(1, steps, threshold)]
+    return [
+        (sign, [(*where, sign * level, least, max(error, threshold)) for *where, level, least, error in steps], 0)
+        for sign in (1, -1)
+    ]
 
 
 def _change(unit, before, after):
