@@ -97,7 +97,7 @@ class Machine:
             return {"total": 1000.0 * self.counted.get((run, label), 1), "functions": {}}
 
         planted = {instructions.PLANTED: {"total": 1050.0 * self.counted.get("plant", 1), "functions": {}}}
-        return {run: planted | {case.label: total(run, case.label) for case in counted} for run in runs}
+        return {run: planted | {item.case.label: total(run, item.case.label) for item in counted} for run in runs}
 
     def values(self, measured, runs, late, show):
         def answer(run, label):

@@ -191,13 +191,13 @@ def test_a_doubled_buffer_is_seen(project, tmp_path):
 def test_instructions_repeat_and_grow_with_the_work(wild):
     both, listed, _ = wild
     work = [case for case in listed if case.label.startswith("work.Work.time_work")]
-    (counts,) = instructions.count({"base": both["base"]}, work, never, tables=True).values()
+    items = [instructions.planned(case, 0, 1e-5) for case in work]
+    (counts,) = instructions.count({"base": both["base"]}, items, never, tables=True).values()
     small, large = (counts[case.label] for case in work)
     assert large["total"] / small["total"] == pytest.approx(2, rel=0.1)
     assert instructions.sees(counts, work[0])
-    name, number = max(large["functions"].items(), key=lambda item: item[1])
-    assert "EvalFrame" in name
-    assert number / large["total"] == pytest.approx(1, rel=0.5)
+    assert "EvalFrame" in max(large["functions"], key=large["functions"].get)
+    assert sum(large["functions"].values()) == pytest.approx(large["total"], rel=1e-9)
 
 
 def test_what_grew_is_named(wild):
@@ -321,12 +321,12 @@ def test_ctrl_c_leaves_no_process_and_the_parts(project, tmp_path):
         "--python",
         "same",
     ]
+    command += ["--out", out, "--layers", "time", "--bench", "100"]
     with subprocess.Popen(
-        [*command, "--out", out, "--layers", "time"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as running:  # fmt: skip
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as running:
         deadline = time.monotonic() + 120
-        while not _parts(out) > 4 and time.monotonic() < deadline:
+        while not _parts(out) > 3 and time.monotonic() < deadline:
             time.sleep(0.1)
         os.killpg(running.pid, signal.SIGINT)
         _, said = running.communicate(timeout=60)
@@ -334,7 +334,7 @@ def test_ctrl_c_leaves_no_process_and_the_parts(project, tmp_path):
     assert said.splitlines()[-1:] == [
         f"fastgrad: interrupted: finished parts are kept; the same command goes on from {out}"
     ]
-    assert _parts(out) > 4
+    assert _parts(out) > 3
     assert str(out) not in subprocess.run(["ps", "ax"], capture_output=True, text=True, check=False).stdout
 
 

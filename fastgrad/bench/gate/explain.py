@@ -23,25 +23,23 @@ def explained(rows: Sequence[Row], cases: Mapping[str, Case], run: Run) -> list[
         return list(rows)
     until = time.monotonic() + PATIENCE
     run.progress(None, None, "looking for what grew")
-    counted = {row.what for row in rows if row.layer == "instructions"}
-    grew = _instructions(
-        [case for label, case in wanted.items() if label in counted], run.sides, lambda: time.monotonic() > until
-    )
+    items = [run.counted[label] for label in wanted if label in run.counted]
+    grew = _instructions(items, run.sides, lambda: time.monotonic() > until)
     for label, case in wanted.items():
         found = {}
         for side in run.sides.values():
             with Worker(side) as worker:
                 found[side.name] = worker.ask("calls", PATIENCE, **case.of(side)).get("found", {})
-        unit = "microseconds" if case.kind == "import" else "calls"
-        grew[label] = grew.get(label, []) + _grown(found["base"], found["head"], unit)
+        unit, least = ("microseconds", 1000) if case.kind == "import" else ("calls", 0)
+        grew[label] = grew.get(label, []) + _grown(found["base"], found["head"], unit, least)
     return [replace(row, grew=grew[row.what]) if row in bad and row.what in grew else row for row in rows]
 
 
-def _instructions(cases: Sequence[Case], sides: Mapping[str, Side], late: Callable[[], bool]):
-    if not cases:
+def _instructions(items: Sequence[instructions.Item], sides: Mapping[str, Side], late: Callable[[], bool]):
+    if not items:
         return {}
     try:
-        counts = instructions.count(sides, cases, late, tables=True)
+        counts = instructions.count(sides, items, late, tables=True)
     except instructions.CannotCount:
         return {}
     both = [label for label in counts["base"] if label in counts["head"] and label != instructions.PLANTED]
@@ -52,7 +50,7 @@ def _instructions(cases: Sequence[Case], sides: Mapping[str, Side], late: Callab
     return grown
 
 
-def _grown(base, head, unit, least=0):
+def _grown(base, head, unit, least):
     """[(what, base, head)] of what gained most."""
     gained = {name: number - base.get(name, 0) for name, number in head.items()}
     most = sorted((name for name, gain in gained.items() if gain > least), key=gained.get, reverse=True)  # type: ignore[arg-type]

@@ -13,17 +13,20 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.sides import Side
-from fastgrad.bench.gate.worker import COUNTS, MARK
+from fastgrad.bench.gate.worker import MARK
 
 TOLERANCE = 0.01
 SLOWER = 60  # times, that a program takes under valgrind
 START = 20.0  # seconds, at most, of a first look under valgrind at Python itself
 PLANT, PLANTED = 1.05, "5 % more calls"
 FEWEST = 20  # calls to which 5 % more is one
+SHORT = 1e-3  # seconds of a call: a longer one warms up by itself, and one is enough
+LONGEST = 6.0  # seconds that a case may take under valgrind
 FUNCTION = re.compile(r"(fn|cfn)=\((\d+)\) ?(.*)")
 COSTS = "0123456789+-*"  # how a line that is a cost begins
 
@@ -32,9 +35,31 @@ class CannotCount(Exception):
     """There is no callgrind, or it does not run here; the message says which."""
 
 
+@dataclass(frozen=True)
+class Item:
+    """A case that is counted: in so many calls and in twice as many, after ``warm`` others."""
+
+    case: Case
+    calls: int
+    warm: int
+    seconds: float  # under valgrind
+
+    @property
+    def able(self) -> bool:
+        """Whether there is something to count, in the time that a case may take."""
+        case = self.case
+        return case.count is not False and not (case.raw or case.number) and self.seconds <= LONGEST
+
+
+def planned(case: Case, setup: float, call: float) -> Item:
+    """How to count a case whose setup and call take so many seconds without valgrind."""
+    calls, warm = (3, 10) if call < SHORT else (1, 2)  # after 10 Python has specialised its code
+    return Item(case, calls, warm, SLOWER * (setup + (warm + 3 * calls) * call))
+
+
 def count(
     runs: Mapping[str, Side],
-    cases: Iterable[Case],
+    items: Iterable[Item],
     late: Callable[[], bool],
     progress: Callable[[int, int], None] = lambda done, total: None,
     tables: bool = False,
@@ -45,7 +70,7 @@ def count(
     ----------
     runs : mapping of str to Side
         One process each.
-    cases : iterable of Case
+    items : iterable of Item
         The first of them is counted once more, as ``PLANTED``.
     late : callable
         Whether there is no time for another.
@@ -66,47 +91,50 @@ def count(
     """
     if not shutil.which("valgrind"):
         raise CannotCount("valgrind is not installed (apt-get install valgrind)")
-    cases = list(cases)
+    items = list(items)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(runs)) as pool:
         jobs = {
-            name: pool.submit(_counted, side, Path(folder, name), cases, late, progress, tables)
+            name: pool.submit(_counted, side, Path(folder, name), items, late, progress, tables)
             for name, side in runs.items()
         }
         return {name: job.result() for name, job in jobs.items()}
 
 
-def _counted(side, out, cases, late, progress, tables):
-    options = ("--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", f"--dump-before={MARK}*")
-    found = {}  # {label: calls that are counted once more in the second piece}
-    with side.process(prefix=("valgrind", *options)) as process:
-        for case in [None, *cases]:
-            label, calls, plant = (case.label, COUNTS, 1) if case else (PLANTED, FEWEST, PLANT)
-            case = case or cases[0]
-            if late():
-                break
-            answer = process.ask("count", START + SLOWER * case.timeout, **case.of(side), calls=calls, plant=plant)
-            if process.dead and not found:
-                raise CannotCount(f"valgrind failed: {answer['error']}")
-            if process.dead:
-                break
-            if "found" in answer:
-                found[label] = calls
-            progress(len(found), len(cases) + 1)
-    process.running.wait()
-    pieces = sorted(out.parent.glob(f"{out.name}.*"), key=lambda path: int(path.suffix[1:]))
-    if len(pieces) < 3 * len(found):
-        raise CannotCount(f"callgrind did not see the marks ({MARK} of the C library)")
-    return {
-        label: _difference(pieces[3 * index + 1], pieces[3 * index + 2], calls, tables)
-        for index, (label, calls) in enumerate(found.items())
-    }
+def _counted(side, out, items, late, progress, tables):
+    """{label: counts} of one run; a case in which its process dies is left out, and the next begin another."""
+    todo = [(PLANTED, replace(items[0], calls=FEWEST), PLANT), *((item.case.label, item, 1) for item in items)]
+    found, tried = {}, 0
+    while tried < len(todo) and not late():
+        folder = Path(out, str(tried))
+        folder.mkdir(parents=True)
+        options = ("--quiet", "--tool=callgrind", f"--callgrind-out-file={folder}/out", f"--dump-before={MARK}*")
+        first = {}  # {label: (the number of its first mark, calls)}
+        with side.process(prefix=("valgrind", *options)) as process:
+            while tried < len(todo) and not process.dead and not late():
+                label, item, plant = todo[tried]
+                tried += 1
+                request = item.case.of(side) | {"calls": item.calls, "warm": item.warm, "plant": plant}
+                answer = process.ask("count", START + SLOWER * item.case.timeout, **request)
+                if process.dead and not found and not first:
+                    raise CannotCount(f"valgrind failed: {answer['error']}")
+                if "found" in answer:
+                    first[label] = answer["found"], item.calls
+                progress(tried, len(todo))
+        process.running.wait()
+        for label, (mark, calls) in first.items():
+            few, many = (folder / f"out.{mark + number}" for number in (2, 3))  # they are numbered from 1
+            if not many.exists():
+                raise CannotCount(f"callgrind did not see the marks ({MARK} of the C library)")
+            found[label] = _difference(few, many, calls, tables)
+    return found
 
 
 def _difference(few, many, calls, tables):
     """Instructions of a call, from the pieces of some calls and of twice as many."""
     total = (_summary(many) - _summary(few)) / calls
     before, after = (_functions(piece) if tables else {} for piece in (few, many))
-    return {"total": total, "functions": {name: (n - before.get(name, 0)) / calls for name, n in after.items()}}
+    names = dict.fromkeys([*before, *after])
+    return {"total": total, "functions": {name: (after.get(name, 0) - before.get(name, 0)) / calls for name in names}}
 
 
 def _summary(piece):

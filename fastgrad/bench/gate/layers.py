@@ -18,7 +18,6 @@ from fastgrad.bench.gate.pairs import Item
 from fastgrad.bench.gate.quiet import Watch
 from fastgrad.bench.gate.rows import Options, Row
 from fastgrad.bench.gate.sides import Side
-from fastgrad.bench.gate.worker import COUNTS, WARM
 from fastgrad.bench.journal import Parts
 
 # Shares of what is left of the budget that a stage may take.
@@ -26,7 +25,6 @@ TRACK, MEMORY, LOOK, COUNT, PAIRS = 0.4, 0.3, 0.25, 0.3, 0.7
 PATIENCE = 30.0  # seconds after which it is said that the machine is busy
 REHEARSAL, REHEARSED = 30.0, 0.2  # seconds, and share, after which a rehearsal that is not decided never will be
 KIND = 1e-3  # seconds of a call
-COUNTED = 3.0  # seconds under valgrind of a case that is counted, at most
 LONGEST = 0.02  # seconds of a call that is rehearsed with more calls
 NO_TIME = "no time was left"
 
@@ -47,6 +45,8 @@ class Run:
     ----------
     rows, doubts, missing, notes : list
         As a :class:`Judgement` has them.
+    counted : dict of str to instructions.Item
+        How instructions are counted, by label.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Run:
         self.doubts: list[str] = []
         self.missing: list[str] = []
         self.notes: list[str] = []
+        self.counted: dict[str, instructions.Item] = {}
 
     def late(self, share: float = 1, longest: float = float("inf")) -> Callable[[], bool]:
         """A function that says when a share of what is left of the budget has gone."""
@@ -153,13 +154,9 @@ class Run:
         return seen
 
     def _instructions(self, cases, seen):
-        def cost(case):
-            return instructions.SLOWER * (seen[case.label]["setup"] + (WARM + 3 * COUNTS) * seen[case.label]["call"])
-
-        able = [
-            case for case in cases if case.label in seen and case.count is not False and not (case.raw or case.number)
-        ]
-        able = sorted((case for case in able if cost(case) <= COUNTED), key=cost)
+        items = [instructions.planned(case, **seen[case.label]) for case in cases if case.label in seen]
+        self.counted = {item.case.label: item for item in sorted(items, key=lambda item: item.seconds) if item.able}
+        able = list(self.counted.values())
         if not able:
             return
         show, late = self.doing("counting instructions"), self.late(COUNT)
@@ -169,17 +166,17 @@ class Run:
             self.missing.append(f"Instructions were not counted: {error}.")
             return
         base = counts["base"]
-        if not instructions.sees(base, able[0]):
-            self.doubts.append(f"{able[0].label}, with {PLANTED}, does not read worse by instructions")
+        if not instructions.sees(base, able[0].case):
+            self.doubts.append(f"{able[0].case.label}, with {PLANTED}, does not read worse by instructions")
             return
-        for case in able:
-            if all(case.label in counts[run] for run in self.runs):
-                totals = [counts[run][case.label]["total"] for run in self.runs]
+        for label, item in self.counted.items():
+            if all(label in counts[run] for run in self.runs):
+                totals = [counts[run][label]["total"] for run in self.runs]
                 verdict = instructions.verdict_of(*totals)
                 why = "the base does not repeat its own count" if verdict == "inconclusive" else ""
-                self.rows.append(Row("instructions", case.label, "per call", totals[0], totals[2], verdict, why))
-        uncounted = [case for case in able if not all(case.label in counts[run] for run in self.runs)]
-        self._unreached("instructions", uncounted, True)
+                self.rows.append(Row("instructions", label, "per call", totals[0], totals[2], verdict, why))
+            else:
+                self._unreached("instructions", [item.case], True)
 
     def _times(self, cases, seen, asked):
         items = {case.label: Item(case, planned(case, **seen[case.label])) for case in cases}

@@ -32,8 +32,6 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 from asv_runner.discovery import disc_benchmarks, get_benchmark_from_name
 
 MARK = "lcong48"  # of the C library; nothing else calls it, and callgrind begins a new count where it is entered
-COUNTS = 3  # calls that are counted, and then twice as many
-WARM = 10  # calls before anything is counted: by then Python has specialised the code
 LOOK = 0.3  # seconds, beyond which a first look is not repeated
 CHAIN = bytes(1 << 16)  # 35 us
 PLAIN = (str, int, float, list, dict, bool)
@@ -218,24 +216,33 @@ def value(root, name, folder):
     return Bench(root, name, folder).value()
 
 
-def count(root, name, folder, calls, plant=1):
-    """Make so many calls between marks, and then as many more, by which callgrind's counts are cut.
+def count(root, name, folder, calls, warm, plant=1):
+    """Make so many calls between marks, and then twice as many, by which callgrind's counts are cut.
 
-    ``plant``: make that many times the calls that are more.
+    ``plant``: make the second half of these that many times. The answer is how many marks there were before.
     """
-    mark, room = getattr(ctypes.CDLL(None), MARK), ctypes.create_string_buffer(64)
     one = bench(root, name, folder)
     one.set_up()
-    for _ in range(WARM):
+    for _ in range(warm):
         one.function()
     gc.disable()
-    mark(room)
+    first = _mark()
     for number in (calls, calls + round(calls * plant)):
         for _ in itertools.repeat(None, number):
             one.function()
-        mark(room)
+        _mark()
     gc.enable()
     one.tear_down()
+    return first
+
+
+_marks = itertools.count()
+
+
+def _mark():
+    """Let callgrind begin a new count; how many there were before."""
+    getattr(ctypes.CDLL(None), MARK)(ctypes.create_string_buffer(64))
+    return next(_marks)
 
 
 def calls(root, name, folder):
