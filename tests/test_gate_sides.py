@@ -38,6 +38,9 @@ def time_gone():
     tiny.work.__globals__["old"]()
 def timeraw_import():
     return "import tiny"
+class Kept:
+    def mem_list(self):
+        return [0] * 1000
 def track_text():
     return "text"
 class Skips:
@@ -116,7 +119,7 @@ def test_the_suite_is_the_list(wild):
     assert (by["wild.Pops.time_it(1)"].number, by["wild.Pops.time_it(1)"].gate) == (1, False)
     assert by["wild.time_hangs"].timeout == 0.5
     assert by["wild.Cached.time_it"].cache
-    assert len(by) == len(listed) == 21
+    assert len(by) == len(listed) == 22
 
 
 def test_where_the_suites_differ_is_said(wild):
@@ -159,11 +162,12 @@ def test_a_first_look_finds_what_does_not_run_and_goes_on(wild):
 
 def test_values_of_a_suite(wild):
     both, listed, _ = wild
-    tracked = [case for case in listed if case.kind == "track"]
+    tracked = [case for case in listed if case.kind in ("track", "memory")]
     assert look.prepare_caches(tracked, both) == {}
     found = values.measured(tracked, both, never, silent)
     assert found["wild.Cached.track_it"] == {side: {"found": 42.0} for side in pairs.SIDES}
     assert found["work.Work.track_number(200)"]["head"] == {"found": 197.5}
+    assert found["wild.Kept.mem_list"]["head"]["found"] == pytest.approx(8000, rel=0.1)
     assert found["wild.track_text"]["head"]["error"].startswith("ValueError")
 
 

@@ -109,7 +109,7 @@ def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:
 
 
 def _discovered(side, suite):
-    with side.process(suite=suite) as process:
+    with side.process(suite=suite, lean=False) as process:
         answer = process.ask("discover", 5 * TIMEOUT, project=side.project)
     if "error" in answer:
         raise GateError(f"the benchmarks cannot be listed by {side.label}: {answer['error']}")

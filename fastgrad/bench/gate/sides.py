@@ -77,12 +77,17 @@ class Side:
 
     @contextlib.contextmanager
     def process(
-        self, cpu: int | None = None, prefix: tuple[str, ...] = (), suite: Path | None = None
+        self, cpu: int | None = None, prefix: tuple[str, ...] = (), suite: Path | None = None, lean: bool = True
     ) -> Iterator["Process"]:
-        """A fresh process of this side, on one processor if ``cpu`` says which, under the program ``prefix``."""
+        """A fresh process of this side.
+
+        On one processor if ``cpu`` says which, under the program ``prefix``; not ``lean`` if it must know all kinds of
+        benchmarks.
+        """
+        command = [*prefix, self.python, str(WORKER), str(suite or self.suite), *["lean"] * lean]
         with tempfile.TemporaryFile() as said, subprocess.Popen(
-            [*prefix, self.python, str(WORKER), str(suite or self.suite)], env=self.environment, cwd=self.scratch,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, start_new_session=True,
+            command, env=self.environment, cwd=self.scratch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+            start_new_session=True,
         ) as running:  # fmt: skip
             process = Process(running, said)
             try:

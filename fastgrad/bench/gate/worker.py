@@ -1,7 +1,7 @@
 """Runs the benchmarks of a suite on one side. A script: the Python of that side's environment runs it.
 
-``python worker.py SUITE`` reads requests from stdin, a JSON object a line, and answers each with one on stdout. It
-needs asv_runner, which asv puts into every environment, and nothing of this project.
+``python worker.py SUITE [lean]`` reads requests from stdin, a JSON object a line, and answers each with one on stdout.
+It needs asv_runner, which asv puts into every environment, and nothing of this project.
 """
 
 # Design: - The clock: a processor goes faster and slower by 3 % steps within seconds. Beside every sample stands one of
@@ -10,6 +10,8 @@ needs asv_runner, which asv puts into every environment, and nothing of this pro
 #         - Where results and weights happen to lie in memory moves a small layer by 5 %, and that depends on what was
 #           allocated before. So each request sets its benchmark up anew among blocks of random size, and the median
 #           over requests is compared: a bias of a side becomes noise.
+#         - asv_runner reads the metadata of all that is installed, and imports pympler and so NumPy: half of the start
+#           of a process, and under valgrind ten seconds. A lean worker does without, and knows no mem_ benchmarks.
 
 import cProfile
 import ctypes
@@ -26,10 +28,20 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib import metadata
 
-from asv_runner._aux import update_sys_path
-from asv_runner.benchmarks.mark import SkipNotImplemented
-from asv_runner.discovery import disc_benchmarks, get_benchmark_from_name
+LEAN, distributions = "lean" in sys.argv, metadata.distributions
+if LEAN:
+    sys.modules["pympler"] = None  # type: ignore[assignment]
+    metadata.distributions = lambda: iter(())
+
+from asv_runner._aux import update_sys_path  # noqa: E402
+from asv_runner.benchmarks.mark import SkipNotImplemented  # noqa: E402
+from asv_runner.discovery import disc_benchmarks, get_benchmark_from_name  # noqa: E402
+
+if LEAN:
+    del sys.modules["pympler"]
+    metadata.distributions = distributions
 
 MARK = "lcong48"  # of the C library; nothing else calls it, and callgrind begins a new count where it is entered
 LOOK = 0.3  # seconds, beyond which a first look is not repeated
@@ -40,8 +52,6 @@ ATTRIBUTES = ("gate", "gate_count", "gate_tolerance")
 
 def discover(root, project):
     """The suite's benchmarks, the modules of it that cannot be imported, and the packages of the project."""
-    from importlib import metadata
-
     found = []
     for benchmark in disc_benchmarks(root, ignore_import_errors=True):
         facts: dict[str, object] = {
