@@ -33,7 +33,7 @@ from importlib import metadata
 LEAN, distributions = "lean" in sys.argv, metadata.distributions
 if LEAN:
     sys.modules["pympler"] = None  # type: ignore[assignment]
-    metadata.distributions = lambda: iter(())
+    metadata.distributions = lambda **_: iter(())
 
 from asv_runner._aux import update_sys_path  # noqa: E402
 from asv_runner.benchmarks.mark import SkipNotImplemented  # noqa: E402
