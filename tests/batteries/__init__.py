@@ -60,7 +60,7 @@ def run(name, work):
     start = time.monotonic()
     passed, figure = function(folder)
     seconds = time.monotonic() - start
-    from fastgrad.machine import machine  # later: mutants are of a fastgrad that nobody has imported
+    from fastgrad.machine import machine  # not before: mutants are of a fastgrad that nobody has imported
 
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     found = {
@@ -112,8 +112,11 @@ def main(names, listed, every, printed, work):
     if printed:
         click.echo(table(), nl=False)
         return
-    if unknown := [name for name in names if name not in BATTERIES]:
-        raise click.UsageError(f"no battery {unknown[0]!r}; there are {', '.join(BATTERIES)}")
+    for name in names:
+        if name not in BATTERIES:
+            from fastgrad._validation import unknown
+
+            raise click.UsageError(str(unknown("battery", name, BATTERIES)))
     if not names and not every:
         raise click.UsageError("name a battery, or say --all or --list")
     sys.path.insert(0, str(HERE.parent))  # the tests' own modules

@@ -9,6 +9,7 @@
 #         - All is done in a copy of the tree, so that an interruption leaves no mutant behind; the same command goes
 #           on. Which tests reach a line is of the sources as they were at first: another commit wants another folder.
 
+import ast
 import importlib
 import json
 import os
@@ -18,6 +19,7 @@ import signal
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 import click
@@ -34,11 +36,11 @@ FILES = (
 TESTS = (
     *("slopes", "decay", "network_pass", "decay_against_theory", "theory", "measurement", "diagnosis", "initializers"),
     *("random", "optimizers", "training", "monitor", "repair", "trends", "checkpoints", "plan", "store", "sweeps"),
-    *("study", "phases", "frames", "testing", "losses", "watch"),
+    *("study", "phases", "frames", "testing", "losses", "watch", "notebook", "report", "tables", "bad_input"),
 )
 EXCEPT = "not kill and not interrupt and not ctrl_c"  # processes of their own, and signals
 PRELOADED = "numpy scipy.special scipy.optimize numba pandas sklearn.datasets torch mpmath click rich pytest"
-FIRST, ALL = 20, 100  # seconds of tests that a mutant must survive at first, and in the end
+MOST = 60  # seconds of tests for a mutant, the quickest first
 LEFT_OUT = ("_BitOr_", "_Is", "ExceptionReplacer")  # operators left out
 
 
@@ -139,34 +141,32 @@ def run_tests(tree, tests, *plugins):
     sys.path[:0] = [str(tree)]
     os.environ["PYTHONPATH"] = str(tree)
     assert "fastgrad" not in sys.modules, "what is imported already is no mutant"
-    options = [
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-    ]
+    options = ("-q", "-x", "-pno:cacheprovider", "-pno:xdist", "-Wignore::pytest.PytestAssertRewriteWarning")
     return pytest.main([*options, *tests], plugins=list(plugins))
 
 
-def map_of(tree, path, log):
-    """Which tests reach a line, from one run of all of them."""
+def map_of(tree, folder):
+    """Which tests reach a line and how long each takes: each file of tests once, in a process of its own."""
+    folder.mkdir(exist_ok=True)
 
-    def run():
+    def run(name):
         reached = Reached(tree)
-        tests = [f"tests/test_{name}.py" for name in TESTS]
         try:
-            run_tests(tree, ["--maxfail=1000", "-k", EXCEPT, *tests], reached)
+            run_tests(tree, ["--maxfail=1000", "-k", EXCEPT, f"tests/test_{name}.py"], reached)
         finally:
-            reached.save(path, tree)
+            reached.save(folder / f"{name}.json", tree)
         return 0
 
-    if not path.exists() and forked(run, log, 3600):
-        raise RuntimeError(f"the tests could not be run: {log}")
-    return json.loads(path.read_text())
+    lines, seconds = {}, {}
+    with click.progressbar(TESTS, label="tests", file=sys.stderr) as bar:
+        for name in bar:
+            if not (folder / f"{name}.json").exists() and forked(partial(run, name), folder / f"{name}.log", 3600):
+                raise RuntimeError(f"tests/test_{name}.py could not be run: {folder / name}.log")
+            found = json.loads((folder / f"{name}.json").read_text())
+            seconds |= found["seconds"]
+            for place, tests in found["lines"].items():
+                lines.setdefault(place, set()).update(tests)
+    return lines, seconds
 
 
 def replace(path, source):
@@ -187,8 +187,23 @@ def within(tests, durations, seconds):
     return found
 
 
-def survives(tree, mutant, known, log):
-    """Whether the tests that reach a mutant's line pass with it, and the line as it has become."""
+def tests_of(name, source, line, lines):
+    """The tests that reach a statement; where it runs at import, those of its module: one test has it imported."""
+
+    def first(node):
+        return min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+
+    statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
+    around = [node for node in statements if first(node) <= line <= node.end_lineno]
+    statement = max(around, key=first)
+    end = statement.body[0].lineno - 1 if getattr(statement, "body", None) else statement.end_lineno
+    if any(isinstance(node, ast.FunctionDef) and node.body[0].lineno <= line for node in around):
+        return set().union(*(lines.get(f"{name}:{at}", ()) for at in range(first(statement), end + 1)))
+    return set().union(*(tests for place, tests in lines.items() if place.startswith(f"{name}:")))
+
+
+def survives(tree, mutant, lines, seconds, log):
+    """Whether the tests that reach a mutant pass with it, and the line as it has become."""
     import cosmic_ray.plugins
     from cosmic_ray.mutating import mutate_code
 
@@ -196,24 +211,20 @@ def survives(tree, mutant, known, log):
     path = tree / name
     source = path.read_text()
     changed = mutate_code(source, cosmic_ray.plugins.get_operator(operator)(), occurrence)
-    old, new = source.splitlines(), changed.splitlines()
-    of_line = known["lines"].get(f"{name}:{line}", [])
-    of_file = {test for place, tests in known["lines"].items() if place.startswith(f"{name}:") for test in tests}
+    pairs = zip(source.splitlines(), changed.splitlines(), strict=False)
+    different = next((new for old, new in pairs if old != new), "")
+    tests = within(tests_of(name, source, line, lines), seconds, MOST)
+    took = sum(seconds[test] for test in tests)
     replace(path, changed)
     try:
-        for tests, seconds in ((of_line, FIRST), (of_file, ALL)):  # what runs at import, no one test reaches
-            chosen = within(tests, known["seconds"], seconds)
-            took = sum(known["seconds"][test] for test in chosen)
-            if chosen and forked(lambda chosen=chosen: run_tests(tree, chosen), log, 60 + 10 * took):
-                return False, new[line - 1]
+        return not tests or forked(lambda: run_tests(tree, tests), log, 60 + 10 * took) == 0, different
     finally:
         replace(path, source)
-    return True, next((n for o, n in zip(old, new, strict=False) if o != n), "")
 
 
 def preload():
-    """What the tests import beside fastgrad, with one thread each."""
-    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    """What the tests import beside fastgrad, with one thread each; pytest without plugins starts twice as fast."""
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     for name in PRELOADED.split():
         importlib.import_module(name)
 
@@ -223,21 +234,22 @@ def prepared(work):
     work.mkdir(parents=True, exist_ok=True)
     preload()
     tree = copy_of_the_tree(work / "tree")
-    return tree, map_of(tree, work / "map.json", work / "map.log")
+    return tree, *map_of(tree, work / "map")
 
 
 def source_mutants(work):
     """{mutant: whether it survives} for those of the sample, each kept as it is done."""
-    tree, known = prepared(work)
-    found = places(tree)
-    sample = sorted(random.Random(SEED).sample(found, COUNT))
-    kept, log = work / "mutants.jsonl", work / "last.log"
+    tree, lines, seconds = prepared(work)
+    chosen, kept, log = work / "sample.json", work / "mutants.jsonl", work / "last.log"
+    if not chosen.exists():
+        chosen.write_text(json.dumps(sorted(random.Random(SEED).sample(places(tree), COUNT))))
+    sample = list(map(tuple, json.loads(chosen.read_text())))
     done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     of = {tuple(one["mutant"]): one for one in done}
     with kept.open("a") as file, click.progressbar(sample, label="mutants", file=sys.stderr) as bar:
         for mutant in bar:
             if mutant not in of:
-                survived, line = survives(tree, mutant, known, log)
+                survived, line = survives(tree, mutant, lines, seconds, log)
                 of[mutant] = {"mutant": mutant, "survived": survived, "line": line.strip()}
                 file.write(json.dumps(of[mutant]) + "\n")
                 file.flush()

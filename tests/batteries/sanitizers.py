@@ -12,8 +12,8 @@ TESTS = (
     *("kernels", "functions", "activations", "dense_kernels", "dense", "network", "network_pass", "decay", "losses"),
     *("training", "optimizers", "random", "initializers", "ffi", "ffi_layers", "overloads"),
 )
-# Not a matter of memory: symbols of a plain build, and times.
-EXCEPT = "not exports_one_symbol and not subprocess and not seconds"
+# Not a matter of our memory: symbols of a plain build, times, other backends, hours of mpmath.
+EXCEPT = "not exports_one_symbol and not seconds and not numba and not emulated and not accuracy"
 THREAD_CALLS, MEMCHECK_CALLS = 3000, 3
 
 
