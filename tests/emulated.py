@@ -19,7 +19,7 @@ FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-
 MACHINES = {"neon": ("aarch64-linux-gnu-gcc", "qemu-aarch64", "qemu-aarch64-static")}
 
 
-def _tools(cpu):
+def tools(cpu):
     """Compiler and emulator of an instruction set; the test that asks is skipped where one is missing."""
     compiler, *emulators = MACHINES[cpu]
     emulator = next(filter(shutil.which, emulators), None)
@@ -30,7 +30,7 @@ def _tools(cpu):
 
 @cache
 def _program(cpu, name):
-    compiler, _ = _tools(cpu)
+    compiler, _ = tools(cpu)
     program = Path(tempfile.mkdtemp(prefix="fastgrad-")) / name
     source = Path(__file__).parent / "cross" / f"{name}.c"
     subprocess.run([compiler, *FLAGS, f"-I{INCLUDE}", str(source), "-o", str(program), "-lm"], check=True)
@@ -43,7 +43,7 @@ def face(cpu, kind):
     def run(name, z, parameter=None):
         z = np.ascontiguousarray(z)
         arguments = [cpu, int(kind == "derivative"), list(formulas.VALUES).index(name), z.dtype.name, parameter or 0]
-        command = [_tools(cpu)[1], str(_program(cpu, "driver")), *map(str, arguments)]
+        command = [tools(cpu)[1], str(_program(cpu, "driver")), *map(str, arguments)]
         done = subprocess.run(command, input=z.tobytes(), capture_output=True, check=True)
         return np.frombuffer(done.stdout, z.dtype).reshape(z.shape)
 
@@ -53,7 +53,7 @@ def face(cpu, kind):
 def dense(cpu, x, weight, bias, dy):
     """y, d, dx, dweight, dbias of a dense layer with tanh, and normal numbers of x's shape (key 1 2 3 4, stream 3)."""
     shape = (*x.shape, weight.shape[1])
-    command = [_tools(cpu)[1], str(_program(cpu, "layers")), cpu, x.dtype.name, *map(str, shape)]
+    command = [tools(cpu)[1], str(_program(cpu, "layers")), cpu, x.dtype.name, *map(str, shape)]
     given = b"".join(array.tobytes() for array in (x, weight, bias, dy))
     done = subprocess.run(command, input=given, capture_output=True, check=True)
     found, rest = [], np.frombuffer(done.stdout, x.dtype)
@@ -66,7 +66,7 @@ def dense(cpu, x, weight, bias, dy):
 def network(cpu, weights, biases, X, labels):
     """Loss, log10 of delta and of dL/dW per layer, dweights and dbiases of a tanh network with cross-entropy."""
     sizes = [X.shape[1], *(len(bias) for bias in biases)]
-    command = [_tools(cpu)[1], str(_program(cpu, "network")), cpu, X.dtype.name, *map(str, (len(X), *sizes))]
+    command = [tools(cpu)[1], str(_program(cpu, "network")), cpu, X.dtype.name, *map(str, (len(X), *sizes))]
     parameters = [array for pair in zip(weights, biases, strict=True) for array in pair]
     given = b"".join(array.tobytes() for array in (X, *parameters, labels.astype(np.int64)))
     out = subprocess.run(command, input=given, capture_output=True, check=True).stdout

@@ -417,6 +417,7 @@ CALLS = {
         ("fastgrad.optimizer('adam', epsilon=0)", ValueError, "epsilon must be greater than 0, got 0"),
         ("fastgrad.GradientMonitor(X)", TypeError, "X and y must be given together, got one of them"),
         ("fastgrad.GradientMonitor(X, Y[:2])", ValueError, "X and y must have as many rows, got 6 and 2"),
+        ("fastgrad.GradientMonitor([], set())", ValueError, "X and y must have as many rows, got 0 and a single value"),
         ("fastgrad.GradientMonitor(every=0)", ValueError, "every must be at least 1, got 0"),
         (
             "fastgrad.GradientMonitor().measure(0, net())",

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import emulated
 import numpy as np
 import pytest
 
@@ -86,13 +87,14 @@ def need(*tools):
 
 
 def expect_the_api(program, dtype, env):
-    """``program NUMBER`` maps z to phi(z) and phi'(z), and says so if there is no such activation."""
+    """``program NUMBER`` maps z to phi(z) and phi'(z), and says so if there is no such activation; a path, or words."""
+    program = [program] if isinstance(program, Path) else program
     z = np.random.default_rng(0).uniform(-30, 30, 999).astype(dtype)
     for number, name in enumerate(fastgrad.ACTIVATIONS):
         options = {"leaky_relu": {"negative_slope": 1.0}, "elu": {"alpha": 1.0}}.get(name, {})
-        out = np.frombuffer(run(program, number, input=z.tobytes(), env=env), dtype)
+        out = np.frombuffer(run(*program, number, input=z.tobytes(), env=env), dtype)
         np.testing.assert_array_equal(out, np.concatenate(fastgrad.value_and_derivative(name, z, **options)))
-    failed = subprocess.run([program, "99"], input=z.tobytes(), capture_output=True, env=env, check=False)
+    failed = subprocess.run([*program, "99"], input=z.tobytes(), capture_output=True, env=env, check=False)
     assert failed.returncode == 2
     assert b"no activation 99" in failed.stderr
 
@@ -111,6 +113,19 @@ def test_programs(name, tools, project, tmp_path):
     expect_the_api(tmp_path / "activate", np.float32, env)
 
 
+@pytest.mark.sweep
+def test_the_library_of_aarch64(project, tmp_path, installed):
+    """Built by a cross compiler, linked to the C program, and run by an emulator."""
+    compiler, emulator = emulated.tools("neon")
+    the_best_set_is_used()
+    env = project("c_program")
+    cflags = [*emulated.FLAGS, f"-I{ROOT / 'fastgrad' / 'include'}"]
+    run(compiler, *cflags, "-c", ROOT / "fastgrad" / "kernels" / "library.c", "-o", "library.o", cwd=tmp_path)
+    run(compiler.replace("gcc", "ar"), "rcs", "libfastgrad.a", "library.o", cwd=tmp_path)
+    run(compiler, *cflags, "main.c", "-L.", "-lfastgrad", "-lm", "-o", "activate", cwd=tmp_path)
+    expect_the_api([emulator, tmp_path / "activate"], np.float32, env)
+
+
 def test_a_program_that_compiles_the_kernels_itself(project, tmp_path, installed):
     need("make", "cc")
     the_best_set_is_used()
@@ -124,6 +139,28 @@ def test_a_program_that_compiles_the_kernels_itself(project, tmp_path, installed
     (tmp_path / "main.c").write_text("#include <fastgrad/fastgrad.h>\n#include <fastgrad/header_only.h>\n")
     both = subprocess.run(["make", "-B"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert "not both in one file" in both.stderr
+
+
+def test_a_program_that_compiles_two_activations_has_nothing_else(project, tmp_path, installed):
+    need("make", "cc", "nm")
+    the_best_set_is_used()
+    env = project("c_program")
+    source = (tmp_path / "main.c").read_text()
+    two = "#define FASTGRAD_ONLY (1 << FASTGRAD_TANH | 1 << FASTGRAD_ELU)\n#include <fastgrad/header_only.h>"
+    shorter = "if (FASTGRAD_HAS(fastgrad, draw) || !FASTGRAD_HAS(fastgrad, scalar))\n        return 9;\n    float z["
+    source = source.replace("#include <fastgrad/fastgrad.h>", two).replace("float z[", shorter)
+    (tmp_path / "main.c").write_text(source)
+    run("make", "CFLAGS=-O0 -Wconversion -Werror", cwd=tmp_path, env=env)
+    z = np.random.default_rng(0).uniform(-30, 30, 999).astype(np.float32)
+    for name in ("tanh", "elu"):
+        out = np.frombuffer(run(tmp_path / "activate", fastgrad.ACTIVATIONS.index(name), input=z.tobytes()), np.float32)
+        np.testing.assert_array_equal(out, np.concatenate(fastgrad.value_and_derivative(name, z)))
+    other = subprocess.run([tmp_path / "activate", "0"], input=z.tobytes(), capture_output=True, check=False)
+    assert other.returncode == 2
+    assert b"no activation 0" in other.stderr
+    names = run("nm", tmp_path / "activate").decode()
+    assert "fg_tanh_both_f64" in names
+    assert not re.search("fg_(sigmoid|leaky_relu)_both|fg_network|fg_fill", names)
 
 
 def test_cmake(project, tmp_path, installed):
@@ -270,5 +307,5 @@ def test_the_wheel_has_what_every_entry_point_needs(installed, tmp_path):
     wanted = {"py.typed", "cykernels.pxd", "include/fastgrad/abi.h", "share/pkgconfig/fastgrad.pc"}
     assert wanted <= files
     here = {str(p.relative_to(ROOT / "fastgrad")) for p in (ROOT / "fastgrad").rglob("*") if p.is_file()}
-    here = {p for p in here if "__pycache__" not in p and not re.fullmatch(r"kernels/\w+\.(c|pxi)", p)}
+    here = {p for p in here if "__pycache__" not in p and not re.fullmatch(r"kernels/\w+\.(c|pxi)|.+\.in", p)}
     assert here == {p for p in files if "__pycache__" not in p}

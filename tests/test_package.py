@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -18,8 +19,8 @@ from fastgrad.kernels import as_c
 PACKAGE = Path(fastgrad.__file__).parent
 # A module or folder may import those to its left, when it is loaded or later. Inside, a folder has its own order.
 FLOW = (
-    *("_notebook", "_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "in_numba"),
-    *("config", "draws", "initializers", "losses", "dense", "network", "slopes", "exponents", "decay", "measurement"),
+    *("_notebook", "_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "config"),
+    *("draws", "initializers", "losses", "dense", "in_numba", "network", "slopes", "exponents", "decay", "measurement"),
     *("moments", "finite_width", "prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets"),
     *("machine", "learning", "torch", "testing", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
 )
@@ -30,8 +31,9 @@ LATER = {
     ("decay.py", "diagnosis"),  # profile.diagnosis
     ("decay.py", "report"),  # profile.plot
     ("_notebook.py", "report"),  # the picture in a notebook
-    ("learning/history.py", "report"),  # history.plot
+    ("learning/history.py", "report"),  # history.plot, history.report
     ("sweeps/frames.py", "report"),  # sweep.plot, sweep.report
+    ("sweeps/consequences.py", "report"),  # found.plot, found.report
     ("learning/monitor.py", "report"),  # monitor.plot
     ("learning/models.py", "torch"),  # monitor.measure(step, model of PyTorch)
 }
@@ -136,7 +138,9 @@ WITH_EXTRAS = {
 
 def extras():
     """What each extra installs, by the names that are imported, and those of all extras."""
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     imports = {dist: name for name, dist in DISTRIBUTIONS.items()}
     found = {}
     for extra, requirements in project.items():
@@ -205,7 +209,24 @@ def test_the_printer_refuses_what_is_not_in_the_subset():
             printed(f"def f(z):\n    {text}")
 
 
-@pytest.mark.parametrize("header", ["kernels.h", "pass.h", "header_only.h", "fastgrad.h", "abi.h"])
+def test_a_build_without_a_compiler_ends_in_one_sentence(tmp_path):
+    out = [f"--build-{kind}={tmp_path}" for kind in ("lib", "temp")]
+    build = [sys.executable, "setup.py", "--quiet", "build_ext", "--force", *out]
+    environment = {**os.environ, "CC": "no-such-cc"}
+    found = subprocess.run(build, cwd=PACKAGE.parent, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert found.stderr.splitlines()[-1].startswith(
+        "fastgrad: no C compiler to build it with: no-such-cc is not there. "
+    )
+
+
+HEADERS = {
+    name: f"#include <fastgrad/{name}>" for name in ("kernels.h", "pass.h", "header_only.h", "fastgrad.h", "abi.h")
+}
+HEADERS["tanh only"] = "#define FASTGRAD_ONLY (1 << FASTGRAD_TANH)\n#include <fastgrad/header_only.h>"
+
+
+@pytest.mark.parametrize("header", HEADERS)
 @pytest.mark.parametrize(
     "compiler", ["gcc -std=c99", "clang -std=c99", "g++ -std=c++11 -xc++", "clang++ -std=c++11 -xc++"]
 )
@@ -214,7 +235,7 @@ def test_the_headers_compile_alone_without_warnings(compiler, header, tmp_path):
     if not shutil.which(compiler[0]):
         pytest.skip(f"{compiler[0]} is not installed")
     source = tmp_path / "alone.c"
-    source.write_text(f"#include <fastgrad/{header}>\nint main(void) {{ return 0; }}\n")
+    source.write_text(f"{HEADERS[header]}\nint main(void) {{ return 0; }}\n")
     flags = ["-pedantic", "-Wall", "-Wextra", "-Wconversion", *(["-Wold-style-cast"] if "-xc++" in compiler else [])]
     flags += ["-Wno-unused-const-variable", "-Wno-unused-function", "-Werror"]
     subprocess.run([*compiler, *flags, "-fsyntax-only", f"-I{PACKAGE / 'include'}", str(source)], check=True)

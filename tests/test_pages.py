@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from test_report import Outline, Tables, lost_and_slope, well_formed
+from test_report import HOSTILE, SHOWN, Outline, Tables, lost_and_slope, well_formed
 
 import fastgrad
 from fastgrad import theory
@@ -13,8 +13,6 @@ from fastgrad.sweeps import plan, study
 from fastgrad.sweeps.cell import Cell
 from fastgrad.sweeps.rows import Failure, StoreError
 from fastgrad.sweeps.store import Store
-
-HOSTILE = "ValueError: <img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'"
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +113,7 @@ def test_each_store_is_opened_once_and_the_report_measures_and_predicts_nothing(
 
 def test_page_escapes_what_it_is_given(without_scripts):
     words = "".join(Outline(without_scripts).words)
-    assert words.count(HOSTILE) == 3  # the failure, the processor, the command
+    assert words.count(SHOWN) == 3  # the failure, the processor, the command
     assert "<img" not in without_scripts
     assert "<script>alert" not in without_scripts
 

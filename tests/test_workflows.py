@@ -18,6 +18,7 @@ SETUP = {"sudo apt-get update", "sudo apt-get install --yes valgrind"}
 WRITES = {  # (workflow, job): what it may write
     ("history", "keep"): {"contents"},
     ("history", "publish"): {"pages", "id-token"},
+    ("release", "publish"): {"id-token"},
 }
 ACTION = r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
 HEAD = "0123456789abcdef" * 2 + "01234567"
@@ -53,8 +54,8 @@ def faults(step):
         yield f"calls {script}, which is no executable file"
 
 
-def test_there_are_the_three_workflows():
-    assert set(WORKFLOWS) == {"tests", "gate", "history"}
+def test_there_are_the_four_workflows():
+    assert set(WORKFLOWS) == {"tests", "gate", "history", "release"}
 
 
 @pytest.mark.parametrize("step", [pytest.param(s, id=f"{w}-{s['run']}") for w, _, s in STEPS if "run" in s])
@@ -103,6 +104,14 @@ def test_no_workflow_gives_a_pull_request_more_than_a_token_that_reads():
     }
 
 
+def test_what_is_published_was_checked_and_is_a_tag():
+    publish, check = JOBS["release", "publish"], JOBS["release", "check"]
+    assert set(publish["needs"]) == {job for workflow, job in JOBS if workflow == "release"} - {"publish"}
+    assert "if" not in publish
+    assert check["if"] == "github.ref_type == 'tag'"  # where it is skipped, so is what needs it
+    assert not any("run" in step or "checkout" in step["uses"] for step in publish["steps"])  # no code beside the token
+
+
 # ---- the linters -----------------------------------------------------------------------------------------------------
 
 
@@ -128,11 +137,11 @@ def test_every_script_and_workflow_is_linted():
     with_bash = {f".ci/{path.name}" for path in (ROOT / ".ci").iterdir() if path.read_text().startswith("#!")}
     assert found == with_bash | {".ci/environment"}
     for path in PATHS:
-        for name in ("workflow-keys", "workflow-security"):
+        for name in ("workflow-keys", "security"):
             assert re.search(hooks()[name]["files"], path.relative_to(ROOT).as_posix())
 
 
-# ---- .ci/gate and .ci/keep, in a repository of two commits -----------------------------------------------------------
+# ---- .ci/gate, .ci/keep and .ci/release, in a repository of two commits ----------------------------------------------
 
 
 def git(folder, *arguments):
@@ -149,7 +158,7 @@ def clone(tmp_path):
     git(tmp_path, "clone", "--quiet", str(origin), str(clone))
     git(clone, "checkout", "--quiet", "-B", "main")
     (clone / ".ci").mkdir()
-    for name in ("gate", "keep", "environment"):
+    for name in ("gate", "keep", "environment", "release", "wheels"):
         (clone / ".ci" / name).write_bytes((ROOT / ".ci" / name).read_bytes())
         (clone / ".ci" / name).chmod(0o755)
     git(clone, "add", ".")
@@ -220,6 +229,37 @@ def test_keep_script(clone, tmp_path):
     (results / "ci" / "4567.json").write_text("2")
     assert keep()[1:] == (["ci/0123.json", "ci/4567.json", "ci/machine.json"], 2)
     assert git(clone, "status", "--porcelain") == ""
+
+
+@BASH
+@pytest.mark.parametrize(
+    ("tag", "heading", "snapshot", "says"),
+    [
+        ("v1.2.3", "## 1.2.3 (2026-12-01)", "1.2.3", ()),
+        ("1.2.3", "## 1.2.3 (2026-12-01)", "1.2.3", ("the tag is 1.2.3, and abi.h has version 1.2.3",)),
+        ("v1.2.3", "## 1.2.3 (unreleased)", "1.2.3", ("CHANGELOG.md begins with '## 1.2.3 (unreleased)'",)),
+        ("v1.2.3", "## 1x2.3 (2026-12-01)", "1.2.3", ("CHANGELOG.md begins with",)),
+        ("v1.2.4", "## 1.2.4 (2026-12-01)", "1.2.4", ("the tag is", "CHANGELOG.md begins", "tests/abi/1.2.3.txt")),
+    ],
+)
+def test_release_script(clone, tag, heading, snapshot, says):
+    header, layout = clone / "fastgrad" / "include" / "fastgrad" / "abi.h", clone / "tests" / "abi" / f"{snapshot}.txt"
+    for path, text in ((header, '#define FASTGRAD_VERSION "1.2.3"\n'), (layout, "abi 1\n")):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    (clone / "CHANGELOG.md").write_text(f"# Changelog\n\n{heading}\n\n## 0.1.0 (2026-01-01)\n")
+    found = script(clone, ".ci/release", tag)
+    assert found.returncode == bool(says)
+    assert all(line.startswith(said) for line, said in zip(found.stderr.splitlines(), says, strict=True))
+
+
+@BASH
+def test_wheels_script_takes_an_empty_folder(clone, tmp_path):
+    (tmp_path / "old.whl").touch()
+    found = script(clone, ".ci/wheels", str(tmp_path))
+    assert found.returncode == 2
+    assert "usage" in found.stderr
+    assert not script(clone, ".ci/wheels").stdout
 
 
 HISTORY = """#!/bin/bash

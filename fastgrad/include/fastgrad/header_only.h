@@ -1,5 +1,11 @@
 /* The kernels themselves, in C99 or C++11: a program that includes this in one file, in place of fastgrad.h, needs no
-   library. It compiles them all, which takes ten seconds and more.
+   library. It compiles them all, which takes ten seconds and more; a program that wants some activations only says which,
+
+       #define FASTGRAD_ONLY (1 << FASTGRAD_TANH | 1 << FASTGRAD_ELU)
+       #include <fastgrad/header_only.h>
+
+   and compiles those, in a second or less each. Its table knows no others, and ends with `scalar`: no random numbers, layers
+   or networks (FASTGRAD_HAS of them is 0).
 
    Compile with -O3 and what `python -m fastgrad config --cflags` prints (the CMake package and fastgrad.pc say the same)
    for the speed and the bits of the Python package, and link with -lm. */
@@ -10,7 +16,11 @@
 #error "include fastgrad/fastgrad.h and link libfastgrad, or include fastgrad/header_only.h: not both in one file"
 #endif
 
+#ifdef FASTGRAD_ONLY
+#include "kernels.h"
+#else
 #include "pass.h"
+#endif
 
 #if defined(__cplusplus) && defined(__GNUC__)
 #pragma GCC diagnostic push
@@ -25,7 +35,9 @@ static inline int fastgrad_check(int activation, size_t item)
 {
     if (!fg_of(fastgrad_active, item))
         return FASTGRAD_BAD_ARGUMENT;
-    return activation < 0 || activation >= FG_ACTIVATIONS ? FASTGRAD_UNKNOWN_ACTIVATION : FASTGRAD_OK;
+    if (activation < 0 || activation >= FG_ACTIVATIONS || !FG_WANTED(activation))
+        return FASTGRAD_UNKNOWN_ACTIVATION;
+    return FASTGRAD_OK;
 }
 
 static int fastgrad_value(int activation, size_t item, size_t n, const void *z, double parameter, void *y)
@@ -70,16 +82,6 @@ static int fastgrad_backward(int activation, size_t item, size_t n, const void *
     return FASTGRAD_OK;
 }
 
-static int fastgrad_draw(int distribution, size_t item, const uint32_t *key, uint32_t stream, uint64_t first,
-                         double scale, size_t n, void *out)
-{
-    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
-    if (!kernels || distribution < FASTGRAD_UNIFORM || distribution > FASTGRAD_TRUNCATED || first % FG_DRAWN)
-        return FASTGRAD_BAD_ARGUMENT;
-    kernels->fill(key, stream, distribution, scale, first, n, out);
-    return FASTGRAD_OK;
-}
-
 /* phi or phi' of one number, for integrators and solvers; NaN for an activation that is unknown. */
 static double fastgrad_scalar(double z, void *choice)
 {
@@ -88,6 +90,17 @@ static double fastgrad_scalar(double z, void *choice)
     (void)(what->derivative ? fastgrad_derivative(what->activation, sizeof z, 1, &z, what->parameter, &result)
                             : fastgrad_value(what->activation, sizeof z, 1, &z, what->parameter, &result));
     return result;
+}
+
+#ifndef FASTGRAD_ONLY
+static int fastgrad_draw(int distribution, size_t item, const uint32_t *key, uint32_t stream, uint64_t first,
+                         double scale, size_t n, void *out)
+{
+    const fg_kernels *const kernels = fg_of(fastgrad_active, item);
+    if (!kernels || distribution < FASTGRAD_UNIFORM || distribution > FASTGRAD_TRUNCATED || first % FG_DRAWN)
+        return FASTGRAD_BAD_ARGUMENT;
+    kernels->fill(key, stream, distribution, scale, first, n, out);
+    return FASTGRAD_OK;
 }
 
 /* What can be wrong with a network, or FASTGRAD_OK. */
@@ -211,6 +224,8 @@ static int fastgrad_dense_backward(size_t item, size_t batch, size_t fan_in, siz
     return FASTGRAD_OK;
 }
 
+#endif
+
 /* As fastgrad.h has it. */
 FG_PUBLIC const fastgrad_table *fastgrad_open(const char *cpu)
 {
@@ -220,7 +235,6 @@ FG_PUBLIC const fastgrad_table *fastgrad_open(const char *cpu)
         return NULL;
     fastgrad_active = found;
     table.abi = FASTGRAD_ABI;
-    table.size = sizeof table;
     table.version = FASTGRAD_VERSION;
     table.cpu = found->name;
     table.value = fastgrad_value;
@@ -228,6 +242,10 @@ FG_PUBLIC const fastgrad_table *fastgrad_open(const char *cpu)
     table.value_and_derivative = fastgrad_value_and_derivative;
     table.backward = fastgrad_backward;
     table.scalar = fastgrad_scalar;
+#ifdef FASTGRAD_ONLY
+    table.size = FASTGRAD_UP_TO(scalar);
+#else
+    table.size = sizeof table;
     table.draw = fastgrad_draw;
     table.network_room = fastgrad_network_room;
     table.network_gradients = fastgrad_network_gradients;
@@ -235,6 +253,7 @@ FG_PUBLIC const fastgrad_table *fastgrad_open(const char *cpu)
     table.dense_room = fastgrad_dense_room;
     table.dense_forward = fastgrad_dense_forward;
     table.dense_backward = fastgrad_dense_backward;
+#endif
     return &table;
 }
 

@@ -2,7 +2,7 @@
    networks, training and random numbers, for float and double.
 
    fg_find(name) chooses a set, fg_of(set, sizeof(float)) its functions for a type. Everything is static and compiled where
-   this is included, unless FASTGRAD_LINKED is defined: then it is in libfastgrad. */
+   this is included, unless FASTGRAD_LINKED is defined: then it is in libfastgrad. FASTGRAD_ONLY: see header_only.h. */
 #ifndef FASTGRAD_KERNELS_H
 #define FASTGRAD_KERNELS_H
 
@@ -106,8 +106,9 @@ typedef struct fg_kernels {
     fg_one value[FG_ACTIVATIONS];      /* set/loops.h */
     fg_one derivative[FG_ACTIVATIONS];
     fg_two both[FG_ACTIVATIONS];       /* value, derivative */
-    fg_one exponential;                /* exp of arguments at most 0: the roof of the others */
     void (*multiply)(size_t n, const void *a, const void *b, void *out);
+#ifndef FASTGRAD_ONLY
+    fg_one exponential;                /* exp of arguments at most 0: the roof of the others */
     int (*network)(const struct fg_kernels *, fg_network *);     /* set/network.h */
     double (*largest)(size_t n, const void *a);                  /* magnitude; NaN if one of them is not finite */
     size_t (*train)(const struct fg_kernels *, fg_training *);   /* set/training.h */
@@ -119,6 +120,7 @@ typedef struct fg_kernels {
     void (*fill)(const uint32_t *key, uint32_t stream, int distribution, double scale, uint64_t first, size_t count,
                  void *out);                                     /* set/random.h */
     double (*multiply_add)(size_t rounds, double factor);        /* 12 vectors of them a round: set/peak.h */
+#endif
 } fg_kernels;
 
 typedef struct {
@@ -126,18 +128,27 @@ typedef struct {
     const fg_kernels *single, *wide; /* of float, of double */
 } fg_set;
 
+#ifdef FASTGRAD_ONLY
+#define FG_WANTED(activation) ((FASTGRAD_ONLY) >> (activation) & 1)
+#else
+#define FG_WANTED(activation) 1
+#endif
+
 #if defined(__clang__)
 #define FG_INLINE static inline __attribute__((always_inline, unused))
 #define FG_UNROLL _Pragma("clang loop unroll(full)")
-#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second-level cache */
+#define FG_PREFETCH_NEAR(p) __builtin_prefetch(p, 0, 3)
 #elif defined(__GNUC__)
 #define FG_INLINE static inline __attribute__((always_inline, unused))
 #define FG_UNROLL _Pragma("GCC unroll 12") /* else the sums of a GEMM block spill to memory */
-#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+#define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second-level cache */
+#define FG_PREFETCH_NEAR(p) __builtin_prefetch(p, 0, 3)
 #else
 #define FG_INLINE static inline
 #define FG_UNROLL
 #define FG_PREFETCH(p) (void)(p)
+#define FG_PREFETCH_NEAR(p) (void)(p)
 #endif
 
 #ifdef _MSC_VER

@@ -1,7 +1,9 @@
 /* The kernels of the instruction set FG_SET, whose primitives are in FG_SIMD, for float and for double. */
 #define FG(name) FG_PASTE(name, FG_TYPE, FG_SET)
 
+#ifndef FASTGRAD_ONLY
 static void FG_PASTE(exponential, f64, FG_SET)(size_t, const void *, double, void *); /* the losses' */
+#endif
 
 #define FG_BITS 32
 #define FG_TYPE f32
@@ -10,11 +12,13 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const void *, double, voi
 #include "parts.h"
 #include "formulas_f32.h"
 #include "loops.h"
+#ifndef FASTGRAD_ONLY
 #include "network.h"
 #include "training.h"
 #include "dense.h"
 #include "random.h"
 #include "peak.h"
+#endif
 #include "table.h"
 #include "undefine.h"
 
@@ -25,11 +29,13 @@ static void FG_PASTE(exponential, f64, FG_SET)(size_t, const void *, double, voi
 #include "parts.h"
 #include "formulas_f64.h"
 #include "loops.h"
+#ifndef FASTGRAD_ONLY
 #include "network.h"
 #include "training.h"
 #include "dense.h"
 #include "random.h"
 #include "peak.h"
+#endif
 #include "table.h"
 #include "undefine.h"
 

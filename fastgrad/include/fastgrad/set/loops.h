@@ -89,16 +89,17 @@ FG_INLINE void FG(loop)(const int phi, const int wanted, size_t n, const FG_SCAL
     }
 }
 
+/* inline: a compiler drops those that FASTGRAD_ONLY leaves out without a word, at -O0 too. */
 #define FG_LOOPS_OF(NAME, UPPER, ARGUMENTS)                                                                    \
-    static void FG(NAME##_value)(size_t n, const void *z, double parameter, void *y)                           \
+    static inline void FG(NAME##_value)(size_t n, const void *z, double parameter, void *y)                    \
     {                                                                                                          \
         FG(loop)(FG_##UPPER, FG_ONLY_VALUE, n, (const FG_SCALAR *)z, parameter, (FG_SCALAR *)y, NULL);         \
     }                                                                                                          \
-    static void FG(NAME##_slope)(size_t n, const void *z, double parameter, void *d)                           \
+    static inline void FG(NAME##_slope)(size_t n, const void *z, double parameter, void *d)                    \
     {                                                                                                          \
         FG(loop)(FG_##UPPER, FG_ONLY_DERIVATIVE, n, (const FG_SCALAR *)z, parameter, NULL, (FG_SCALAR *)d);    \
     }                                                                                                          \
-    static void FG(NAME##_both)(size_t n, const void *z, double parameter, void *y, void *d)                   \
+    static inline void FG(NAME##_both)(size_t n, const void *z, double parameter, void *y, void *d)            \
     {                                                                                                          \
         FG(loop)(FG_##UPPER, FG_VALUE_AND_DERIVATIVE, n, (const FG_SCALAR *)z, parameter, (FG_SCALAR *)y,      \
                  (FG_SCALAR *)d);                                                                              \
@@ -106,10 +107,12 @@ FG_INLINE void FG(loop)(const int phi, const int wanted, size_t n, const FG_SCAL
 FG_EACH_ACTIVATION(FG_LOOPS_OF)
 #undef FG_LOOPS_OF
 
+#ifndef FASTGRAD_ONLY
 static void FG(exponential)(size_t n, const void *z, double parameter, void *y)
 {
     FG(loop)(FG_EXP, FG_ONLY_VALUE, n, (const FG_SCALAR *)z, parameter, (FG_SCALAR *)y, NULL);
 }
+#endif
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options
