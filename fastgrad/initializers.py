@@ -41,7 +41,18 @@ def _per_fan_in(scale):
 
 
 class Rule(NamedTuple):
-    """Var W of (fan_in, fan_out, **options), how to draw it, the options' defaults, and Var b."""
+    """How one kind of initial weights is drawn.
+
+    Attributes
+    ----------
+    variance : callable
+        Var W of fan_in, fan_out and the options by name.
+    distribution : {"normal", "uniform"}
+    defaults : mapping
+        The options' default values.
+    bias_variance : callable
+        Var b of fan_in.
+    """
 
     variance: Callable[..., float]
     distribution: str
