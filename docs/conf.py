@@ -32,6 +32,9 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300  # seconds for a cell; all of them take twenty
 
 html_theme = "pydata_sphinx_theme"
+html_theme_options = {"navbar_center": []}
+html_sidebars = {"**": ["globaltoc.html"]}  # the whole book beside every page
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
 html_title = f"fastgrad {release}"
 html_show_sourcelink = False
 html_copy_source = False
@@ -39,6 +42,7 @@ html_copy_source = False
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "examples",
+    "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("matplotlib", "figures"),
     "abort_on_example_error": True,
     "write_computation_times": False,

@@ -40,7 +40,7 @@ def _per_fan_in(scale):
     return lambda fan_in, fan_out: scale / fan_in
 
 
-class Rule(NamedTuple):
+class _Rule(NamedTuple):
     """Var W of (fan_in, fan_out, **options), how to draw it, the options' defaults, and Var b."""
 
     variance: Callable[..., float]
@@ -51,16 +51,16 @@ class Rule(NamedTuple):
 
 _HE_DEFAULTS = {"negative_slope": 0.0, "mode": "fan_in"}
 RULES = {
-    "xavier_normal": Rule(_xavier, "normal", {"gain": 1.0}),
-    "xavier_uniform": Rule(_xavier, "uniform", {"gain": 1.0}),
-    "he_normal": Rule(_he, "normal", _HE_DEFAULTS),
-    "he_uniform": Rule(_he, "uniform", _HE_DEFAULTS),
-    "lecun_normal": Rule(_per_fan_in(1.0), "truncated"),
-    "keras_he_normal": Rule(_per_fan_in(2.0), "truncated"),
-    "keras_glorot_normal": Rule(_xavier, "truncated"),
-    "keras_dense": Rule(_xavier, "uniform"),
-    "torch_linear": Rule(_per_fan_in(1 / 3), "uniform", bias_variance=lambda fan_in: 1 / (3 * fan_in)),
-    "normal": Rule(lambda fan_in, fan_out, std: std * std, "normal", {"std": 0.01}),
+    "xavier_normal": _Rule(_xavier, "normal", {"gain": 1.0}),
+    "xavier_uniform": _Rule(_xavier, "uniform", {"gain": 1.0}),
+    "he_normal": _Rule(_he, "normal", _HE_DEFAULTS),
+    "he_uniform": _Rule(_he, "uniform", _HE_DEFAULTS),
+    "lecun_normal": _Rule(_per_fan_in(1.0), "truncated"),
+    "keras_he_normal": _Rule(_per_fan_in(2.0), "truncated"),
+    "keras_glorot_normal": _Rule(_xavier, "truncated"),
+    "keras_dense": _Rule(_xavier, "uniform"),
+    "torch_linear": _Rule(_per_fan_in(1 / 3), "uniform", bias_variance=lambda fan_in: 1 / (3 * fan_in)),
+    "normal": _Rule(lambda fan_in, fan_out, std: std * std, "normal", {"std": 0.01}),
 }
 _ALIASES = {
     "glorot_normal": "xavier_normal",

@@ -17,9 +17,8 @@ import fastgrad
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 LISTED = set(re.findall(r"^   (fastgrad\.[\w.]+)$", (DOCS / "reference.rst").read_text(), re.MULTILINE))
-TREE = set(
-    re.findall(r"^([\w/]+)$", "".join(re.findall(r"```{toctree}(.*?)```", (DOCS / "index.md").read_text(), re.S)), re.M)
-)
+TREES = re.findall(r"```{toctree}(.*?)```", (DOCS / "index.md").read_text(), re.DOTALL)
+TREE = set(re.findall(r"^(?:.*<)?([\w/]+)>?$", "".join(TREES), re.MULTILINE))
 GALLERY = sorted((DOCS / "gallery").glob("plot_*.py"))
 EXTERNAL = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=["'](?:https?:)?//[^>]+>""")
 

@@ -22,6 +22,7 @@ torch.manual_seed(1)
 batch = torch.randn(64, 32), torch.arange(64) % 4
 assert_gradients_flow(make_model(nn.ReLU()), batch, decades=2)  # passes, and says nothing
 
+# sphinx_gallery_thumbnail_path = "pictures/profile.png"
 # %%
 # Somebody takes out the normalisation and prefers sigmoid. The message of the failing test has every layer, by the name
 # of its module.
