@@ -160,7 +160,7 @@ def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
 def test_the_commands_of_detection_and_remedies_train_the_networks_that_are_shown(trained, folders):
     """But for the order in which BLAS adds on several threads; what is unusual in a training is an option."""
     shown = {f"{one.case.activation.name} {one.case.init.name}": one.history.loss for one in trained.shown}
-    typed = re.findall(r"fastgrad train [^;<]+", page_of(folders["consequences"]))
+    typed = re.findall(r"fastgrad train [^<]+", page_of(folders["consequences"]))
     assert len(typed) == 3
     assert typed[-1].endswith("--repair --out repair")
     for command in typed[:2]:
