@@ -215,6 +215,19 @@ def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained
     assert json.loads(text)["rank_correlation"] == trained.rank_correlation
 
 
+def test_a_logarithmic_axis_names_no_power_twice_and_one_depth_is_no_choice(browser, tmp_path):
+    """Over three decades there were two ticks for each power of ten, at the half one too."""
+    cells = study.grid(["tanh"], ["torch_linear"], [10], width=16, batch=8, seeds=(0,))
+    page = survey.write_folder(survey.Report(list(sweeps.run_study(cells)), {}, [], ""), tmp_path)
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(page.as_uri())
+    for chart in tab.locator("[data-chart]").all():
+        ticks = chart.locator("svg").first.locator("g[aria-label='y-axis tick label'] text").all_text_contents()
+        assert len(ticks) == len(set(ticks)) >= 3
+    assert tab.locator("input").count() == 0
+    tab.close()
+
+
 def test_a_layer_that_steps_do_not_move_is_drawn_at_the_lower_edge(browser, tmp_path):
     """Sixteen decades below, Adam's steps are lost in the weights' last digit: log10 of 0, which was no line at all."""
     some = cases(["sigmoid", "tanh"], ["torch_linear", "he_normal"], 1, depth=20, width=16, epochs=2)

@@ -187,10 +187,10 @@ SECTIONS = {
 def _causes(page, results, command):
     groups = findings.by_activation(results).items()
     limits, range_of_depths = charts.profile_limits(results), charts.depth_limits(results)
-    deepest_first = sorted({result.cell.depth for result in results})
+    depths = sorted({result.cell.depth for result in results})
     over_depth = [
         page.figure("depths", phi, _told(members), **charts.depths(members, range_of_depths))
-        for phi, members in groups if len(deepest_first) > 1
+        for phi, members in groups if len(depths) > 1
     ]  # fmt: skip
     by_layer = [
         page.figure("profile", phi, _told(deepest(members)), **charts.profile(members, limits))
@@ -214,7 +214,9 @@ def _causes(page, results, command):
             "Backpropagation runs from right to left. A delta below float32's least number, the dotted line, is 0 in "
             "plain float32; an arrow says where it and float64's lie below a chart."
         ),
-        f'<div class="filters">{choices("depth", "Hidden layers", list(map(str, deepest_first)), single=True)}</div>',
+        f'<div class="filters">{choices("depth", "Hidden layers", list(map(str, depths)), single=True)}</div>'
+        if over_depth
+        else "",
         side_by_side(*by_layer),
         scroll(html_heatmap(results), "causes"),
         key(),
