@@ -160,7 +160,7 @@ def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
 def test_the_commands_of_detection_and_remedies_train_the_networks_that_are_shown(trained, folders):
     """But for the order in which BLAS adds on several threads; what is unusual in a training is an option."""
     shown = {f"{one.case.activation.name} {one.case.init.name}": one.history.loss for one in trained.shown}
-    typed = re.findall(r"fastgrad train [^;<]+", page_of(folders["consequences"]))
+    typed = re.findall(r"fastgrad train [^<]+", page_of(folders["consequences"]))
     assert len(typed) == 3
     assert typed[-1].endswith("--repair --out repair")
     for command in typed[:2]:
@@ -213,6 +213,19 @@ def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained
     assert f"After 3 epochs: healthy, the loss {TRENDS[learned.trend.kind]}" in page_of(tmp_path / "a/labels")
     text = (tmp_path / "a/consequences/consequences.json").read_text()
     assert json.loads(text)["rank_correlation"] == trained.rank_correlation
+
+
+def test_a_logarithmic_axis_names_no_power_twice_and_one_depth_is_no_choice(browser, tmp_path):
+    """Over three decades there were two ticks for each power of ten, at the half one too."""
+    cells = study.grid(["tanh"], ["torch_linear"], [10], width=16, batch=8, seeds=(0,))
+    page = survey.write_folder(survey.Report(list(sweeps.run_study(cells)), {}, [], ""), tmp_path)
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(page.as_uri())
+    for chart in tab.locator("[data-chart]").all():
+        ticks = chart.locator("svg").first.locator("g[aria-label='y-axis tick label'] text").all_text_contents()
+        assert len(ticks) == len(set(ticks)) >= 3
+    assert tab.locator("input").count() == 0
+    tab.close()
 
 
 def test_a_layer_that_steps_do_not_move_is_drawn_at_the_lower_edge(browser, tmp_path):

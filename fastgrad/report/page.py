@@ -180,7 +180,7 @@ def _profiles(page, deepest, name):
         side_by_side(*figures, identifier="profiles"),
         note="The deepest network of each row, the input on the left. Solid: measured. Dashed: mean-field theory. "
         "Below, what is measured less what theory predicts, with theory's 95 % band of such a mean. Of more than eight "
-        "networks eight are drawn, evenly chosen: choose others above. Point at a line to read it.",
+        "networks eight are drawn, evenly chosen: choose others above. Point at a line, or touch it, to read it.",
     )
 
 
