@@ -155,7 +155,7 @@ def _module(page, found, identifier, name, benchmarks):
     unmoved = f"No number of these has moved: {', '.join(still)}." if still else ""
     command = f"asv run --bench '^{name}' NEW && fastgrad publish"
     side_by_side = charts(*figures) if figures else ""
-    return section(identifier, name, side_by_side, paragraph(unmoved), *tables, command=command)
+    return section(identifier, name, side_by_side, paragraph(unmoved), *tables, commands=[command])
 
 
 def _figure(page, found, benchmark, lines):
