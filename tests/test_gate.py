@@ -212,7 +212,7 @@ def test_what_the_budget_does_not_reach_is_inconclusive_by_name(machine, tmp_pat
     monkeypatch.setattr(layers, "PAIRS", 0.0)
     found = judged(tmp_path)
     assert verdicts(found) == dict.fromkeys(TIMED, "inconclusive")
-    assert f"{CASE}: inconclusive, no time was left." in tables.verdict(found, 0)
+    assert f"{', '.join(TIMED)}: inconclusive, no time was left to time it." in tables.verdict(found, 0)
 
 
 def test_what_nobody_asked_for_and_does_not_fit_is_counted_only(machine, tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ PATIENCE = 30.0  # seconds after which it is said that the machine is busy
 REHEARSAL, REHEARSED = 30.0, 0.2  # seconds, and share, after which a rehearsal that is not decided never will be
 KIND = 1e-3  # seconds of a call
 LONGEST = 0.02  # seconds of a call that is rehearsed with more calls
-NO_TIME = "no time was left"
+TO_DO = {"instructions": "count it", "time": "time it"}
 
 
 class Run:
@@ -119,7 +119,8 @@ class Run:
     def _unreached(self, layer, cases, asked):
         """Say what there was no time for: a row each if somebody asked for them."""
         if asked:
-            self.rows += [Row(layer, case.label, case.unit, None, None, "inconclusive", NO_TIME) for case in cases]
+            why = f"no time was left to {TO_DO.get(layer, 'measure it')}"
+            self.rows += [Row(layer, case.label, case.unit, None, None, "inconclusive", why) for case in cases]
         elif cases:
             self.notes.append(
                 f"{len(cases)} benchmarks did not fit the budget ({layer}); --bench chooses, --budget adds."
@@ -150,7 +151,8 @@ class Run:
                 self._fails(case, found)
             elif found:
                 seen[case.label] = {key: max(one["found"][key] for one in found.values()) for key in ("setup", "call")}
-        self._unreached("a first look", [case for case in cases if case.label not in answers], asked)
+        layer = "time" if "time" in self.options.layers else "instructions"
+        self._unreached(layer, [case for case in cases if case.label not in answers], asked)
         return seen
 
     def _instructions(self, cases, seen):
