@@ -263,7 +263,7 @@ def test_an_interrupted_judgement_goes_on(machine, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         judged(tmp_path)
     kept = len((tmp_path / "parts.jsonl").read_text().splitlines())
-    assert kept == 13 + 5  # pairs; caches, tracked numbers, memory, first look, instructions
+    assert kept == 13 + 6  # pairs; caches, tracked numbers, memory, first look, instructions, what fits
     with open(tmp_path / "parts.jsonl", "a") as file:
         file.write('{"identity": "half a li')
     machine.stop_after = None

@@ -183,23 +183,25 @@ class Run:
     def _times(self, cases, seen, asked):
         items = {case.label: Item(case, planned(case, **seen[case.label])) for case in cases}
         each, doubtful = self._rehearsed(items, seen)
-        left, fitting = PAIRS * (self.end - time.monotonic()) / pairs.LOOKS[0] - each, {}
         for label, item in items.items():
-            kind = _kind(item, seen)
-            if kind in doubtful:
-                self.rows.append(Row("time", label, "seconds", None, None, "inconclusive", doubtful[kind]))
-            elif item.plan.seconds <= left:
-                left -= item.plan.seconds
-                fitting[label] = item
-        self._unreached(
-            "time",
-            [item.case for label, item in items.items() if label not in fitting and _kind(item, seen) not in doubtful],
-            asked,
-        )
-        timings, _ = self._stage("time", "head", fitting, self.late(PAIRS))
-        worse = {label: fitting[label] for label, timing in timings.items() if timing.verdict == "worse"}
+            if why := doubtful.get(_kind(item, seen)):
+                self.rows.append(Row("time", label, "seconds", None, None, "inconclusive", why))
+        items = {label: item for label, item in items.items() if _kind(item, seen) not in doubtful}
+        fitting = self.parts.get("what fits", lambda: self._fitting(items, each))
+        self._unreached("time", [item.case for label, item in items.items() if label not in fitting], asked)
+        timings, _ = self._stage("time", "head", {label: items[label] for label in fitting}, self.late(PAIRS))
+        worse = {label: items[label] for label, timing in timings.items() if timing.verdict == "worse"}
         timings |= self._stage("again", "head", worse, self.late())[0]
         self.rows += [Row("time", label, "seconds", **asdict(timing)) for label, timing in timings.items()]
+
+    def _fitting(self, items, each):
+        """The labels for which there is time until the first look, if a pair takes ``each`` seconds to start."""
+        left, fitting = PAIRS * (self.end - time.monotonic()) / pairs.LOOKS[0] - each, []
+        for label, item in items.items():
+            if item.plan.seconds <= left:
+                left -= item.plan.seconds
+                fitting.append(label)
+        return fitting
 
     def _stage(self, name, second, items, late):
         """As :func:`pairs.measure`, of the base and a second side."""
@@ -240,7 +242,7 @@ class Run:
                 self.doubts.append(f"{label}, reads {_read(timing)}")
         if len(self.doubts) > known:
             clocks = [pair[side][label][2] for pair in taken for side in pair for label in pair[side]]
-            self._say(self.watch.causes(clocks) or ["why, nothing here says"])
+            self._say(self.watch.causes(clocks) or ["no cause of that was found"])
         return max(each, 0), doubtful
 
 
