@@ -22,7 +22,7 @@ from fastgrad.bench.journal import Parts
 
 # Shares of what is left of the budget that a stage may take.
 TRACK, MEMORY, LOOK, COUNT, PAIRS = 0.4, 0.3, 0.25, 0.3, 0.7
-PATIENCE = 30.0  # seconds after which it is said that the machine is busy
+AROUND = 1.0  # seconds in which the gate looks at what others do
 REHEARSAL, REHEARSED = 30.0, 0.2  # seconds, and share, after which a rehearsal that is not decided never will be
 KIND = 1e-3  # seconds of a call
 LONGEST = 0.02  # seconds of a call that is rehearsed with more calls
@@ -59,8 +59,7 @@ class Run:
     ):
         self.sides, self.parts, self.options, self.progress, self.tell = sides, parts, options, progress, tell
         self.runs = {"base": sides["base"], "again": sides["base"], "head": sides["head"]}
-        self.start, self.watch, self.told = time.monotonic(), Watch(), False
-        self.end = self.start + options.budget
+        self.watch, self.end = Watch(), time.monotonic() + options.budget
         self.rows: list[Row] = []
         self.doubts: list[str] = []
         self.missing: list[str] = []
@@ -75,20 +74,14 @@ class Run:
 
     def doing(self, what: str) -> Callable[[int, int], None]:
         """A function of how many are done, and of how many."""
-        if not self.told and time.monotonic() - self.start > PATIENCE and (causes := self.watch.causes()):
-            self._say(causes)
         self.progress(None, None, what)
         return lambda done, total: self.progress(done, total, what)
 
-    def _say(self, causes):
-        """Tell at once, and once, why this machine is no good today."""
-        if not self.told:
-            self.told = True
-            self.doubts += causes
-            self.tell(f"this machine cannot judge well today: {'; '.join(self.doubts)}")
-
     def judge(self, cases: list[Case], asked: bool) -> None:
         """All layers; ``asked``: whether somebody chose these cases, and not the budget."""
+        time.sleep(AROUND)
+        if causes := self.watch.causes():
+            self.tell(f"this machine is busy: {'; '.join(causes)}")
         failed = self.parts.get("caches", lambda: prepare_caches(cases, self.sides))
         for case in cases:
             if case.cache in failed:
@@ -242,7 +235,8 @@ class Run:
                 self.doubts.append(f"{label}, reads {_read(timing)}")
         if len(self.doubts) > known:
             clocks = [pair[side][label][2] for pair in taken for side in pair for label in pair[side]]
-            self._say(self.watch.causes(clocks) or ["no cause of that was found"])
+            self.doubts += self.watch.causes(clocks) or ["no cause of that was found"]
+            self.tell(f"times cannot be judged well here: {'; '.join(self.doubts)}")
         return max(each, 0), doubtful
 
 

@@ -70,7 +70,8 @@ def discover(root, project):
     package = os.path.basename(root)
     modules = [name for _, name, _ in pkgutil.walk_packages([root], package + ".", onerror=lambda name: None)]
     failed = {name: _import_error(name) for name in modules if name not in sys.modules}
-    packages = [name for name, of in metadata.packages_distributions().items() if project in of and name[0] != "_"]
+    distributions = metadata.packages_distributions().items()
+    packages = [name for name, of in distributions if project.lower() in map(str.lower, (name, *of)) and name[0] != "_"]
     return {"benchmarks": found, "failed": failed, "packages": packages}
 
 
