@@ -34,6 +34,8 @@ class Machine:
         What the base's value is the second time.
     fails : dict
         {label: {side: answer to the first look}}.
+    busy : list of str
+        What else the machine does.
     measured : list
         The number of every pair that was really taken.
     stop_after : int or None
@@ -43,12 +45,7 @@ class Machine:
     def __init__(self, monkeypatch, noise=0.003):
         self.noise, self.slower, self.counted, self.value, self.again = noise, {}, {}, {}, {}
         self.cases, self.fails = list(CASES), {}
-        self.measured, self.stop_after, self.once, self.busy = (
-            [],
-            None,
-            None,
-            ["other processes keep 1.0 processors busy"],
-        )
+        self.measured, self.stop_after, self.once, self.busy = [], None, None, []
         self.both = {
             name: sides.Side(name, name, name * 2, "tiny", "python", {}, *[Path(f"/nowhere/{name}")] * 3)
             for name in pairs.SIDES
@@ -59,6 +56,7 @@ class Machine:
         monkeypatch.setattr(cases, "listed", lambda _: (self.cases, []))
         monkeypatch.setattr(layers, "prepare_caches", lambda *_: {})
         monkeypatch.setattr(layers, "look_at", self.look)
+        monkeypatch.setattr(layers, "AROUND", 0)
         monkeypatch.setattr(layers.Watch, "causes", lambda *_: self.busy)
         monkeypatch.setattr(judgement, "explained", lambda rows, *_: rows)
         monkeypatch.setattr(pairs, "measure_pair", self.pair)

@@ -108,6 +108,13 @@ def wild(project, tmp_path_factory):
     return both, *cases.listed(both)
 
 
+def test_an_error_tells_the_nearest_name_or_a_few():
+    names = [f"bench.time_{number}" for number in range(1000)]
+    near, far = (str(cases.no_such("benchmark", given, names)) for given in ("bench.tiem_7", "xyz"))
+    assert "did you mean 'bench.time_7'?" in near
+    assert len(far) < 150
+
+
 def test_the_suite_is_the_list(wild):
     _, listed, _ = wild
     by = {case.label: case for case in listed}

@@ -14,7 +14,7 @@ from fastgrad.bench.gate.look import Plan, planned
 from fastgrad.bench.gate.pairs import Item
 
 LABEL = "time_it"
-PLAN = Plan(turns=4, samples=12, calls=50, warm=3, fresh=False, seconds=0.1)
+PLAN = Plan(turns=4, samples=12, calls=50, warm=3, fresh=False, long=False, seconds=0.1)
 ITEMS = {LABEL: Item(Case(LABEL, {"base": LABEL, "head": LABEL}, "time"), PLAN)}
 MISS = (1 - pairs.CONFIDENCE) / len(pairs.LOOKS)  # of one look, at most
 

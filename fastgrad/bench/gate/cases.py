@@ -5,11 +5,12 @@
 #         - Whoever marks benchmarks with `gate = True` has chosen. Where nobody has, it is all that fits the budget,
 #           the first parameters of every benchmark before the second of any.
 
+import difflib
 import hashlib
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from fastgrad.bench.gate.sides import TIMEOUT, GateError, Side
 TIMED = ("time", "import")
 VALUES = ("track", "peakmemory", "memory")
 QUOTE = "'"
+FEW = 5  # names that an error tells
 
 
 @dataclass(frozen=True)
@@ -185,12 +187,18 @@ def chosen(cases: Iterable[Case], patterns: Iterable[str]) -> tuple[list[Case], 
     if patterns:
         for pattern in patterns:
             if not any(_fits(pattern, case.label) for case in cases):
-                raise unknown("benchmark", pattern, [case.label for case in cases])
+                raise no_such("benchmark", pattern, [case.label for case in cases])
         return [case for case in cases if any(_fits(pattern, case.label) for pattern in patterns)], True
     marked = [case for case in cases if case.gate]
     if marked:
         return [case for case in cases if case.kind == "import"] + marked, True
     return sorted((case for case in cases if case.gate is not False), key=lambda case: case.rank), False
+
+
+def no_such(what: str, given: str, names: Sequence[str]) -> ValueError:
+    """The error for a name or pattern that fits none of many: it tells the nearest, or the first few."""
+    near = difflib.get_close_matches(given, names, 1)
+    return unknown(what, given, near or [*names[:FEW], *["..."] * (len(names) > FEW)])
 
 
 def _fits(pattern, label):

@@ -12,7 +12,7 @@ from fastgrad.bench.gate.sides import Side, Worker
 
 SHOWN, ROWS = 5, 10  # functions of a row; rows
 SHARE = 0.005  # of a row's instructions: what a function that is shown gained, at least
-PATIENCE = 20.0  # seconds, of a question and of all under valgrind
+PATIENCE = 60.0  # seconds, of a question and of all under valgrind
 
 
 def explained(rows: Sequence[Row], cases: Mapping[str, Case], run: Run) -> list[Row]:

@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
-from fastgrad._validation import unknown
 from fastgrad.bench.gate import cases, sides
 from fastgrad.bench.gate.explain import explained
 from fastgrad.bench.gate.layers import Run
@@ -70,7 +69,7 @@ def judge(
     names = [case.label for case in listed]
     for pattern in options.allow:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise unknown("name to allow", pattern, names)
+            raise cases.no_such("name to allow", pattern, names)
     run = Run(both, parts, options, progress, tell)
     run.judge(*cases.chosen(listed, options.bench))
     rows = [_allowed(row, options.allow) for row in run.rows]

@@ -22,11 +22,11 @@ from fastgrad.bench.journal import Parts
 
 # Shares of what is left of the budget that a stage may take.
 TRACK, MEMORY, LOOK, COUNT, PAIRS = 0.4, 0.3, 0.25, 0.3, 0.7
-PATIENCE = 30.0  # seconds after which it is said that the machine is busy
+AROUND = 1.0  # seconds in which the gate looks at what others do
 REHEARSAL, REHEARSED = 30.0, 0.2  # seconds, and share, after which a rehearsal that is not decided never will be
 KIND = 1e-3  # seconds of a call
 LONGEST = 0.02  # seconds of a call that is rehearsed with more calls
-NO_TIME = "no time was left"
+TO_DO = {"instructions": "count it", "time": "time it"}
 
 
 class Run:
@@ -59,8 +59,7 @@ class Run:
     ):
         self.sides, self.parts, self.options, self.progress, self.tell = sides, parts, options, progress, tell
         self.runs = {"base": sides["base"], "again": sides["base"], "head": sides["head"]}
-        self.start, self.watch, self.told = time.monotonic(), Watch(), False
-        self.end = self.start + options.budget
+        self.watch, self.end = Watch(), time.monotonic() + options.budget
         self.rows: list[Row] = []
         self.doubts: list[str] = []
         self.missing: list[str] = []
@@ -75,20 +74,14 @@ class Run:
 
     def doing(self, what: str) -> Callable[[int, int], None]:
         """A function of how many are done, and of how many."""
-        if not self.told and time.monotonic() - self.start > PATIENCE and (causes := self.watch.causes()):
-            self._say(causes)
         self.progress(None, None, what)
         return lambda done, total: self.progress(done, total, what)
 
-    def _say(self, causes):
-        """Tell at once, and once, why this machine is no good today."""
-        if not self.told:
-            self.told = True
-            self.doubts += causes
-            self.tell(f"this machine cannot judge well today: {'; '.join(self.doubts)}")
-
     def judge(self, cases: list[Case], asked: bool) -> None:
         """All layers; ``asked``: whether somebody chose these cases, and not the budget."""
+        time.sleep(AROUND)
+        if causes := self.watch.causes():
+            self.tell(f"this machine is busy: {'; '.join(causes)}")
         failed = self.parts.get("caches", lambda: prepare_caches(cases, self.sides))
         for case in cases:
             if case.cache in failed:
@@ -119,7 +112,8 @@ class Run:
     def _unreached(self, layer, cases, asked):
         """Say what there was no time for: a row each if somebody asked for them."""
         if asked:
-            self.rows += [Row(layer, case.label, case.unit, None, None, "inconclusive", NO_TIME) for case in cases]
+            why = f"no time was left to {TO_DO.get(layer, 'measure it')}"
+            self.rows += [Row(layer, case.label, case.unit, None, None, "inconclusive", why) for case in cases]
         elif cases:
             self.notes.append(
                 f"{len(cases)} benchmarks did not fit the budget ({layer}); --bench chooses, --budget adds."
@@ -150,7 +144,8 @@ class Run:
                 self._fails(case, found)
             elif found:
                 seen[case.label] = {key: max(one["found"][key] for one in found.values()) for key in ("setup", "call")}
-        self._unreached("a first look", [case for case in cases if case.label not in answers], asked)
+        layer = "time" if "time" in self.options.layers else "instructions"
+        self._unreached(layer, [case for case in cases if case.label not in answers], asked)
         return seen
 
     def _instructions(self, cases, seen):
@@ -181,23 +176,25 @@ class Run:
     def _times(self, cases, seen, asked):
         items = {case.label: Item(case, planned(case, **seen[case.label])) for case in cases}
         each, doubtful = self._rehearsed(items, seen)
-        left, fitting = PAIRS * (self.end - time.monotonic()) / pairs.LOOKS[0] - each, {}
         for label, item in items.items():
-            kind = _kind(item, seen)
-            if kind in doubtful:
-                self.rows.append(Row("time", label, "seconds", None, None, "inconclusive", doubtful[kind]))
-            elif item.plan.seconds <= left:
-                left -= item.plan.seconds
-                fitting[label] = item
-        self._unreached(
-            "time",
-            [item.case for label, item in items.items() if label not in fitting and _kind(item, seen) not in doubtful],
-            asked,
-        )
-        timings, _ = self._stage("time", "head", fitting, self.late(PAIRS))
-        worse = {label: fitting[label] for label, timing in timings.items() if timing.verdict == "worse"}
+            if why := doubtful.get(_kind(item, seen)):
+                self.rows.append(Row("time", label, "seconds", None, None, "inconclusive", why))
+        items = {label: item for label, item in items.items() if _kind(item, seen) not in doubtful}
+        fitting = self.parts.get("what fits", lambda: self._fitting(items, each))
+        self._unreached("time", [item.case for label, item in items.items() if label not in fitting], asked)
+        timings, _ = self._stage("time", "head", {label: items[label] for label in fitting}, self.late(PAIRS))
+        worse = {label: items[label] for label, timing in timings.items() if timing.verdict == "worse"}
         timings |= self._stage("again", "head", worse, self.late())[0]
         self.rows += [Row("time", label, "seconds", **asdict(timing)) for label, timing in timings.items()]
+
+    def _fitting(self, items, each):
+        """The labels for which there is time until the first look, if a pair takes ``each`` seconds to start."""
+        left, fitting = PAIRS * (self.end - time.monotonic()) / pairs.LOOKS[0] - each, []
+        for label, item in items.items():
+            if item.plan.seconds <= left:
+                left -= item.plan.seconds
+                fitting.append(label)
+        return fitting
 
     def _stage(self, name, second, items, late):
         """As :func:`pairs.measure`, of the base and a second side."""
@@ -238,7 +235,8 @@ class Run:
                 self.doubts.append(f"{label}, reads {_read(timing)}")
         if len(self.doubts) > known:
             clocks = [pair[side][label][2] for pair in taken for side in pair for label in pair[side]]
-            self._say(self.watch.causes(clocks) or ["why, nothing here says"])
+            self.doubts += self.watch.causes(clocks) or ["no cause of that was found"]
+            self.tell(f"times cannot be judged well here: {'; '.join(self.doubts)}")
         return max(each, 0), doubtful
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.sides import Side, Worker
+from fastgrad.bench.gate.worker import LONG
 
 ASV_SAMPLE = 0.01  # seconds
 SAMPLE = 5e-4  # seconds
@@ -34,8 +35,8 @@ class Plan:
         Of a turn; of a sample.
     warm : int
         Calls before them.
-    fresh : bool
-        Whether each sample has a setup of its own.
+    fresh, long : bool
+        Whether each sample has a setup of its own; whether it lasts long.
     seconds : float
         What the pair takes.
     """
@@ -45,11 +46,13 @@ class Plan:
     calls: int
     warm: int
     fresh: bool
+    long: bool
     seconds: float
 
     @property
     def request(self) -> dict:
-        return {"samples": self.samples, "calls": self.calls, "warm": self.warm, "fresh": self.fresh}
+        """What a worker is asked."""
+        return {name: getattr(self, name) for name in ("samples", "calls", "warm", "fresh", "long")}
 
 
 def planned(case: Case, setup: float, call: float, fewest: int = 1) -> Plan:
@@ -64,7 +67,7 @@ def planned(case: Case, setup: float, call: float, fewest: int = 1) -> Plan:
         if samples >= 2:
             break
     samples = min(max(samples, 1), SAMPLES)
-    return Plan(turns, samples, calls, warm, fresh, 4 * turns * (once + samples * sample))
+    return Plan(turns, samples, calls, warm, fresh, calls * call > LONG, 4 * turns * (once + samples * sample))
 
 
 def look_at(

@@ -207,6 +207,8 @@ def measure(
             if taken == look:
                 timings[label] = judge(pairs, label, item.margin)
             elif label not in timings:
-                timings[label] = Timing(None, None, None, None, None, 0, taken, "inconclusive", "no time was left")
+                timings[label] = Timing(
+                    None, None, None, None, None, 0, taken, "inconclusive", "no time was left to time it"
+                )
         undecided = {label: item for label, item in undecided.items() if timings[label].verdict == "inconclusive"}
     return timings, pairs

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 
 from fastgrad.bench.gate.instructions import TOLERANCE as COUNT_TOLERANCE
 from fastgrad.bench.gate.pairs import CONFIDENCE, MARGIN, PROCESS_MARGIN
@@ -26,14 +27,14 @@ def note(found: Judgement) -> str:
 
 
 def tables(found: Judgement) -> list[Table]:
-    """Times with instructions, tracked numbers, memory."""
+    """Times with instructions; tracked numbers that are not quite what they were; memory."""
     timed, rest = {}, {"track": [], "memory": []}
-    names = _short([row.what for row in found.rows])
+    names = _short({row.what for row in found.rows})
     for row in found.rows:
-        if row.layer in rest:
-            rest[row.layer].append((names[row.what], *_numbers(row), row.verdict))
-        else:
+        if row.layer not in rest:
             timed.setdefault(row.what, {})[row.layer] = row
+        elif row.layer == "memory" or row.base is None or row.base != row.head:
+            rest[row.layer].append((names[row.what], *_numbers(row), row.verdict))
     shown = []
     if timed:
         lines = [
@@ -49,14 +50,13 @@ def tables(found: Judgement) -> list[Table]:
 
 
 def _short(labels):
-    """{label: itself without its module}, where that is not two."""
-    short = {label: label.split("(")[0].rpartition(".")[0].rpartition(".")[2] for label in labels}
-    names = {
-        label: label[label.index(of) :] if of and "." in label.split("(")[0].replace(f"{of}.", "", 1) else label
-        for label, of in short.items()
-    }
-    taken = list(names.values())
-    return {label: name if taken.count(name) <= 2 else label for label, name in names.items()}
+    """{label: itself without its module, where it has a class and no other is called so}."""
+    short = {}
+    for label in labels:
+        name, bracket, given = label.partition("(")
+        short[label] = ".".join(name.split(".")[-2:]) + bracket + given
+    times = Counter(short.values())
+    return {label: name if times[name] == 1 else label for label, name in short.items()}
 
 
 def _time(row):
@@ -90,12 +90,19 @@ def _numbers(row):
 
 
 def verdict(found: Judgement, code: int) -> list[str]:
-    """The outcome in a line, and a line for each of its reasons."""
+    """The outcome in a line, and a line for each of its reasons; rows that share one share a line."""
     lines = [f"{found.base} -> {found.head}: {WORDS[code or (3 if found.unclear else 0)]}."]
+    alike, grew = {}, {}
     for row in found.rows:
         if row.verdict != "same":
-            lines.append(f"{row.what}: {row.verdict}, {_reason(row)}.")
-            lines += [f"  {what}: {base:,.0f} -> {head:,.0f}" for what, base, head in row.grew]
+            alike.setdefault((row.verdict, _reason(row)), []).append(row.what)
+            grew.setdefault((row.verdict, _reason(row)), row.grew)
+    for (word, reason), names in alike.items():
+        lines.append(f"{', '.join(dict.fromkeys(names))}: {word}, {reason}.")
+        lines += [f"  {what}: {base:,.0f} -> {head:,.0f}" for what, base, head in grew[word, reason]]
+    unmoved = sum(row.layer == "track" and row.base is not None and row.base == row.head for row in found.rows)
+    if unmoved:
+        lines.append(f"Tracked numbers that are exactly what they were: {unmoved}.")
     if found.doubts:
         lines.append("This machine cannot judge everything today:")
     return [*lines, *(f"{doubt}." for doubt in found.doubts), *found.missing, *found.notes]
