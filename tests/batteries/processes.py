@@ -125,6 +125,7 @@ def kill_train(folder):
 
     run, chance = folder / "run.npz", random.Random(0)
     arguments = ["train", "--width", 16, "--epochs", EPOCHS, "--checkpoint", run, "--json"]
+    run.unlink(missing_ok=True)
     whole = checked([sys.executable, "-m", "fastgrad", *arguments], cwd=folder)
     kills = orphans = epochs = 0
     lost = []
