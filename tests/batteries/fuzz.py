@@ -18,7 +18,7 @@ from fastgrad import datasets, ffi, initializers, losses, testing, theory
 from fastgrad.learning import trends
 from tests.batteries.building import need, program
 
-C_RUNS = 10_000_000
+C_RUNS = 5_000_000
 FUZZER = "-fsanitize=fuzzer{},address,undefined"
 
 
