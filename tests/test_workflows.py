@@ -282,6 +282,17 @@ def test_release_script(clone, tag, heading, snapshot, says):
 
 
 @BASH
+def test_release_script_wants_links_to_the_repository_that_publishes(clone):
+    (clone / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    (clone / "CHANGELOG.md").write_text("## 1\n")
+    (clone / "fastgrad" / "include" / "fastgrad").mkdir(parents=True)
+    (clone / "fastgrad" / "include" / "fastgrad" / "abi.h").touch()
+    says = "pyproject.toml links to another repository than"
+    assert says in script(clone, ".ci/release", "v1", GITHUB_REPOSITORY="someone/else").stderr
+    assert says not in script(clone, ".ci/release", "v1", GITHUB_REPOSITORY="fastgrad/fastgrad").stderr
+
+
+@BASH
 def test_wheels_script_takes_an_empty_folder(clone, tmp_path):
     (tmp_path / "old.whl").touch()
     found = script(clone, ".ci/wheels", str(tmp_path))
