@@ -187,10 +187,11 @@ def test_what_stands_beside_a_page_has_every_number_of_its_charts(report, traine
     assert len((folders["run"] / "phases.csv").read_text().splitlines()) == 1 + len(found["phases"])
     assert len((folders["run"] / "consequences.csv").read_text().splitlines()) == 1 + len(trained.kinds)
     readings = found["consequences"]["readings"]
-    assert [r["log10_delta"] for r in readings] == [
-        pytest.approx(reading.log10_delta.tolist(), rel=1e-12)
-        for one in trained.shown for reading in one.history.readings
-    ]  # fmt: skip
+    for name in ("log10_delta", "log10_update_ratio"):
+        assert [list(map(float, r[name])) for r in readings] == [
+            pytest.approx(getattr(reading, name).tolist(), rel=1e-12)
+            for one in trained.shown for reading in one.history.readings
+        ]  # fmt: skip
 
 
 def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained, faults, tmp_path):
