@@ -121,7 +121,9 @@ def test_docs_survey_says_where_each_part_of_the_subject_is_measured(folders):
     """Its commands are commands; its places are headings, titles, columns and labels of the page."""
     text = (Path(__file__).parent.parent / "docs" / "survey.md").read_text(encoding="utf-8")
     rows = re.findall(
-        r"^\| ((?:cause|consequence|detection|remedy|use): .*?) \| `fastgrad (.*?)` \| (.*) \|$", text, re.MULTILINE
+        r"^\| ((?:cause|consequence|detection|remedy|use): .*?) \| `(?:python -m )?fastgrad (.*?)` \| (.*) \|$",
+        text,
+        re.MULTILINE,
     )
     assert [part.split(":")[0] for part, *_ in rows].count("use") == 3
     assert len(rows) == 16
