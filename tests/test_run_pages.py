@@ -121,7 +121,9 @@ def test_docs_survey_says_where_each_part_of_the_subject_is_measured(folders):
     """Its commands are commands; its places are headings, titles, columns and labels of the page."""
     text = (Path(__file__).parent.parent / "docs" / "survey.md").read_text(encoding="utf-8")
     rows = re.findall(
-        r"^\| ((?:cause|consequence|detection|remedy|use): .*?) \| `fastgrad (.*?)` \| (.*) \|$", text, re.MULTILINE
+        r"^\| ((?:cause|consequence|detection|remedy|use): .*?) \| `(?:python -m )?fastgrad (.*?)` \| (.*) \|$",
+        text,
+        re.MULTILINE,
     )
     assert [part.split(":")[0] for part, *_ in rows].count("use") == 3
     assert len(rows) == 16
@@ -187,10 +189,11 @@ def test_what_stands_beside_a_page_has_every_number_of_its_charts(report, traine
     assert len((folders["run"] / "phases.csv").read_text().splitlines()) == 1 + len(found["phases"])
     assert len((folders["run"] / "consequences.csv").read_text().splitlines()) == 1 + len(trained.kinds)
     readings = found["consequences"]["readings"]
-    assert [r["log10_delta"] for r in readings] == [
-        pytest.approx(reading.log10_delta.tolist(), rel=1e-12)
-        for one in trained.shown for reading in one.history.readings
-    ]  # fmt: skip
+    for name in ("log10_delta", "log10_update_ratio"):
+        assert [list(map(float, r[name])) for r in readings] == [
+            pytest.approx(getattr(reading, name).tolist(), rel=1e-12)
+            for one in trained.shown for reading in one.history.readings
+        ]  # fmt: skip
 
 
 def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained, faults, tmp_path):

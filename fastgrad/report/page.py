@@ -66,13 +66,14 @@ def write_folder(stores: Sequence[str | os.PathLike], out: str | os.PathLike, co
 
 def to_dict(found: Contents) -> dict:
     """What the page shows, as JSON can hold it: the networks that have a row, the critical points, the failures."""
+    drawn = {network.cell: network for network in found.deepest}  # with their layers
     return {
         "fastgrad": fastgrad.__version__,
         "command": found.command,
         "headline": _headline(found),
         "cells": found.cells,
         "failed": found.failed,
-        "networks": [network.to_dict() for network in found.shown],
+        "networks": [drawn.get(network.cell, network).to_dict() for network in found.shown],
         "crossings": [
             {"activation": diagram.cell.activation.label, "difference": crossing.difference} | crossing._asdict()
             for diagram in found.diagrams
