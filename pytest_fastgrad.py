@@ -6,12 +6,14 @@ def test_gradients_reach_the_first_layer(gradients_flow):
 
 # Design: - A module beside the package: pytest loads it in every project where fastgrad is installed, so it imports
 #           neither fastgrad nor NumPy. They, and PyTorch, are loaded when a test asks for a fixture.
-#         - Baselines are named as pytest-regressions names its files: FOLDER/TEST_FILE/TEST.json.
+#         - Baselines are named as pytest-regressions names its files: FOLDER/TEST_FILE/TEST.json, TEST with its class.
 
 import re
 from collections.abc import Callable
 
 import pytest
+
+_TAKEN = pytest.StashKey[dict]()  # {path: what it is the baseline of} of a run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,12 +38,17 @@ def gradients_match(request: pytest.FixtureRequest) -> Callable:
     """
     from fastgrad.testing import assert_profile_matches
 
-    update = request.config.getoption("--update-gradients")
+    update, used = request.config.getoption("--update-gradients"), set()
+
+    taken = request.config.stash.setdefault(_TAKEN, {})
 
     def match(model, batch, *arguments, name: str = "", **options):
         __tracebackhide__ = True
-        test = re.sub(r"[^\w.\[\]-]", "_", "-".join(filter(None, (request.node.name, name))))
-        path = request.path.with_suffix("") / f"{test}.json"
+        test = "-".join(filter(None, (request.node.nodeid.partition("::")[2].replace("::", "."), name)))
+        path = request.path.with_suffix("") / (re.sub(r"[^\w.\[\]-]", "_", test) + ".json")
+        if taken.setdefault(path, (request.node.nodeid, name)) != (request.node.nodeid, name) or name in used:
+            pytest.fail(f"{path} is the baseline of another profile too: tell them apart by name=", pytrace=False)
+        used.add(name)
         if update:
             path.parent.mkdir(parents=True, exist_ok=True)
         elif not path.exists():

@@ -30,7 +30,7 @@ INCLUDE = [str(HEADERS), "fastgrad/kernels", numpy.get_include()]
 KERNELS = Path("fastgrad/kernels")
 DEPENDS = [str(p) for p in [*HEADERS.glob("fastgrad/**/*.h"), *KERNELS.glob("*.h"), *KERNELS.glob("*.pxi")]]
 LIBRARY = "fastgrad/kernels/library.c"
-INSTALL = "Install gcc or clang, or a wheel, which needs none: pip install --only-binary fastgrad fastgrad"
+INSTALL = "Install gcc or clang; a wheel needs none."
 
 
 # Design: the kernels are compiled once, to libfastgrad, which lies in the package for C programs and is linked into the

@@ -87,18 +87,21 @@ class MLP:
     @cached_property
     def weights(self) -> list[np.ndarray]:
         """One ``(fan_in, fan_out)`` array per layer, input to output."""
-        return self._drawn(0, self._shapes)
+        return self._drawn(self._shapes, self.draws()[0], first_stream=0)
 
     @cached_property
     def biases(self) -> list[np.ndarray]:
         """One ``(fan_out,)`` array per layer, from streams of their own: biases do not change the weights."""
-        return self._drawn(1, self._bias_shapes)
+        return self._drawn(self._bias_shapes, self.draws()[1], first_stream=1)
 
-    def _drawn(self, which, shapes):
-        """Weights, 0, or biases, 1, each array from a stream of its own."""
-        (kind, scales), key = self.draws()[which], draws.key(self.seed)
+    def _drawn(self, shapes, drawn, first_stream):
+        """An array for each layer, from every second stream."""
+        (kind, scales), key = drawn, draws.key(self.seed)
         layers = enumerate(zip(shapes, scales, strict=True))
-        return [draws.drawn(shape, kind, scale, key, 2 * layer + which, self.dtype) for layer, (shape, scale) in layers]
+        return [
+            draws.drawn(shape, kind, scale, key, first_stream + 2 * layer, self.dtype)
+            for layer, (shape, scale) in layers
+        ]
 
     def draws(self):
         """How weights and biases are drawn, here and by ``compiled.profiles``: a distribution and scales of each."""

@@ -6,6 +6,7 @@
 
 import csv
 import json
+import math
 import re
 import shutil
 import sys
@@ -34,7 +35,7 @@ STEPS = {
     "growth": ((DECAY, None), 9, -0.003),
     "a false zero": ((ZEROS, None), 4, 1),
 }
-FACTORS = {"decay": 10**0.003, "growth": 10**-0.003, "a false zero": float("inf")}  # of the others the step itself
+RISES = {"a false zero": float("inf")}  # in decades; of times that of the step, of decades the step itself
 CHANGES = {
     "decay": r"\+0\.00(29|3)\d*",
     "growth": r"-0\.00(29|3)\d*",
@@ -84,8 +85,9 @@ def test_the_planted_commit_is_the_regression_and_the_only_one(planted, tmp_path
     assert found["commit"] == commits[at]
     assert found["since"] is None
     assert found["benchmark"] == benchmark + (f"({parameter})" if parameter else "")
-    factor = FACTORS.get(planted, size)
-    assert found["factor"] == factor or abs(found["factor"] / factor - 1) <= 0.01  # medians of values within 1 %
+    rise = RISES.get(planted, math.log10(size) if size > 1 else size)
+    off = math.log10(1.01) if size > 1 else abs(size) / 20  # medians of values within 1 % of time, .00015 decades
+    assert found["decades"] == rise or abs(found["decades"] - rise) <= off
     assert re.fullmatch(CHANGES.get(planted, r"1\.\d+ times"), found["change"])
 
 

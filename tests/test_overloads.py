@@ -151,6 +151,8 @@ def test_initial_weights_take_options_and_draw_others_at_every_call_without_a_se
     rules = initializers.kaiming_normal, initializers.normal, initializers.xavier_uniform
     options = ({"negative_slope": 0.2, "mode": "fan_avg"}, {"std": 2.0}, {"gain": 5 / 3})
     _assert_equal(run(), [rule((3, 4), rng=1, **given) for rule, given in zip(rules, options, strict=True)])
+    zeros = numba.njit(lambda: initializers.normal((8, 8), 0.0, rng=1))()
+    assert not np.signbit(zeros).any()  # 0 times a negative number is -0
     fresh = numba.njit(lambda: initializers.he_normal((3, 4)))
     assert (fresh() != fresh()).all()
 

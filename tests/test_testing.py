@@ -201,6 +201,36 @@ def test_the_fixture_for_baselines(pytester, run):
     found.stdout.re_match_lines([r"E +AssertionError: delta differs from .* by more than 0.5 decades at layer 1, 2, "])
 
 
+TWO = (
+    MODEL
+    + """
+class TestOne:
+    def test_it(self, gradients_match):
+        gradients_match(network("tanh"), BATCH)
+
+class TestOther:
+    def test_it(self, gradients_match):
+        gradients_match(network("sigmoid"), BATCH)
+
+def test_twice(gradients_match):
+    gradients_match(network("tanh"), BATCH)
+    gradients_match(network("sigmoid"), BATCH)
+
+@pytest.mark.parametrize("name", ["a/b", "a_b"])
+def test_alike(name, gradients_match):
+    gradients_match(network("tanh"), BATCH)
+"""
+)
+
+
+def test_no_two_profiles_share_a_baseline(pytester, run):
+    pytester.makepyfile(test_model=TWO)
+    for options in (["--update-gradients"], []):
+        found = run(*options)
+        found.assert_outcomes(passed=3, failed=2)
+        found.stdout.re_match_lines([r".*test_twice.json is the baseline of another profile too", ".*test_alike"])
+
+
 def test_the_file_that_the_documentation_shows(pytester, run):
     pytest.importorskip("torch")
     (file,) = re.findall(r"^```python\n(# test_model.py\n.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

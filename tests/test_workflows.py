@@ -108,7 +108,9 @@ def test_what_is_published_was_checked_and_is_a_tag():
     publish, check = JOBS["release", "publish"], JOBS["release", "check"]
     assert set(publish["needs"]) == {job for workflow, job in JOBS if workflow == "release"} - {"publish"}
     assert "if" not in publish
-    assert check["if"] == "github.ref_type == 'tag'"  # where it is skipped, so is what needs it
+    assert (
+        check["if"] == "github.event_name == 'push' && github.ref_type == 'tag'"
+    )  # where it is skipped, so is what needs it
     assert not any("run" in step or "checkout" in step["uses"] for step in publish["steps"])  # no code beside the token
 
 

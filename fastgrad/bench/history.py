@@ -41,10 +41,10 @@ class Regression:
     since : str or None
         The last commit known to be good, if there are others between the two.
     before, after : float
-    factor : float
-        Their ratio, infinite from 0; of decades, what their difference is the logarithm of.
+    decades : float
+        How far apart they are: log10 of their ratio, infinite from 0; of decades, their difference.
     change : str
-        The same in words.
+        The ratio or the difference in words.
     """
 
     benchmark: str
@@ -52,7 +52,7 @@ class Regression:
     since: str | None
     before: float
     after: float
-    factor: float
+    decades: float
     change: str
 
 
@@ -92,7 +92,7 @@ class History:
     def regressions(self) -> list[tuple[Regression, Series]]:
         """Those of all series with their series, the largest first."""
         found = [(step, series) for series in self.series for step in series.regressions]
-        return sorted(found, key=lambda one: -max(one[0].factor, 1 / one[0].factor))
+        return sorted(found, key=lambda one: -abs(one[0].decades))
 
 
 def settings(config: Path) -> Any:
@@ -254,9 +254,9 @@ def _ways(unit, steps, threshold):
 
 
 def _change(unit, before, after):
-    """The factor, and in words."""
+    """How many decades, and in words."""
     if unit in DECADES:
-        return 10.0 ** (after - before), f"{after - before:+.3g}"
+        return after - before, f"{after - before:+.3g}"
     if before == 0:
         return math.inf, "from 0"
-    return after / before, f"{after / before:.3g} times"
+    return math.log10(after / before), f"{after / before:.3g} times"

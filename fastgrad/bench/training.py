@@ -26,7 +26,7 @@ from fastgrad.report.tables import significant
 
 FULL = ((3, 64), (20, 64))  # (depth, width)
 EPOCHS, BATCH, RATE = 20, 32, 0.001
-ADAM = 15  # operations a parameter of kernels/steps.py: sums, products, a quotient and a root
+ADAM = 15  # operations a parameter of kernels/steps.py, without 1 - beta: sums, products, a quotient and a root
 NOTE = (
     "Seconds: the least of the rounds. Test accuracy and spread: mean and standard deviation over the rounds' seeds. "
     f"tanh, Xavier weights, digits, Adam, {EPOCHS} epochs of batches of {BATCH}, float32, one thread, in random order. "

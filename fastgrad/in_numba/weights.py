@@ -16,8 +16,8 @@ from numba.extending import overload
 
 from fastgrad import draws, initializers
 from fastgrad.in_numba import table
+from fastgrad.kernels import compiled
 
-_DISTRIBUTIONS = {"uniform": 0, "normal": 1, "truncated": 2}  # numbers of enum fastgrad_distribution
 _WORDS = 4  # of a pool and of a key
 # Of SeedSequence, as O'Neill 2015, Developing a seed_seq alternative, has them. All words are in uint64.
 _WORD, _BITS, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(16)
@@ -67,14 +67,17 @@ def _fresh_key(seed):
 @cache
 def _draw(name, real, key_of):
     """A compiled function (shape, variance, seed) -> weights."""
-    call, distribution, item = table.function("draw"), initializers.RULES[name].distribution, real.itemsize
-    number, unit, largest = _DISTRIBUTIONS[distribution], draws.UNIT[distribution], draws.largest_std(real)
+    call, item, largest = table.function("draw"), real.itemsize, draws.largest_std(real)
+    distribution = initializers.RULES[name].distribution
+    number, unit = compiled.DISTRIBUTIONS.index(distribution), draws.UNIT[distribution]
 
     @numba.njit
     def draw(shape, variance, seed):
         std = np.sqrt(variance)
         if std > largest:
             raise ValueError("the weights would be too large for the dtype")
+        if std == 0.0:
+            return np.zeros(shape, real)
         key, weights = key_of(seed), np.empty(shape, real)
         call(number, item, key.ctypes, 0, 0, std * unit, weights.size, weights.ctypes)
         return weights

@@ -4,7 +4,7 @@
        #define FASTGRAD_ONLY (1 << FASTGRAD_TANH | 1 << FASTGRAD_ELU)
        #include <fastgrad/header_only.h>
 
-   and compiles those, in a second or less each. Its table knows no others, and ends with `scalar`: no random numbers, layers
+   and compiles those, in a second or two each. Its table knows no others, and ends with `scalar`: no random numbers, layers
    or networks (FASTGRAD_HAS of them is 0).
 
    Compile with -O3 and what `python -m fastgrad config --cflags` prints (the CMake package and fastgrad.pc say the same)
