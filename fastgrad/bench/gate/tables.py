@@ -6,7 +6,7 @@ from collections import Counter
 
 from fastgrad.bench.gate.instructions import TOLERANCE as COUNT_TOLERANCE
 from fastgrad.bench.gate.pairs import CONFIDENCE, MARGIN, PROCESS_MARGIN
-from fastgrad.bench.gate.rows import Judgement, Row
+from fastgrad.bench.gate.rows import BAD, Judgement, Row
 from fastgrad.report.tables import Table
 
 NOTE = (
@@ -97,7 +97,7 @@ def verdict(found: Judgement, code: int) -> list[str]:
         if row.verdict != "same":
             alike.setdefault((row.verdict, _reason(row)), []).append(row.what)
             grew.setdefault((row.verdict, _reason(row)), row.grew)
-    for (word, reason), names in alike.items():
+    for (word, reason), names in sorted(alike.items(), key=lambda item: item[0][0] not in BAD):
         lines.append(f"{', '.join(dict.fromkeys(names))}: {word}, {reason}.")
         lines += [f"  {what}: {base:,.0f} -> {head:,.0f}" for what, base, head in grew[word, reason]]
     unmoved = sum(row.layer == "track" and row.base is not None and row.base == row.head for row in found.rows)
