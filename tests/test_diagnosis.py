@@ -371,3 +371,9 @@ def test_a_change_cures_if_the_verdict_is_healthy_and_the_loss_small(verdict):
     small, large = (Counterfactual("init", "a change", 9.0, lost, 0.0, verdict) for lost in (-0.5, -5.0))
     assert small.cures == (verdict == "healthy")
     assert not large.cures
+
+
+@pytest.mark.parametrize("depth", [2, 5])
+def test_the_evidence_names_the_last_hidden_layer(depth):
+    profile = network("sigmoid", "xavier_normal", depth).gradient_profile(X, Y)
+    assert f"decades from hidden layer {depth} to the first" in diagnose(profile).evidence
