@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import click.testing
 import numpy as np
@@ -334,3 +335,9 @@ def test_a_kind_is_plain_in_json(found):
     kind = replace(found.kinds[0], epochs_to_target=math.inf)
     assert isinstance(kind, Kind)
     assert json.loads(json.dumps(kind.to_dict(), allow_nan=False))["epochs_to_target"] == "inf"
+
+
+def test_the_loss_of_delta_is_that_before_the_first_step():
+    first, last = (SimpleNamespace(log10_delta=np.array(delta)) for delta in ([-9.0, -6.0, -3.0], [-1.0, -1.0, -1.0]))
+    training = Training(Case("tanh", "xavier_normal", 0), SimpleNamespace(readings=[first, last]))
+    assert training.decades_lost == pytest.approx(3.0)  # hidden layers alone

@@ -371,3 +371,19 @@ def test_a_change_cures_if_the_verdict_is_healthy_and_the_loss_small(verdict):
     small, large = (Counterfactual("init", "a change", 9.0, lost, 0.0, verdict) for lost in (-0.5, -5.0))
     assert small.cures == (verdict == "healthy")
     assert not large.cures
+
+
+@pytest.mark.parametrize(("init", "verb"), [("xavier_normal", "falls"), ("normal", "grows")])
+@pytest.mark.parametrize("depth", [2, 5])
+def test_the_evidence_names_the_last_hidden_layer_and_has_no_sign(depth, init, verb):
+    options = {"std": 3.0} if init == "normal" else {}
+    profile = network("sigmoid" if verb == "falls" else "relu", initializer(init, **options), depth).gradient_profile(
+        X, Y
+    )
+    lost, rate = (
+        f"{abs(number):.{places}f}" for number, places in ((profile.decades_lost, 2), (profile.decades_per_layer, 3))
+    )
+    said = (
+        f"delta {verb} by {lost} decades from hidden layer {depth} to the first, {rate} per layer along the fitted line"
+    )
+    assert said in diagnose(profile).evidence

@@ -234,3 +234,9 @@ def test_any_changed_number_of_a_row_is_noticed(results):
         row[column] = math.nextafter(row[column], math.inf)
         with pytest.raises(ValueError, match="is not what was written"):
             decode(row, "1")
+
+
+def test_the_folders_of_a_new_store_are_made(results, tmp_path):
+    path = tmp_path / "one" / "two" / "a.db"
+    with Store(filled(path, results[:1])) as store:
+        assert len(store) == 1

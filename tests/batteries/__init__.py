@@ -58,7 +58,11 @@ def run(name, work):
     folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    passed, figure = function(folder)
+    try:
+        passed, figure = function(folder)
+    except Exception as error:  # the next battery is tried all the same
+        click.echo(f"{name}: {error}", err=True)
+        passed, figure = False, f"{type(error).__name__}: {str(error).splitlines()[0]:.100}"
     seconds = time.monotonic() - start
     from fastgrad.machine import machine  # not before: mutants are of a fastgrad that nobody has imported
 

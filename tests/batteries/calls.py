@@ -39,7 +39,7 @@ def of_numpy():
         "activation, float16": lambda: fastgrad.tanh(X.astype(np.float16)),
         "activation, strided": lambda: fastgrad.tanh(X[::2, ::-1]),
         "activation, wrong": lambda: refused(fastgrad.tanh, "a"),
-        "initializer": lambda: fastgrad.initializer("he_normal", mode="fan_out").draw((6, 5), rng=0),
+        "initializer": lambda: fastgrad.initializer("he_normal", mode="fan_out").weight((6, 5), rng=0),
         "dense_forward": lambda: fastgrad.dense_forward(X, WEIGHT, BIAS, "tanh"),
         "dense_backward": lambda: fastgrad.dense_backward(y, d, X, WEIGHT),
         "MLP": lambda: fastgrad.MLP([6, 5, 5, 3], seed=0),

@@ -197,10 +197,12 @@ def tests_of(name, source, line, lines):
     statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
     around = [node for node in statements if first(node) <= line <= node.end_lineno]
     statement = max(around, key=first)
-    end = statement.body[0].lineno - 1 if getattr(statement, "body", None) else statement.end_lineno
     if any(isinstance(node, ast.FunctionDef) and node.body[0].lineno <= line for node in around):
-        return set().union(*(lines.get(f"{name}:{at}", ()) for at in range(first(statement), end + 1)))
-    return set().union(*(tests for place, tests in lines.items() if place.startswith(f"{name}:")))
+        end = statement.body[0].lineno - 1 if getattr(statement, "body", None) else statement.end_lineno
+    else:  # runs at import; of a function's head its body tells
+        end = statement.end_lineno if isinstance(statement, ast.FunctionDef) else 0
+    found = set().union(*(lines.get(f"{name}:{at}", ()) for at in range(first(statement), end + 1)))
+    return found or set().union(*(tests for place, tests in lines.items() if not end and place.startswith(f"{name}:")))
 
 
 def survives(tree, mutant, lines, seconds, log):
