@@ -109,7 +109,7 @@ def changes(act: Activation, init: Initializer, sizes: tuple[int, ...], decades_
 def changed(network: MLP, change: Counterfactual) -> MLP:
     """The network with that change, drawn anew from its own seed.
 
-    ValueError if it is not one of the changes that :func:`try_changes` may try on such a network.
+    ValueError if it is not one of the changes that ``try_changes`` may try on such a network.
     """
     description = network.activation, network.initializer, network.sizes
     options = [Change("weights", ANEW, *description), *_redescribed(*description)]

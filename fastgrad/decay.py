@@ -118,14 +118,38 @@ class GradientProfile(Drawn):
             **self._measured(),
         }
 
+    def scalars(self) -> dict[str, float]:
+        """One flat dictionary of numbers, as TensorBoard, Weights & Biases and MLflow log them.
+
+        Returns
+        -------
+        dict of str to float
+            ``"decades_lost"`` and ``"decades_per_layer"``, and for each layer, 1 being the first, ``"log10_delta/1"``
+            and the other arrays likewise. What is not finite stays a float.
+        """
+        slopes = {"decades_lost": self.decades_lost, "decades_per_layer": self.decades_per_layer}
+        return slopes | {
+            f"{name}/{tag}": float(value)
+            for name, values in self._by_layer().items()
+            for tag, value in zip(self._tags(), values, strict=False)  # of fractions there is none at the output
+        }
+
+    def _tags(self):
+        return [str(layer) for layer in range(1, len(self.log10_delta) + 1)]
+
+    def _by_layer(self):
+        return {
+            "log10_delta": self.log10_delta,
+            "log10_weight_gradient": self.log10_weight_gradient,
+            "log10_signal": self.log10_signal,
+            "saturated_fraction": self.saturated_fraction,
+            "dead_fraction": self.dead_fraction,
+        }
+
     def _measured(self):
         return plain(
-            {
-                "log10_delta": self.log10_delta.tolist(),
-                "log10_weight_gradient": self.log10_weight_gradient.tolist(),
-                "log10_signal": self.log10_signal.tolist(),
-                "saturated_fraction": self.saturated_fraction.tolist(),
-                "dead_fraction": self.dead_fraction.tolist(),
+            {name: values.tolist() for name, values in self._by_layer().items()}
+            | {
                 "decades_per_layer": self.decades_per_layer,
                 "decades_lost": self.decades_lost,
                 "half_life": self.half_life,

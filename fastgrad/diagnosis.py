@@ -69,7 +69,7 @@ class Diagnosis:
 
 
 def diagnose(profile: GradientProfile) -> Diagnosis:
-    """The verdict on one profile, with its evidence; no causes (see :func:`diagnose_network`).
+    """The verdict on one profile, with its evidence; no causes (see :func:`fastgrad.diagnosis.diagnose_network`).
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def diagnose(profile: GradientProfile) -> Diagnosis:
 
 
 def judge(log10_delta, saturated_fraction, dead_fraction, float32_zero_layer: int | None = None) -> Diagnosis:
-    """As :func:`diagnose`, from a profile's numbers: arrays of shape (L,), (L - 1,) and (L - 1,)."""
+    """As :func:`fastgrad.diagnose`, from a profile's numbers: arrays of shape (L,), (L - 1,) and (L - 1,)."""
     if log10_delta[-1] == -math.inf:
         return Diagnosis("healthy", "delta is 0 at the output already: the loss is at its minimum here", 0.0)
     measured = log10_delta, saturated_fraction, dead_fraction

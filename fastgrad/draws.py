@@ -24,7 +24,7 @@ Rng = Seed | np.random.Generator | None
 # What one thread fills of an array that several share: whole draws of the generator.
 _SHARE = 256 * compiled.DRAWN
 # What a distribution's numbers are multiplied by to have standard deviation 1.
-_UNIT = {"normal": 1.0, "uniform": math.sqrt(3.0), "truncated": 1.0 / TRUNCATED_STD}
+UNIT = {"normal": 1.0, "uniform": math.sqrt(3.0), "truncated": 1.0 / TRUNCATED_STD}
 
 
 def draw(
@@ -35,25 +35,38 @@ def draw(
     unit_scale = scale(what, distribution, std, dtype)
     if not isinstance(stream, int | np.integer) or not 0 <= stream < 2**32:
         raise ValueError(f"stream must be an integer from 0 to 2**32 - 1, got {shown(stream)}")
-    numbers, values = key(rng), np.empty(shape, dtype)
+    return drawn(shape, distribution, unit_scale, key(rng), stream, dtype, positive_int("workers", workers))
+
+
+def drawn(shape, distribution: str, scale: float, key, stream: int, dtype: np.dtype, workers: int = 1) -> np.ndarray:
+    """``scale`` times the numbers of this key and stream, nothing checked; zeros if it is 0."""
+    if not scale:
+        return np.zeros(shape, dtype)
+    values = np.empty(shape, dtype)
     flat = values.reshape(-1)
 
     def fill(first):
-        compiled.fill(flat[first : first + _SHARE], numbers, stream, distribution, unit_scale, first)
+        compiled.fill(flat[first : first + _SHARE], key, stream, distribution, scale, first)
 
-    if positive_int("workers", workers) == 1 or flat.size <= _SHARE:
-        compiled.fill(flat, numbers, stream, distribution, unit_scale)
+    if workers == 1 or flat.size <= _SHARE:
+        compiled.fill(flat, key, stream, distribution, scale)
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(fill, range(0, flat.size, _SHARE)))
     return values
 
 
+@functools.cache
+def largest_std(dtype: np.dtype) -> float:
+    """Of what is drawn in this dtype: beyond 16 deviations a normal has a mass of 1e-57."""
+    return float(np.finfo(dtype).max) / 16
+
+
 def scale(what: str, distribution: str, std: float, dtype: np.dtype) -> float:
     """What ``compiled.fill`` multiplies a distribution's numbers by; ValueError if they may leave the dtype's range."""
-    if 16 * std > float(np.finfo(dtype).max):  # beyond 16 deviations a normal has a mass of 1e-57
+    if std > largest_std(dtype):
         raise ValueError(f"{what} have a standard deviation of {std:.3g}, which is too large for {dtype}")
-    return std * _UNIT[distribution]
+    return std * UNIT[distribution]
 
 
 def key(rng: Rng) -> np.ndarray:

@@ -4,13 +4,14 @@ A rule is a variance, a distribution and a bias. ``initializer(name)`` gives it 
 draw one weight matrix, shape ``(fan_in, fan_out)``.
 """
 
-# Design: There is one variance per rule, read by the draw, by the theory and by the tests. The drawing is in draws.py.
+# Design: There is one variance per rule, read by the draw, by the theory, by Numba and by the tests. The drawing is in
+#         draws.py. A little over 350 lines, as every rule is a documented function.
 
 import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
@@ -26,16 +27,13 @@ MODES = ("fan_in", "fan_out", "fan_avg")
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-500, 2.0**500
 
 
-def _fan(mode, fan_in, fan_out):
-    return {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
-
-
-def _xavier(fan_in, fan_out, gain):
-    return 2.0 * gain**2 / (fan_in + fan_out)
+def _xavier(fan_in, fan_out, gain=1.0):
+    return 2.0 * (gain * gain) / (fan_in + fan_out)
 
 
 def _he(fan_in, fan_out, negative_slope, mode):
-    return 2.0 / ((1.0 + negative_slope**2) * _fan(mode, fan_in, fan_out))
+    fan = fan_in if mode == "fan_in" else fan_out if mode == "fan_out" else (fan_in + fan_out) / 2
+    return 2.0 / ((1.0 + negative_slope * negative_slope) * fan)
 
 
 def _per_fan_in(scale):
@@ -52,17 +50,17 @@ class _Rule(NamedTuple):
 
 
 _HE_DEFAULTS = {"negative_slope": 0.0, "mode": "fan_in"}
-_RULES = {
+RULES = {
     "xavier_normal": _Rule(_xavier, "normal", {"gain": 1.0}),
     "xavier_uniform": _Rule(_xavier, "uniform", {"gain": 1.0}),
     "he_normal": _Rule(_he, "normal", _HE_DEFAULTS),
     "he_uniform": _Rule(_he, "uniform", _HE_DEFAULTS),
     "lecun_normal": _Rule(_per_fan_in(1.0), "truncated"),
     "keras_he_normal": _Rule(_per_fan_in(2.0), "truncated"),
-    "keras_glorot_normal": _Rule(lambda fan_in, fan_out: _xavier(fan_in, fan_out, 1.0), "truncated"),
-    "keras_dense": _Rule(lambda fan_in, fan_out: _xavier(fan_in, fan_out, 1.0), "uniform"),
+    "keras_glorot_normal": _Rule(_xavier, "truncated"),
+    "keras_dense": _Rule(_xavier, "uniform"),
     "torch_linear": _Rule(_per_fan_in(1 / 3), "uniform", bias_variance=lambda fan_in: 1 / (3 * fan_in)),
-    "normal": _Rule(lambda fan_in, fan_out, std: std**2, "normal", {"std": 0.01}),
+    "normal": _Rule(lambda fan_in, fan_out, std: std * std, "normal", {"std": 0.01}),
 }
 _ALIASES = {
     "glorot_normal": "xavier_normal",
@@ -70,14 +68,14 @@ _ALIASES = {
     "kaiming_normal": "he_normal",
     "kaiming_uniform": "he_uniform",
 }
-INITIALIZERS = tuple(_RULES)
+INITIALIZERS = tuple(RULES)
 # What surveys compare unless they are told otherwise, and what diagrams point at.
 SURVEYED = ("xavier_normal", "he_normal", "torch_linear")
 
 
 @dataclass(frozen=True)
 class Initializer:
-    """A rule for initial weights and biases with its options, immutable; get one with :func:`initializer`.
+    """A rule for initial weights and biases with its options, immutable; get one with :func:`fastgrad.initializer`.
 
     Attributes
     ----------
@@ -92,9 +90,9 @@ class Initializer:
 
     def __post_init__(self):
         name = _ALIASES.get(self.name, self.name) if isinstance(self.name, str) else None
-        if name not in _RULES:
+        if name not in RULES:
             raise unknown("initializer", self.name, (*INITIALIZERS, *_ALIASES))
-        options = {**_RULES[name].defaults}
+        options = {**RULES[name].defaults}
         for key, value in self.options.items():
             if key not in options:
                 takes = f"takes {', '.join(options)}" if options else "takes no options"
@@ -118,7 +116,7 @@ class Initializer:
         shown = [
             f"{key}={value if key == 'mode' else format(value, 'g')}"
             for key, value in self.options.items()
-            if key == "std" or value != _RULES[self.name].defaults[key]
+            if key == "std" or value != RULES[self.name].defaults[key]
         ]
         return f"{self.name}({', '.join(shown)})" if shown else self.name
 
@@ -127,16 +125,16 @@ class Initializer:
 
     def weight_variance(self, fan_in: int, fan_out: int) -> float:
         """Var W of one weight of a ``(fan_in, fan_out)`` layer."""
-        return _RULES[self.name].variance(fan_in, fan_out, **self.options)
+        return RULES[self.name].variance(fan_in, fan_out, **self.options)
 
     def bias_variance(self, fan_in: int, fan_out: int) -> float:
         """Var b of one bias: 0 but for ``torch_linear``."""
-        return _RULES[self.name].bias_variance(fan_in)
+        return RULES[self.name].bias_variance(fan_in)
 
     @property
     def distribution(self) -> str:
         """How weights and biases are spread: ``"normal"``, ``"uniform"`` or ``"truncated"``."""
-        return _RULES[self.name].distribution
+        return RULES[self.name].distribution
 
     def weight(
         self, shape: tuple[int, int], rng: Rng = None, dtype=np.float32, *, stream: int = 0, workers: int = 1
@@ -156,8 +154,6 @@ class Initializer:
         """The bias of a ``(fan_in, fan_out)`` layer, shape ``(fan_out,)``: zeros but for ``torch_linear``."""
         (fan_in, fan_out), dtype = _check_shape(shape), float_dtype(dtype)
         std = math.sqrt(self.bias_variance(fan_in, fan_out))
-        if std == 0.0:
-            return np.zeros(fan_out, dtype)
         return draws.draw(f"biases of {self}", self.distribution, std, fan_out, rng, dtype, stream)
 
 
@@ -252,12 +248,25 @@ TypeError
 
 See Also
 --------
-initializer : The rule as a record, with its variances.
+fastgrad.initializer : The rule as a record, with its variances.
 
 References
 ----------
 {source}
 """
+
+
+_cached = lru_cache(maxsize=256, typed=True)(lambda name, **options: Initializer(name, options))
+
+
+def _record(name, **options):
+    """The record of a call, that of an earlier one if there is: making one costs as much as 4,000 weights."""
+    try:
+        return _cached(name, **options)
+    except TypeError:  # of an option that has no hash too
+        return Initializer(name, options)
+
+
 _GLOROT = "Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks, equation"
 _HE_2015 = "He et al. 2015, Delving deep into rectifiers, equations 10 (``fan_in``), 14 (``fan_out``), 15 (Leaky ReLU)."
 Draw = TypeVar("Draw", bound=Callable[..., np.ndarray])
@@ -277,13 +286,13 @@ def _documented(source: str, options: str = "") -> Callable[[Draw], Draw]:
 @_documented(f"{_GLOROT} 12 (the variance; equation 16 is its uniform form).", _GAIN)
 def xavier_normal(shape, gain: float = 1.0, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Normal weights of variance ``2 gain^2 / (fan_in + fan_out)``."""
-    return Initializer("xavier_normal", {"gain": gain}).weight(shape, rng, dtype)
+    return _record("xavier_normal", gain=gain).weight(shape, rng, dtype)
 
 
 @_documented(f"{_GLOROT} 16.", _GAIN)
 def xavier_uniform(shape, gain: float = 1.0, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Uniform weights on ``+-gain sqrt(6 / (fan_in + fan_out))``."""
-    return Initializer("xavier_uniform", {"gain": gain}).weight(shape, rng, dtype)
+    return _record("xavier_uniform", gain=gain).weight(shape, rng, dtype)
 
 
 @_documented(_HE_2015, _SLOPE_AND_MODE)
@@ -291,8 +300,7 @@ def he_normal(
     shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = None, dtype=np.float32
 ) -> np.ndarray:
     """Normal weights of variance ``2 / ((1 + negative_slope^2) fan)``."""
-    options: dict[str, float | str] = {"negative_slope": negative_slope, "mode": mode}
-    return Initializer("he_normal", options).weight(shape, rng, dtype)
+    return _record("he_normal", negative_slope=negative_slope, mode=mode).weight(shape, rng, dtype)
 
 
 @_documented(_HE_2015, _SLOPE_AND_MODE)
@@ -300,8 +308,7 @@ def he_uniform(
     shape, negative_slope: float = 0.0, mode: str = "fan_in", rng: Rng = None, dtype=np.float32
 ) -> np.ndarray:
     """Uniform weights of variance ``2 / ((1 + negative_slope^2) fan)``."""
-    options: dict[str, float | str] = {"negative_slope": negative_slope, "mode": mode}
-    return Initializer("he_uniform", options).weight(shape, rng, dtype)
+    return _record("he_uniform", negative_slope=negative_slope, mode=mode).weight(shape, rng, dtype)
 
 
 @_documented("LeCun et al. 1998, Efficient BackProp, equation 16.")
@@ -309,25 +316,25 @@ def lecun_normal(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Truncated normal weights of variance ``1 / fan_in``, as Keras draws them.
 
     The normal is cut off at two standard deviations, and its scale divided by 0.8796 so that the variance is right."""
-    return Initializer("lecun_normal").weight(shape, rng, dtype)
+    return _record("lecun_normal").weight(shape, rng, dtype)
 
 
 @_documented("Keras' ``he_normal``, after He et al. 2015, equation 10.")
 def keras_he_normal(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Truncated normal weights of variance ``2 / fan_in``, as Keras draws them."""
-    return Initializer("keras_he_normal").weight(shape, rng, dtype)
+    return _record("keras_he_normal").weight(shape, rng, dtype)
 
 
 @_documented("Keras' ``glorot_normal``, after Glorot and Bengio 2010, equation 12.")
 def keras_glorot_normal(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Truncated normal weights of variance ``2 / (fan_in + fan_out)``, as Keras draws them."""
-    return Initializer("keras_glorot_normal").weight(shape, rng, dtype)
+    return _record("keras_glorot_normal").weight(shape, rng, dtype)
 
 
 @_documented("Keras' ``glorot_uniform``, after Glorot and Bengio 2010, equation 16.")
 def keras_dense(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Weights as Keras' ``Dense`` has them by default: :func:`xavier_uniform` with gain 1; its bias is zero."""
-    return Initializer("keras_dense").weight(shape, rng, dtype)
+    return _record("keras_dense").weight(shape, rng, dtype)
 
 
 @_documented(f'{_GLOROT} 1, their "standard initialization".')
@@ -335,16 +342,14 @@ def torch_linear(shape, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Weights as PyTorch's ``Linear`` has them by default: uniform on ``+-1 / sqrt(fan_in)``, its biases alike.
 
     The variance is ``1 / (3 fan_in)``."""
-    return Initializer("torch_linear").weight(shape, rng, dtype)
+    return _record("torch_linear").weight(shape, rng, dtype)
 
 
 @_documented("Krizhevsky et al. 2012 (AlexNet), section 5: a standard deviation of 0.01.", _STD)
 def normal(shape, std: float = 0.01, rng: Rng = None, dtype=np.float32) -> np.ndarray:
     """Normal weights of a fixed standard deviation, whatever the fans: what Xavier and He replace."""
-    return Initializer("normal", {"std": std}).weight(shape, rng, dtype)
+    return _record("normal", std=std).weight(shape, rng, dtype)
 
 
-glorot_normal = xavier_normal
-glorot_uniform = xavier_uniform
-kaiming_normal = he_normal
-kaiming_uniform = he_uniform
+glorot_normal, glorot_uniform = xavier_normal, xavier_uniform
+kaiming_normal, kaiming_uniform = he_normal, he_uniform

@@ -103,7 +103,7 @@ def flushes_to_zero() -> bool:
 
 
 def show_runtime() -> None:
-    """Print what :func:`machine` knows, and the instruction sets among which ``FASTGRAD_CPU`` can choose."""
+    """Print what ``machine()`` knows, and the instruction sets among which ``FASTGRAD_CPU`` can choose."""
     runtime = kernels.get("compiled").runtime()
     facts = machine() | {"this processor runs": ", ".join(runtime["available"]), "built": ", ".join(runtime["built"])}
     for name, value in facts.items():

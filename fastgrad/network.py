@@ -87,25 +87,21 @@ class MLP:
     @cached_property
     def weights(self) -> list[np.ndarray]:
         """One ``(fan_in, fan_out)`` array per layer, input to output."""
-        key = draws.key(self.seed)
-        return [
-            self.initializer.weight(shape, key, self.dtype, stream=2 * layer)  # type: ignore[arg-type]
-            for layer, shape in enumerate(pairwise(self.sizes))
-        ]
+        return self._drawn(0, self._shapes)
 
     @cached_property
     def biases(self) -> list[np.ndarray]:
         """One ``(fan_out,)`` array per layer, from streams of their own: biases do not change the weights."""
-        key = draws.key(self.seed)
-        return [self._bias(shape, key, 2 * layer + 1) for layer, shape in enumerate(pairwise(self.sizes))]
+        return self._drawn(1, self._bias_shapes)
 
-    def _bias(self, shape, key, stream):
-        if self.bias_std is None:
-            return self.initializer.bias(shape, key, self.dtype, stream=stream)
-        return draws.draw("biases", "normal", self.bias_std, shape[1], key, self.dtype, stream)
+    def _drawn(self, which, shapes):
+        """Weights, 0, or biases, 1, each array from a stream of its own."""
+        (kind, scales), key = self.draws()[which], draws.key(self.seed)
+        layers = enumerate(zip(shapes, scales, strict=True))
+        return [draws.drawn(shape, kind, scale, key, 2 * layer + which, self.dtype) for layer, (shape, scale) in layers]
 
     def draws(self):
-        """How weights and biases are drawn, for ``compiled.profiles``: of each the distribution and every scale."""
+        """How weights and biases are drawn, here and by ``compiled.profiles``: a distribution and scales of each."""
         rule, dtype, shapes = self.initializer, self.dtype, self._shapes
         kind, what = rule.distribution, f"weights of {rule}"
         weights = [draws.scale(what, kind, math.sqrt(rule.weight_variance(*shape)), dtype) for shape in shapes]

@@ -41,7 +41,7 @@ class Prediction:
     log10_signal : ndarray, shape (L,)
         log10 of the RMS of the pre-activations.
     variance : ndarray, shape (L,)
-        Of ln(|delta_l|^2 / |delta_L|^2) over networks, for one sample, to first order in depth/width: an
+        Of ``ln(|delta_l|^2 / |delta_L|^2)`` over networks, for one sample, to first order in depth/width: an
         upper bound for a batch.
     slope_variance : float
         Of the slope fitted to that logarithm over the hidden layers.
@@ -62,7 +62,7 @@ class Prediction:
 
     @property
     def decades_per_layer(self) -> float:
-        """As :attr:`fastgrad.decay.GradientProfile.decades_per_layer`: positive where delta vanishes."""
+        """As :attr:`fastgrad.GradientProfile.decades_per_layer`: positive where delta vanishes."""
         return slopes.decades_per_layer(self.log10_delta_ratio)
 
     @property
@@ -73,7 +73,7 @@ class Prediction:
     def mean_band(self, seeds: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """95 % band of the mean of log10_delta_ratio over networks.
 
-        What it covers and what it leaves out: :func:`fastgrad.finite_width.band`.
+        What it covers and what it leaves out: ``fastgrad.finite_width.band``.
 
         Parameters
         ----------

@@ -61,13 +61,14 @@ def assert_gradients_flow(
     AssertionError: delta loses 9.7 decades from hidden layer 20 to the first, and 2 are allowed:
     ...
     """
+    __tracebackhide__ = True  # pytest shows the caller's line and the message
     allowed = real_number("decades", decades, above=0.0)
     profile = _profile(model, batch, loss)
     lost = float(verdicts.decades_lost(profile.log10_delta))
     if not abs(lost) < allowed:
         depth, verb = len(profile.log10_delta) - 1, "gains" if lost < 0 else "loses"
         raise AssertionError(
-            f"delta {verb} {abs(lost):.2g} decades from hidden layer {depth} to the first, "
+            f"delta {verb} {abs(lost):.3g} decades from hidden layer {depth} to the first, "
             f"and {allowed:g} are allowed:\n{_layers(profile)}"
         )
 
@@ -104,6 +105,7 @@ def assert_profile_matches(
     OSError
         If the file cannot be written.
     """
+    __tracebackhide__ = True
     path, allowed = file_path("baseline", baseline), real_number("tolerance", tolerance, above=0.0)
     profile = _profile(model, batch, loss)
     now = _relative(profile)

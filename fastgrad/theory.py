@@ -85,7 +85,7 @@ def fixed_point(activation: str | Activation, weight_variance: float, bias_varia
 
 
 def chi(activation: str | Activation, *, weight_variance: float, bias_variance: float = 0.0, q=None):
-    """The factor of |delta|^2 per layer, sigma_w^2 E phi'(sqrt(q) Z)^2 (Schoenholz et al. 2017).
+    """The factor of ``|delta|^2`` per layer, sigma_w^2 E phi'(sqrt(q) Z)^2 (Schoenholz et al. 2017).
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import threading
 from collections import defaultdict
 from dataclasses import asdict
@@ -414,3 +415,17 @@ def test_peers_are_asked_for_the_default_parameter_only():
     assert "numpy" in [one.name for one in contestants.contestants("value", activation("elu", alpha=1), "peers")]
     (mine, *_) = contestants.contestants("value", half, "ours")
     assert mine.run(np.float32([-200.0])) == np.float32(-0.5)
+
+
+def test_a_damaged_file_is_refused_by_its_line(small, tmp_path):
+    """A changed digit would be a figure that nobody measured."""
+    out = tmp_path / "audit.jsonl"
+    swept(out=out)
+    good = out.read_text()
+    line = good.splitlines()[2]
+    (digit,) = re.search(r'"count": (\d)', line).groups()
+    out.write_text(good.replace(line, line.replace(f'"count": {digit}', f'"count": {9 - int(digit)}', 1)))
+    with pytest.raises(ValueError, match=r"audit\.jsonl is damaged: line 3 is not what was written"):
+        swept(out=out)
+    out.write_text(good.replace(f"{line}\n", ""))
+    assert Audit(out, True, ["tanh"]).finished == 13

@@ -417,6 +417,7 @@ CALLS = {
         ("fastgrad.optimizer('adam', epsilon=0)", ValueError, "epsilon must be greater than 0, got 0"),
         ("fastgrad.GradientMonitor(X)", TypeError, "X and y must be given together, got one of them"),
         ("fastgrad.GradientMonitor(X, Y[:2])", ValueError, "X and y must have as many rows, got 6 and 2"),
+        ("fastgrad.GradientMonitor([], set())", ValueError, "X and y must have as many rows, got 0 and a single value"),
         ("fastgrad.GradientMonitor(every=0)", ValueError, "every must be at least 1, got 0"),
         (
             "fastgrad.GradientMonitor().measure(0, net())",
@@ -543,8 +544,9 @@ COMMANDS = {
     "publish main": "Got unexpected extra argument (main)",
     "rnu": "No such command 'rnu'",
     "gate main": "Missing argument 'HEAD'",
-    "gate old.whl new.whl": "old.whl is not there",
-    "gate main HEAD --allow tahn_value": "unknown name to allow 'tahn_value'; did you mean 'tanh value'?",
+    "gate nobranch HEAD --allow-dirty": "unknown revision 'nobranch'",
+    "gate main HEAD --suite nowhere": "there is no asv.conf.json in nowhere",
+    "gate main HEAD --budget soon": "is no duration, such as 90s or 5m",
     "gate main HEAD --strcit": "No such option",
 }
 

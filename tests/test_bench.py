@@ -376,7 +376,7 @@ def test_every_round_of_training_is_a_seed_and_is_told(monkeypatch):
     assert seeds == [(0, 0), (1, 1)]
     assert sorted(told) == sorted(f"{row.contestant}, {i} of 2" for row in rows for i in (1, 2))
     (table,) = training.TRAINING.tables(rows)
-    assert table.columns == ("network", "contestant", "seconds", "times ours", "test accuracy", "spread")
+    assert table.columns == ("network", "contestant", "seconds", "times ours", "% of limit", "test accuracy", "spread")
     assert [line[:2] for line in table.groups[""]] == [("1 x 4", row.contestant) for row in rows]
 
 

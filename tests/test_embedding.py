@@ -38,7 +38,15 @@ def installed(tmp_path_factory):
     home = tmp_path_factory.mktemp("wheel")
     tree = home / "tree"
     tree.mkdir()
-    for name in ("pyproject.toml", "setup.py", "README.md", "CHANGELOG.md", "LICENSE", "MANIFEST.in"):
+    for name in (
+        "pyproject.toml",
+        "setup.py",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "MANIFEST.in",
+        "pytest_fastgrad.py",
+    ):
         shutil.copy2(ROOT / name, tree)
     shutil.copytree(ROOT / "fastgrad", tree / "fastgrad", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     run(sys.executable, "setup.py", "-q", "build_py", cwd=tree)

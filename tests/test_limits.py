@@ -1,14 +1,18 @@
 """The machine's limits and the work beside them: what is measured, which limit binds, how operations are counted."""
 
 import json
+from functools import partial
+from types import FunctionType
 
 import numpy as np
 import pytest
 from test_cli import call
 
+import fastgrad
 from fastgrad import ACTIVATIONS
-from fastgrad.bench import activations, arithmetic, limits, network, parts
-from fastgrad.kernels import compiled
+from fastgrad.bench import activations, arithmetic, limits, network, parts, training
+from fastgrad.kernels import compiled, steps
+from fastgrad.kernels.names import bind
 
 KIB = 1024
 MADE_UP = limits.Limits(
@@ -162,3 +166,24 @@ def test_every_table_that_has_limits_says_which_and_in_json(command, monkeypatch
     data = json.loads(call("speed", *options, "--json").stdout)
     assert data["machine"]["peak float32"] == "100 GFLOP/s"
     assert all(row["limit"] in ("peak", "L1", "L2") and row["percent_of_limit"] > 0 for row in data["rows"])
+
+
+def test_what_training_takes():
+    """The passes of every epoch, and Adam's operations and numbers a parameter, as its formulas have them."""
+    known: dict[tuple, int] = {}
+    symbol = partial(arithmetic.Symbol, known)
+    functions = {name: formula for name, formula in vars(steps).items() if isinstance(formula, FunctionType)}
+    names = bind({"sqrt": partial(symbol, "sqrt"), "one": symbol("one")}, functions, symbol)
+    w, g, m, v, rate, scale, epsilon, *betas = map(symbol, ("w", "g", "m", "v", "rate", "scale", "epsilon", "1", "2"))
+    g = names["decayed"](g, w, symbol("decay"))
+    m, v = names["first_moment"](m, g, betas[0]), names["second_moment"](v, g, betas[1])
+    names["adam"](w, m, v, rate, scale, epsilon)
+    counted = [(arithmetic.COUNTED | {"sqrt": 1}).get(operation, 0) for operation, *_ in known]
+    assert sum(counted) - len(betas) == training.ADAM  # 1 - beta is a constant
+
+    net = fastgrad.MLP([4, 8, 3], "tanh", "xavier_normal", seed=0)
+    operations, moved, held = training.work_of_training(net, samples=96)
+    parameters, passes = 4 * 8 + 8 + 8 * 3 + 3, training.EPOCHS * 3
+    one = network.work_of(net.sizes, 32, "tanh", gradients=True)
+    assert operations == passes * (one[0] + 15 * parameters)
+    assert (moved, held) == (passes * (one[1] + 28 * parameters), one[2] + 8 * parameters)

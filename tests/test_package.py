@@ -19,8 +19,8 @@ from fastgrad.kernels import as_c
 PACKAGE = Path(fastgrad.__file__).parent
 # A module or folder may import those to its left, when it is loaded or later. Inside, a folder has its own order.
 FLOW = (
-    *("_notebook", "_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "in_numba"),
-    *("config", "draws", "initializers", "losses", "dense", "network", "slopes", "exponents", "decay", "measurement"),
+    *("_notebook", "_validation", "formulas", "signatures", "kernels", "activations", "functions", "ffi", "config"),
+    *("draws", "initializers", "losses", "dense", "in_numba", "network", "slopes", "exponents", "decay", "measurement"),
     *("moments", "finite_width", "prediction", "theory", "verdicts", "counterfactual", "diagnosis", "datasets"),
     *("machine", "learning", "torch", "testing", "jax", "sklearn", "sweeps", "report", "bench", "cli", "__main__"),
 )
@@ -31,8 +31,9 @@ LATER = {
     ("decay.py", "diagnosis"),  # profile.diagnosis
     ("decay.py", "report"),  # profile.plot
     ("_notebook.py", "report"),  # the picture in a notebook
-    ("learning/history.py", "report"),  # history.plot
+    ("learning/history.py", "report"),  # history.plot, history.report
     ("sweeps/frames.py", "report"),  # sweep.plot, sweep.report
+    ("sweeps/consequences.py", "report"),  # found.plot, found.report
     ("learning/monitor.py", "report"),  # monitor.plot
     ("learning/models.py", "torch"),  # monitor.measure(step, model of PyTorch)
 }

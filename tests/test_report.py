@@ -30,6 +30,11 @@ SPEED = [
 ]
 MACHINE = {"processor": "A <b>processor</b> & co", "cores": "2"}
 COMMAND = "fastgrad run --out '<script>alert(1)</script>'"
+# A name that is HTML, ends strings and code, is long without a space, and turns what follows it around.
+HOSTILE = f"<img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'`b` {'w' * 300} \u05d0\u05d1 \u202eabc"
+SHOWN = HOSTILE.replace(
+    "\u202e", "\\u202e"
+)  # of a character that turns the rest of a sentence around a page says which it is
 
 
 def remedies_of(results):
@@ -158,7 +163,7 @@ def test_page_needs_no_network(page):
 def test_page_begins_with_the_finding_and_ends_with_the_machine(found, page):
     """Words are defined before they are used; what the machine is comes last."""
     words = " ".join(Outline(page).words)
-    order = [findings.opening(found.results), "is the derivative of the loss", "is a factor of ten",
+    order = [findings.opening(found.results), "the derivative of the loss", "is a factor of ten",
              "fewer than two decades", "Causes: activation", "Time per element", MACHINE["processor"]]  # fmt: skip
     words = words[words.index("fastgrad: how gradients vanish") :]
     places = [words.index(text) for text in order]
@@ -205,7 +210,8 @@ def test_json_is_strict_and_whole(found):
         raise AssertionError(constant)
 
     data = json.loads(report.to_json(found), parse_constant=refuse)
-    assert set(data) == {"fastgrad", "command", "machine", "headline", "cells", "remedies", "consequences", "speed"}
+    assert set(data) == {"fastgrad", "command", "machine", "headline", "cells", "remedies", "consequences", "phases",
+                         "speed"}  # fmt: skip
     assert [study.CellResult.from_dict(cell) for cell in data["cells"]] == found.results
     assert data["fastgrad"] == fastgrad.__version__
     assert data["speed"] == SPEED

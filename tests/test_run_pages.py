@@ -5,18 +5,22 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import click.testing
 import pytest
-from test_report import Outline, Tables, well_formed, without_scripts
+from test_readme import run_examples
+from test_report import HOSTILE, SHOWN, Outline, Tables, well_formed, without_scripts
 
 import fastgrad
 from fastgrad import datasets
+from fastgrad.cli import commands
 from fastgrad.learning import repair
 from fastgrad.report import consequences_page, palette, survey, train_page
+from fastgrad.report.training import TRENDS
 from fastgrad.sweeps import phases, plan, remedies, study, trainings
 from fastgrad.sweeps import run as sweeps
 from fastgrad.sweeps.consequences import cases, consequences
 
-HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'"
+WEB = Path(survey.__file__).parent / "web"
 MACHINE = {"processor": HOSTILE, "cores": "2"}
 INITS = ["xavier_normal", "he_normal", "torch_linear"]
 
@@ -55,7 +59,7 @@ def folders(report, trained, repaired, tmp_path_factory):
     """The folder of each page, by the command that makes it."""
     made = {name: tmp_path_factory.mktemp(name) for name in ("run", "consequences", "train")}
     survey.write_folder(report, made["run"])
-    consequences_page.write_folder(trained, "{}", made["consequences"], f"fastgrad consequences {HOSTILE}", MACHINE)
+    consequences_page.write_folder(trained, made["consequences"], f"fastgrad consequences {HOSTILE}", MACHINE)
     train_page.write_folder(repaired, "{}", made["train"], f"fastgrad train {HOSTILE}", MACHINE)
     return made
 
@@ -86,15 +90,17 @@ def test_a_page_is_well_formed_and_names_files_that_are_there(name, folders):
 @pytest.mark.parametrize("name", PAGES)
 def test_what_a_page_is_given_is_text(name, folders):
     outline = Outline(page_of(folders[name]))
-    assert "".join(outline.words).count(HOSTILE) >= 2  # the command, the processor
+    assert "".join(outline.words).count(SHOWN) >= 2  # the command, the processor
     assert outline.of("img") == []
     assert (folders[name] / "index.html").read_text(encoding="utf-8").count("</script>") == 4
 
 
 def test_the_repairs_name_is_escaped_in_tables_titles_and_charts(folders):
-    assert "".join(Outline(page_of(folders["train"])).words).count(HOSTILE) >= 6
+    page = page_of(folders["train"])
+    assert "".join(Outline(page).words).count(SHOWN) >= 6
+    assert "\u202e" not in (folders["train"] / "index.html").read_text(encoding="utf-8")
     assert any(
-        HOSTILE in line["name"] for chart in data_of(folders["train"])["charts"] for line in chart.get("lines", ())
+        SHOWN in line["name"] for chart in data_of(folders["train"])["charts"] for line in chart.get("lines", ())
     )
 
 
@@ -107,8 +113,33 @@ def test_run_shows_causes_consequences_detection_remedies_and_where_you_are(repo
         assert f"This section alone: <code>fastgrad {command} " in page
     kinds = [chart["kind"] for chart in data_of(folders["run"])["charts"]]
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
-        "depths": 3, "profile": 3, "scatter": 1, "heat": 4, "curves": 4 + 3, "phase": 1,
+        "depths": 3, "profile": 4, "scatter": 1, "heat": 4, "curves": 4 + 3 + 4, "phase": 1,
     }  # fmt: skip
+
+
+def test_docs_survey_says_where_each_part_of_the_subject_is_measured(folders):
+    """Its commands are commands; its places are headings, titles, columns and labels of the page."""
+    text = (Path(__file__).parent.parent / "docs" / "survey.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| ((?:cause|consequence|detection|remedy|use): .*?) \| `(?:python -m )?fastgrad (.*?)` \| (.*) \|$",
+        text,
+        re.MULTILINE,
+    )
+    assert [part.split(":")[0] for part, *_ in rows].count("use") == 3
+    assert len(rows) == 16
+    charts = json.dumps(data_of(folders["run"]))
+    words = " ".join([*Outline(page_of(folders["run"])).words, charts, (WEB / "page.js").read_text(encoding="utf-8")])
+    for part, command, place in rows:
+        group, arguments = commands, command.split()
+        while hasattr(group, "commands"):
+            group = group.commands[arguments.pop(0)]
+        group.make_context("fastgrad", arguments)
+        named = re.findall(r"\*\*(.*?)\*\*", place)
+        assert named or place.startswith("none: "), part
+        assert set(named) <= set(survey.SECTIONS.values()) | {"Speed"}, part
+        for label in re.findall(r'"(.*?)"', place):
+            assert label in words, (part, label)
+    assert run_examples("docs/survey.md") >= 6
 
 
 def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
@@ -126,6 +157,108 @@ def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
         [k.test_accuracy for k in trained.kinds], rel=1e-5
     )
     assert f"network: {trained.rank_correlation:z.2f} (p = " in page_of(folders["run"])
+
+
+def test_the_commands_of_detection_and_remedies_train_the_networks_that_are_shown(trained, folders):
+    """But for the order in which BLAS adds on several threads; what is unusual in a training is an option."""
+    shown = {f"{one.case.activation.name} {one.case.init.name}": one.history.loss for one in trained.shown}
+    typed = re.findall(r"fastgrad train [^<]+", page_of(folders["consequences"]))
+    assert len(typed) == 3
+    assert typed[-1].endswith("--repair --out repair")
+    for command in typed[:2]:
+        words = command.split()[1:]
+        assert words[-2:] in (["--out", "vanishing"], ["--out", "healthy"])
+        found = click.testing.CliRunner().invoke(commands, [*words[:-2], "--json"])
+        assert json.loads(found.stdout)["rows"][0]["loss"] == pytest.approx(shown[f"{words[2]} {words[4]}"], rel=1e-5)
+    odd = consequences(trainings.train(cases(["elu"], ["he_normal"], 1, depth=2, width=8, epochs=2, batch=64,
+                                             optimizer="sgd", learning_rate=0.05, data="wine")))  # fmt: skip
+    told = consequences_page.consequences_command(odd).split()
+    made = click.testing.CliRunner().invoke(commands, [*told[1:-2], "-a", "elu", "-i", "he_normal", "--json"])
+    assert json.loads(made.stdout)["kinds"][0]["loss"] == pytest.approx(odd.kinds[0].loss, rel=1e-5)
+
+
+def test_what_stands_beside_a_page_has_every_number_of_its_charts(report, trained, folders):
+    there = {path.name for path in folders["run"].iterdir()}
+    assert there == {"index.html", "results.json", "cells.csv", "consequences.csv", "phases.csv"}
+    found = json.loads((folders["run"] / "results.json").read_text(), parse_constant=pytest.fail)
+    (diagram,) = (chart for chart in data_of(folders["run"])["charts"] if chart["kind"] == "phase")
+    names = "weight_variance", "bias_variance", "decades_per_layer", "predicted"
+    assert [[point[name] for name in names] for point in found["phases"]] == [
+        pytest.approx(point, rel=1e-5) for point in diagram["points"]
+    ]
+    assert len((folders["run"] / "phases.csv").read_text().splitlines()) == 1 + len(found["phases"])
+    assert len((folders["run"] / "consequences.csv").read_text().splitlines()) == 1 + len(trained.kinds)
+    readings = found["consequences"]["readings"]
+    for name in ("log10_delta", "log10_update_ratio"):
+        assert [list(map(float, r[name])) for r in readings] == [
+            pytest.approx(getattr(reading, name).tolist(), rel=1e-12)
+            for one in trained.shown for reading in one.history.readings
+        ]  # fmt: skip
+
+
+def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained, faults, tmp_path):
+    X, y = (array[:300] for array in datasets.load("digits"))
+    learned = fastgrad.fit(fastgrad.MLP([64, 8, 8, 10], "tanh"), X, y, epochs=3, test=0.2)
+    values = fastgrad.MLP([64, 8, 1], "tanh", "xavier_normal", loss="mse")
+    fitted = fastgrad.fit(values, X, X[:, 10:11] / 10, epochs=3, validation=0.2)
+    said = {}
+    for name, found in {"a/labels": learned, "a/values": fitted, "a/consequences": trained}.items():
+        page = found.report(tmp_path / name)  # makes the folder
+        assert page == tmp_path / name / "index.html"
+        well_formed(Outline(page_of(page.parent)), tables={"a/consequences": 3}.get(name, 2))
+        assert faults(page.parent) == []
+        assert sorted(path.suffix for path in page.parent.iterdir()) == [".csv", ".html", ".json"]
+        said[name] = [chart.get("y") for chart in data_of(page.parent)["charts"] if chart["kind"] == "curves"]
+    assert said["a/labels"][:2] == ["loss, nats", "accuracy"]
+    assert said["a/values"][:2] == ["loss, targets' unit squared", "log10 of update / weight"]
+    rows = json.loads((tmp_path / "a/labels/training.json").read_text())["rows"]
+    assert rows[0]["loss"] == learned.loss
+    assert f"After 3 epochs: healthy, the loss {TRENDS[learned.trend.kind]}" in page_of(tmp_path / "a/labels")
+    text = (tmp_path / "a/consequences/consequences.json").read_text()
+    assert json.loads(text)["rank_correlation"] == trained.rank_correlation
+
+
+def test_a_logarithmic_axis_names_no_power_twice_and_one_depth_is_no_choice(browser, tmp_path):
+    """Over three decades there were two ticks for each power of ten, at the half one too."""
+    cells = study.grid(["tanh"], ["torch_linear"], [10], width=16, batch=8, seeds=(0,))
+    page = survey.write_folder(survey.Report(list(sweeps.run_study(cells)), {}, [], ""), tmp_path)
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(page.as_uri())
+    for chart in tab.locator("[data-chart]").all():
+        ticks = chart.locator("svg").first.locator("g[aria-label='y-axis tick label'] text").all_text_contents()
+        assert len(ticks) == len(set(ticks)) >= 3
+    assert tab.locator("input").count() == 0
+    tab.close()
+
+
+def test_a_layer_that_steps_do_not_move_is_drawn_at_the_lower_edge(browser, tmp_path):
+    """Sixteen decades below, Adam's steps are lost in the weights' last digit: log10 of 0, which was no line at all."""
+    some = cases(["sigmoid", "tanh"], ["torch_linear", "he_normal"], 1, depth=20, width=16, epochs=2)
+    page = consequences(trainings.train(some, workers=2)).report(tmp_path)
+    charts = data_of(tmp_path)["charts"]
+    index = next(i for i, chart in enumerate(charts) if chart.get("y", "").startswith("log10 of update"))
+    assert charts[index]["lines"][0]["y"] == ["-inf"] * len(charts[index]["lines"][0]["x"])
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(page.as_uri())
+    chart = tab.locator(f'[data-chart="{index}"] svg')
+    lines = chart.locator("g[aria-label=line] path").all()
+    assert [line.get_attribute("stroke") for line in lines] == [f"var(--line{i})" for i in range(3)]
+    names = [chart.locator(f"text='layer {layer}'").bounding_box()["y"] for layer in (21, 11, 1)]
+    assert names == sorted(names)
+    tab.close()
+
+
+def test_consequences_are_one_line_a_frame_and_a_picture(trained):
+    correlation = f"rank correlation {trained.rank_correlation:.2f}"
+    assert repr(trained).startswith(f"<Consequences of 18 trainings of 9 kinds of network: {correlation} (p = ")
+    pytest.importorskip("pandas")
+    assert trained.frame["test_accuracy"].tolist() == [kind.test_accuracy for kind in trained.kinds]
+    pytest.importorskip("matplotlib")
+    (ax,) = trained.plot().axes
+    points = [bar.lines[0].get_xydata()[0].tolist() for bar in ax.containers]
+    assert points == [[kind.decades_lost, kind.test_accuracy] for kind in trained.kinds]
+    assert f"{trained.rank_correlation:.2f}" in ax.get_title(loc="left")
+    assert trained._repr_html_().startswith("<svg")
 
 
 def test_no_line_of_a_chart_has_anothers_colour(folders):
@@ -195,6 +328,77 @@ def faults(browser):
 @pytest.mark.parametrize("name", PAGES)
 def test_charts_are_drawn_without_errors_or_requests(name, width, scheme, faults, folders):
     assert faults(folders[name], width, scheme) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"), [("run", 1280, "light"), ("run", 375, "dark"), ("train", 1280, "dark")]
+)
+def test_axe_finds_nothing_and_controls_are_large_and_reached_by_keyboard(name, width, scheme, faults, folders):
+    """Contrast, names, landmarks, sizes of targets: what axe-core finds with every table unfolded."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def look(tab):
+        tab.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+        found = axe.run(tab, options=options).response["violations"]
+        assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in found] == []
+        controls = tab.locator("nav a, summary, .filters label, .filters button").all()
+        assert len(controls) >= 6
+        assert all(control.bounding_box()["height"] >= 24 for control in controls)
+        order = tab.evaluate("[...document.querySelectorAll('a, summary, button, input, [tabindex]')].length")
+        reached = set()
+        for _ in range(order + 2):
+            tab.keyboard.press("Tab")
+            reached.add(tab.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+        groups = tab.locator("input[type=radio]").count()  # of radio buttons the chosen one is reached
+        assert len(reached) >= order - max(0, groups - 1)
+
+    assert faults(folders[name], width, scheme, look) == []
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_first_screen_of_run_holds_the_sentence_the_picture_and_what_delta_is(width, browser, folders):
+    tab = browser.new_page(viewport={"width": width, "height": 800})
+    tab.goto((folders["run"] / "index.html").as_uri())
+    for part in (".headline", ".opening figure svg", ".opening dl.terms div:first-child"):
+        box = tab.locator(part).bounding_box()
+        assert 0 <= box["y"] < box["y"] + box["height"] <= 800, part
+    assert tab.locator(".opening dl.terms div:first-child").inner_text().startswith("Delta is the gradient")
+    before = tab.locator(".opening figure").inner_html()
+    tab.locator('input[value="3"]').check()
+    assert tab.locator(".opening figure").inner_html() == before  # it is of the deepest, whatever is chosen below
+    tab.close()
+
+
+def test_a_tap_tells_the_numbers_as_a_mouse_does(browser, folders):
+    context = browser.new_context(viewport={"width": 375, "height": 800}, has_touch=True)
+    tab = context.new_page()
+    tab.goto((folders["run"] / "index.html").as_uri())
+    told_by = {"profile": "theory", "depths": "decades, theory", "scatter": "lost, test accuracy", "curves": "epoch ",
+               "heat": "decades below", "phase": "decades per layer"}  # fmt: skip
+    for kind, told in told_by.items():
+        charts = data_of(folders["run"])["charts"]
+        index = next(i for i, chart in enumerate(charts) if chart["kind"] == kind and chart.get("residuals") != 0)
+        for chart in tab.locator(f'[data-chart="{index}"] svg[viewBox]').all()[-1 if kind == "heat" else 0 :]:
+            chart.scroll_into_view_if_needed()
+            box = chart.bounding_box()
+            tab.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        tips = tab.locator(f'[data-chart="{index}"] g[aria-label=tip] text').all_text_contents()
+        assert tips, kind
+        assert told in " ".join(tips), (kind, tips)
+    context.close()
+
+
+def test_a_chart_says_where_the_least_numbers_of_float32_and_float64_lie(faults, folders):
+    def look(tab):
+        for chart in tab.locator('[data-chart]:has-text("layer: input → output"):has-text("theory")').all():
+            for dtype in ("float32", "float64"):
+                assert len(chart.locator(f"text=/{dtype}'s least number/").all()) == 1
+
+    charts = [chart for chart in data_of(folders["run"])["charts"] if chart["kind"] == "profile"]
+    assert all([name for name, _ in chart["floors"]] == ["float32's least number", "float64's least number"]
+               for chart in charts)  # fmt: skip
+    assert faults(folders["run"], look=look) == []
 
 
 def test_the_depth_that_is_chosen_is_drawn_with_its_names(faults, folders):

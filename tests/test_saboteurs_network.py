@@ -175,20 +175,20 @@ def spread_in_place_of_the_standard_error(profiles):
 # Initializers.
 
 
-honest_draw = draws.draw
+honest_drawn = draws.drawn
 
 
-def one_stream_for_all_layers(what, distribution, std, shape, rng, dtype, stream=0, workers=1):
-    return honest_draw(what, distribution, std, shape, rng, dtype, workers=workers)
+def one_stream_for_all_layers(shape, distribution, scale, key, stream, dtype, workers=1):
+    return honest_drawn(shape, distribution, scale, key, 0, dtype, workers)
 
 
 def wrong_rule(name, **parts):
-    return lambda patch: patch.setitem(initializers._RULES, name, initializers._RULES[name]._replace(**parts))
+    return lambda patch: patch.setitem(initializers.RULES, name, initializers.RULES[name]._replace(**parts))
 
 
 def standard_deviation_of_one(distribution):
     """As if the distribution's own standard deviation were 1: wrong but for the normal."""
-    return lambda patch: patch.setitem(draws._UNIT, distribution, 1.0)
+    return lambda patch: patch.setitem(draws.UNIT, distribution, 1.0)
 
 
 # Theory.
@@ -278,7 +278,7 @@ SABOTEURS = {
         setting(measurement, "summarise", spread_in_place_of_the_standard_error),
         checks.means_over_seeds,
     ),
-    "one stream": (setting(draws, "draw", one_stream_for_all_layers), checks.layers_differ),
+    "one stream": (setting(draws, "drawn", one_stream_for_all_layers), checks.layers_differ),
     "He without the 2": (
         wrong_rule("he_normal", variance=lambda fan_in, fan_out, negative_slope, mode: 1 / fan_in),
         partial(checks.initial_weights, "he_normal", "float64"),

@@ -4,13 +4,14 @@ import importlib.util
 import io
 
 import pytest
+from rich.color import ColorSystem
 from rich.console import Console
 from test_cli import TINY, call, refused
 
 from fastgrad.bench import activations
 from fastgrad.cli import GROUPS, commands
 from fastgrad.cli.shared import going_on
-from fastgrad.report import findings, terminal, training
+from fastgrad.report import findings, palette, terminal, training
 from fastgrad.report.survey import Report
 from fastgrad.report.tables import Table, rich_table, without_empty_columns
 from fastgrad.sweeps import remedies, study
@@ -83,6 +84,34 @@ def test_the_longest_verdict_and_remedy_are_whole_at_80_columns():
     assert "tanh with xavier_normal" in printed(columns, {"leaky_relu": [row]})
 
 
+@pytest.mark.parametrize("system", ["standard", "truecolor"])
+def test_every_cell_of_a_heat_table_is_legible_and_no_other_bin_looks_like_healthy(system):
+    """The nearest of 16 colours to the page's were white on yellow, 1.6 to 1."""
+    seen = {}
+    console = Console(color_system=system)
+    for edge, meaning, *_ in palette.BINS:
+        style = console.get_style(palette.terminal_style(min(edge, 50.0) - 0.5, system))
+        ink, back = (
+            None
+            if colour is None or colour.is_default
+            else tuple(colour.downgrade(ColorSystem[system.upper()]).get_truecolor())
+            for colour in (style.color, style.bgcolor)
+        )
+        seen[meaning] = ink, back
+        if back:
+            assert contrast(ink, back) >= 4.5, meaning
+    assert len({back for _, back in seen.values()}) == len(palette.BINS)
+    assert system == "truecolor" or seen["healthy: within a factor of 100"] == (None, None)
+
+
+def contrast(*colours):
+    """Of two colours, as WCAG 2 defines it."""
+    linear = [[c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in rgb)]
+              for rgb in colours]  # fmt: skip
+    dark, light = sorted(sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), rgb, strict=True)) for rgb in linear)
+    return (light + 0.05) / (dark + 0.05)
+
+
 def test_a_survey_fits_80_columns_and_ends_with_the_machine():
     cells = study.grid(
         ["sigmoid", "leaky_relu"], ["xavier_normal", "torch_linear"], [60], width=8, batch=4, seeds=(0, 1)
@@ -140,6 +169,23 @@ def test_a_peer_that_is_missing_is_said_unless_others_were_asked_for(monkeypatch
     assert result.stderr.startswith("fastgrad: not compared: numexpr (install it with `pip install numexpr`)")
     result = call("speed", "activations", "--quick", "--activation", "tanh", "--peer", "numpy")
     assert "not compared" not in result.stderr
+
+
+SPEED = {"activations": "value, float32", "calls": "calls, out=", "placement": "placement, value",
+         "network": "memory of a pass, MB", "dense": "forward", "initializers": "he_normal", "decay": "tanh",
+         "training": "Training"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPEED)
+def test_a_table_that_there_is_not_is_refused_before_anything_is_measured(name, monkeypatch):
+    def nothing(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastgrad.bench.compare.interleaved", nothing)
+    monkeypatch.setattr("fastgrad.bench.limits.limits", nothing)
+    result = call("speed", name, "--table", "Speed")
+    refused(result, "--table: there is no 'Speed'; there is ")
+    assert repr(SPEED[name]) in result.stderr
 
 
 def test_ctrl_c_is_one_sentence_everywhere(capsys):

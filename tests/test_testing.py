@@ -2,6 +2,11 @@
 
 import json
 import math
+import re
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +15,8 @@ import fastgrad
 from fastgrad import testing
 from fastgrad.testing import assert_gradients_flow, assert_profile_matches
 
+pytest_plugins = ["pytester"]
+PAGE = (Path(__file__).parents[1] / "docs" / "testing.md").read_text()
 RNG = np.random.default_rng(0)
 BATCH = RNG.standard_normal((32, 20)), RNG.integers(0, 5, 32)
 
@@ -125,3 +132,81 @@ def test_models_of_pytorch():
     assert all(parameter.grad is None for parameter in plain.parameters())
     with pytest.raises(TypeError, match=r"a fastgrad\.MLP has a loss of its own"):
         assert_gradients_flow(network(), BATCH, loss=nn.CrossEntropyLoss())
+
+
+# ---- the fixtures of pytest ------------------------------------------------------------------------------------------
+
+MODEL = """
+import numpy as np
+import pytest
+import fastgrad
+
+RNG = np.random.default_rng(0)
+BATCH = RNG.standard_normal((32, 20)), RNG.integers(0, 5, 32)
+
+def network(activation, depth=10):
+    return fastgrad.MLP([20, *[32] * depth, 5], activation, "xavier_normal", seed=0)
+"""
+FLOW = (
+    MODEL
+    + """
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_flow(activation, gradients_flow):
+    gradients_flow(network(activation), BATCH)
+"""
+)
+MATCH = (
+    MODEL
+    + """
+@pytest.mark.parametrize("activation", ["tanh"])
+def test_profile(activation, gradients_match):
+    gradients_match(network(activation), BATCH)
+    gradients_match(network(activation, depth=4), BATCH, 1e-6, name="shallow one")
+"""
+)
+
+
+def test_pytest_finds_the_fixtures_and_pays_nothing_for_them():
+    """Where this fails, the package must be installed again: an entry point is in its metadata."""
+    assert {"pytest_fastgrad"} == {entry.value for entry in entry_points(group="pytest11", name="fastgrad")}
+    code = "import sys, pytest_fastgrad; assert not {'fastgrad', 'numpy', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """A function that runs the test files of a folder with our plug-in, and without what else is installed."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return lambda *options: pytester.runpytest_inprocess("-p", "pytest_fastgrad", *options)
+
+
+def test_the_fixture_for_flow(pytester, run):
+    pytester.makepyfile(FLOW)
+    found = run()
+    found.assert_outcomes(passed=1, failed=1)
+    found.stdout.no_re_match_line(" *def assert_gradients_flow")  # their line and the message, not our source
+    found.stdout.re_match_lines([r"E +AssertionError: delta loses [\d.]+ decades from hidden layer 10 to the first"])
+
+
+def test_the_fixture_for_baselines(pytester, run):
+    path = pytester.makepyfile(test_model=MATCH)
+    run().stdout.re_match_lines([r"there is no baseline .*: write it with pytest --update-gr"])
+    run("--update-gradients").assert_outcomes(passed=1)
+    written = sorted(file.name for file in (pytester.path / "test_model").iterdir())
+    assert written == ["test_profile[tanh]-shallow_one.json", "test_profile[tanh].json"]
+    run().assert_outcomes(passed=1)
+    path.write_text(MATCH.replace("network(activation)", "network('sigmoid')"))
+    found = run()
+    found.assert_outcomes(failed=1)
+    found.stdout.re_match_lines([r"E +AssertionError: delta differs from .* by more than 0.5 decades at layer 1, 2, "])
+
+
+def test_the_file_that_the_documentation_shows(pytester, run):
+    pytest.importorskip("torch")
+    (file,) = re.findall(r"^```python\n(# test_model.py\n.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    path = pytester.makepyfile(test_model=file)
+    run("--update-gradients").assert_outcomes(passed=2)
+    assert (pytester.path / "test_model" / "test_profile.json").exists()
+    run().assert_outcomes(passed=2)
+    path.write_text(file.replace("nn.LayerNorm(64), nn.ReLU()", "nn.Sigmoid()"))
+    run().assert_outcomes(failed=2)

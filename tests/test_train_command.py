@@ -115,7 +115,7 @@ def test_the_live_view_shows_loss_accuracy_and_every_layer():
     history = fastgrad.fit(fastgrad.MLP([64, *[8] * 7, 10]), X, y, epochs=1, validation=0.1)
     console = Console(width=100)
     with console.capture() as capture:
-        console.print(view(Progress(console=console), history))
+        console.print(view(Progress(console=console), history, console.color_system))
     text = capture.get()
     assert f"loss {history.loss[0]:.4f}" in text
     assert "validation accuracy" in text

@@ -1,6 +1,9 @@
 """A file of finished parts, a JSON object a line: what was interrupted goes on from there."""
 
+# Design: Each line ends with a CRC-32 of the rest: a digit that a disk has changed would be a figure nobody measured.
+
 import json
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ class Journal:
     Raises
     ------
     ValueError
-        If the file is of something else.
+        If the file is of something else, or damaged.
     OSError
         If it cannot be written.
     """
@@ -37,13 +40,16 @@ class Journal:
             half = text[len(whole) :]
             if None in self.records or not begins.startswith(half[: len(begins)]):
                 raise ValueError(f"{self.path} is there and is not the file of {what} by this version")
+            for number, record in enumerate(self.records, 1):
+                if record.pop("crc") != _crc(record):
+                    raise ValueError(f"{self.path} is damaged: line {number} is not what was written; remove it")
             file.truncate(len(whole))
 
     def add(self, record: dict) -> None:
         """Append a record; what was added before stays whatever happens."""
         try:
             with open(self.path, "a") as file:
-                file.write(json.dumps(record) + "\n")
+                file.write(json.dumps({**record, "crc": _crc(record)}) + "\n")
         except OSError as error:  # a full disk names no file
             raise OSError(error.errno, error.strerror, str(self.path)) from error
         self.records.append(record)
@@ -91,9 +97,13 @@ class Parts:
             self.journal.path.unlink()
 
 
+def _crc(record):
+    return zlib.crc32(json.dumps(record).encode())
+
+
 def _record(line, keys):
     try:
         record = json.loads(line)
     except ValueError:
         return None
-    return record if isinstance(record, dict) and set(keys) <= set(record) else None
+    return record if isinstance(record, dict) and {*keys, "crc"} <= set(record) else None

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgrad._validation import positive_int
-from fastgrad.bench.compare import OURS, Comparison, Row, table_of, timed_row
+from fastgrad.bench import limits
+from fastgrad.bench.compare import OURS, Comparison, Row, percent_of_limit, table_of, timed_row
+from fastgrad.bench.network import work_of
 from fastgrad.bench.timing import round_by_round, silent
 from fastgrad.datasets import load
 from fastgrad.learning.fit import evaluate, fit, split
@@ -24,9 +26,11 @@ from fastgrad.report.tables import significant
 
 FULL = ((3, 64), (20, 64))  # (depth, width)
 EPOCHS, BATCH, RATE = 20, 32, 0.001
+ADAM = 15  # operations a parameter of kernels/steps.py: sums, products, a quotient and a root
 NOTE = (
     "Seconds: the least of the rounds. Test accuracy and spread: mean and standard deviation over the rounds' seeds. "
-    f"tanh, Xavier weights, digits, Adam, {EPOCHS} epochs of batches of {BATCH}, float32, one thread, in random order."
+    f"tanh, Xavier weights, digits, Adam, {EPOCHS} epochs of batches of {BATCH}, float32, one thread, in random order. "
+    f"The limit's operations and bytes are those of every pass, and of Adam {ADAM} and seven numbers a parameter."
 )
 
 
@@ -142,7 +146,8 @@ def time_training(
     -------
     list of Row
         Ours first, with and without its monitor. Figures are ``accuracy`` and ``spread``, mean and standard deviation
-        of the test accuracy over the rounds, and ``rounds``.
+        of the test accuracy over the rounds, and ``rounds``; ``limit`` and ``percent_of_limit``, as of
+        :meth:`fastgrad.bench.limits.Limits.figures`.
     """
     X, y = load("digits")
     makers = {OURS: fastgrad, "without monitor": partial(fastgrad, monitor=False)}
@@ -158,12 +163,37 @@ def time_training(
         return make(net, train, seed)
 
     found = round_by_round({name: partial(start, make) for name, make in makers.items()}, rounds, tell=tell)
-    test = new(0)[2]
+    net, train, test = new(0)
+    work = work_of_training(net, len(train[0]))
     least = {name: min(seconds for seconds, _ in runs) for name, runs in found.items()}
     return [
-        timed_row(case, name, least, _learned([evaluate(net, *test)[1] for _, net in runs]))
+        timed_row(
+            case, name, least,
+            _learned([evaluate(net, *test)[1] for _, net in runs]) | limits.share(least[name], *work),
+        )
         for name, runs in found.items()
-    ]
+    ]  # fmt: skip
+
+
+def work_of_training(net: MLP, samples: int) -> tuple[int, int, int]:
+    """The least that training a network takes, as :func:`fastgrad.bench.network.work_of` counts it.
+
+    Parameters
+    ----------
+    net : MLP
+    samples : int
+        To train on, in every epoch.
+
+    Returns
+    -------
+    operations, moved, held : int
+        Floating-point operations, bytes read and written, bytes of the arrays of a step.
+    """
+    parameters = sum(array.size for array in (*net.weights, *net.biases))
+    operations, moved, held = work_of(net.sizes, BATCH, "tanh", gradients=True)
+    steps, item = EPOCHS * samples // BATCH, np.dtype(np.float32).itemsize
+    update = 7 * parameters * item  # w, g, m, v are read, w, m, v written
+    return steps * (operations + ADAM * parameters), steps * (moved + update), held + 2 * parameters * item
 
 
 def _learned(accuracies):
@@ -178,6 +208,7 @@ def _tables(rows):
             "contestant": row.contestant,
             "seconds": significant(row.seconds),
             "times ours": significant(row.ratio),
+            "% of limit": percent_of_limit(row),
             "test accuracy": f"{row.figures['accuracy']:.3f}",
             "spread": f"{row.figures['spread']:.3f}",
         }
@@ -206,4 +237,4 @@ def _verdict(rows):
     return lines or ["All accuracies are equal within twice the standard error over the seeds."]
 
 
-TRAINING = Comparison(PEERS, time_training, _tables, _verdict, NOTE)
+TRAINING = Comparison(PEERS, time_training, _tables, _verdict, NOTE, bounded=True)

@@ -4,7 +4,6 @@ from typing import Any
 
 import click
 
-import fastgrad
 from fastgrad.activations import ACTIVATIONS
 from fastgrad.cli.shared import (
     ACTIVATION_NAMES,
@@ -78,21 +77,18 @@ def measured(cases, out, workers):
 
 
 def show(found, typed, out, as_json):
-    from fastgrad._validation import strict_json
     from fastgrad.machine import machine
     from fastgrad.report import consequences as report
     from fastgrad.report import consequences_page
 
-    facts = {"fastgrad": fastgrad.__version__, "command": typed, "machine": machine()}
-    text = strict_json(facts | found.to_dict())
-    page = None
+    page, facts = None, machine()
     if out is not None:
         with status("drawing"), one_line(OSError):
-            page = consequences_page.write_folder(found, text, out, typed, facts["machine"])
+            page = consequences_page.write_folder(found, out, typed, facts)
     if as_json:
-        click.echo(text, nl=False)
+        click.echo(consequences_page.to_json(found, typed, facts), nl=False)
         return
     with one_line(ValueError):
-        report.print_consequences(found, facts["machine"], stdout_console(), wanted_table())
+        report.print_consequences(found, facts, stdout_console(), wanted_table())
     if page is not None:
         click.echo(f"Report: {page}")

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shlex
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 
 import click
@@ -71,6 +72,13 @@ def wanted_table() -> str | None:
     return click.get_current_context().meta.get(_TABLE)
 
 
+def check_table(titles: Iterable[str]) -> None:
+    """Refuse ``--table`` if none of the tables has its title."""
+    titles = list(titles)
+    if wanted_table() not in (None, *titles):
+        raise click.UsageError(f"--table: there is no {wanted_table()!r}; there is {', '.join(map(repr, titles))}")
+
+
 def parameter_options(command):
     """An option for every parameter that an activation has."""
     for name in reversed(PARAMETER_NAMES):
@@ -99,11 +107,8 @@ def show_comparison(rows, shown, versions, typed, form):
     found = survey.Comparison(tables, verdicts, note, machine() | versions, typed)
     text = comparison_json(found, rows=rows)
     if only := wanted_table():
-        tables = [table for table in found.tables if table.title == only]
-        if not tables:
-            titles = ", ".join(repr(table.title) for table in found.tables)
-            raise click.UsageError(f"--table: there is no {only!r}; there is {titles}")
-        found = replace(found, tables=tables, verdicts=())
+        check_table(table.title for table in found.tables)
+        found = replace(found, tables=[table for table in found.tables if table.title == only], verdicts=())
     show_as(form, found, text, survey.comparison_markdown(found))
     return text
 

@@ -9,6 +9,7 @@ from fastgrad.cli.shared import (
     BAD_INPUT,
     INTERRUPTED,
     Group,
+    check_table,
     comparison_options,
     interrupted,
     need_matplotlib,
@@ -284,18 +285,18 @@ def _compare(comparison, cases, contestants, rounds, typed, form, folder=None):
     """Measure the cases, on one thread, and show what was found; Ctrl-C keeps the cases that were measured."""
     from threadpoolctl import threadpool_limits
 
-    from fastgrad.bench import limits, peers
+    from fastgrad.bench import compare, limits, peers
 
+    sample = [compare.Row(case, compare.OURS, None, 1.0, 1.0, Ones()) for case in cases]
+    check_table(table.title for table in comparison.tables(sample))
     measured, facts = [], peers.versions(contestants)
     absent = [name for name in comparison.peers if name not in comparison.only_if_asked and peers.missing(name)]
     if absent and not click.get_current_context().params["contestants"]:  # nobody asked for some of them
         say("not compared: " + "; ".join(f"{name} ({peers.missing(name)})" for name in absent))
 
     def measure(case, show):
-        label = " ".join(map(str, case))
-        return comparison.measure(
-            case, contestants, rounds, lambda who: show(len(measured), len(cases), f"{label}: {who}")
-        )
+        label = f"{' '.join(map(str, case))}: "
+        return comparison.measure(case, contestants, rounds, lambda who: show(len(measured), len(cases), label + who))
 
     try:
         with progress_bar() as show, threadpool_limits(1):
@@ -314,6 +315,16 @@ def _compare(comparison, cases, contestants, rounds, typed, form, folder=None):
         if folder:
             _write_speed(folder, rows, data)
     return 0 if len(measured) == len(cases) else INTERRUPTED
+
+
+class Ones(dict):
+    """Every figure is there, and 1: rows with these have the tables that measured ones will have."""
+
+    def __contains__(self, name):
+        return True
+
+    def __missing__(self, name):
+        return 1.0
 
 
 def _folder(out):

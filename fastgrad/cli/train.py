@@ -135,12 +135,12 @@ def live_view(epochs):
 
         def callback(history):
             bar.update(task, completed=history.epochs, description=f"epoch {history.epochs}")
-            live.update(view(bar, history))
+            live.update(view(bar, history, console.color_system))
 
         yield callback
 
 
-def view(bar, history):
+def view(bar, history, color_system):
     """The bar, the latest loss and accuracy, and a strip of the layers' gradients."""
     from rich.console import Group
     from rich.text import Text
@@ -156,6 +156,8 @@ def view(bar, history):
     if history.readings:
         latest = history.readings[-1]
         lines.append(
-            Text.assemble("delta, first to last layer ", *strip(decades_below_last(latest)), f"  {latest.verdict}")
+            Text.assemble(
+                "delta, first to last layer ", *strip(decades_below_last(latest), color_system), f"  {latest.verdict}"
+            )
         )
     return Group(*lines)

@@ -1,7 +1,9 @@
 """The record of a training run, epoch by epoch, and what follows: time to a target, gap, cost of vanishing."""
 
 import math
+import os
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 import numpy as np
 
@@ -160,6 +162,12 @@ class TrainingHistory(Drawn):
         from fastgrad.report import curves
 
         return curves.training_figure({"": self}, **options)
+
+    def report(self, folder: str | os.PathLike) -> Path:
+        """Write a page, and its CSV and JSON, into a folder; return the page's path."""
+        from fastgrad.report import train_page
+
+        return train_page.write_history(self, folder)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastgrad._validation import listed, positive_int, real_number
+from fastgrad._validation import listed, plain_array, positive_int, real_number
 from fastgrad.activations import activation as activation_record
 from fastgrad.diagnosis import diagnose, judge
 from fastgrad.learning.alarm import vanishing_alarm
@@ -82,10 +82,12 @@ class GradientMonitor:
 
     def watch(self, X, y) -> "GradientMonitor":
         """Measure on these rows from now on, at most ``window`` of them."""
-        if len(X) != len(y):
-            raise ValueError(f"X and y must have as many rows, got {len(X)} and {len(y)}")
+        X, y = plain_array("X", X), plain_array("y", y)
+        counts = [len(array) if array.ndim else "a single value" for array in (X, y)]
+        if counts[0] != counts[1] or not X.ndim:
+            raise ValueError(f"X and y must have as many rows, got {counts[0]} and {counts[1]}")
         rows = np.linspace(0, len(X) - 1, min(len(X), self.window)).astype(int)
-        self.X, self.y = np.asarray(X)[rows], np.asarray(y)[rows]
+        self.X, self.y = X[rows], y[rows]
         return self
 
     def due(self, step: int) -> bool:
@@ -112,7 +114,7 @@ class GradientMonitor:
 
     @property
     def alarm(self) -> bool:
-        """Whether vanishing gradients keep the network from learning, by :func:`fastgrad.alarm.vanishing_alarm`.
+        """Whether vanishing gradients keep the network from learning: :func:`~fastgrad.learning.alarm.vanishing_alarm`.
 
         A verdict is one reading's; this asks for five in a row on the window's rows, and ends when they end. False
         where readings were fed, which have no loss, and before the fifth.

@@ -35,7 +35,7 @@ LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "adam": 0.001}
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A rule for steps against the gradient, with its options; get one with :func:`optimizer`.
+    """A rule for steps against the gradient, with its options; get one with :func:`fastgrad.optimizer`.
 
     Attributes
     ----------

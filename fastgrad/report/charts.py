@@ -8,7 +8,7 @@ import numpy as np
 from fastgrad.diagnosis import DECADES
 from fastgrad.learning.history import TrainingHistory
 from fastgrad.learning.reading import Reading
-from fastgrad.report.findings import init_label, plain_label
+from fastgrad.report.findings import init_label, network_name, plain_label
 from fastgrad.report.palette import LINES, decade_bin
 from fastgrad.report.tables import significant
 from fastgrad.sweeps.cell import CellResult
@@ -30,7 +30,15 @@ def profile(networks: Sequence[CellResult], limits=None, name: Callable[[CellRes
         "lines": [_line(network, name(network), colours[name(network)]) for network in networks],
         "domain": limits,
         "floors": [[f"{dtype}'s least number", at] for dtype, at in first.least_ratios.items()],
+        "residuals": True,
     }
+
+
+def opening(networks: Sequence[CellResult]) -> dict:
+    """Delta by layer of networks of any activation; no choice of activation or depth on the page hides them."""
+    shown = profile(networks, profile_limits(networks), lambda network: network_name(network.cell))
+    lines = [{key: value for key, value in line.items() if key != "depth"} for line in shown["lines"]]
+    return {key: value for key, value in shown.items() if key != "activation"} | {"lines": lines, "residuals": False}
 
 
 def _line(network, name, colour):
@@ -129,7 +137,8 @@ def loss_curves(losses: Mapping[str, Sequence[float]], plateaus: Mapping[str, Tr
         for name, values in losses.items()
         if values
     ]
-    return {"lines": lines, "x": "epoch", "y": "loss, nats", "log": True}
+    unit = "nats" if any(history.accuracy for history in plateaus.values()) else "targets' unit squared"
+    return {"lines": lines, "x": "epoch", "y": f"loss, {unit}", "log": True}
 
 
 def accuracy_curves(curves: Mapping[str, Sequence[float]]) -> dict:

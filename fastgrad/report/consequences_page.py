@@ -2,11 +2,17 @@
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import fastgrad
+from fastgrad._validation import strict_json
+from fastgrad.activations import activation
+from fastgrad.initializers import initializer
 from fastgrad.learning.history import TrainingHistory
-from fastgrad.report import charts
+from fastgrad.machine import machine
+from fastgrad.report import charts, watched
 from fastgrad.report.consequences import (
     COLUMNS,
     NOTE,
@@ -33,8 +39,8 @@ from fastgrad.report.html import (
 )
 from fastgrad.report.html import charts as side_by_side
 from fastgrad.report.tables import html_table, number, percent
-from fastgrad.report.training import TRENDS
 from fastgrad.sweeps.consequences import Consequences
+from fastgrad.sweeps.trainings import Case
 
 NAME = "fastgrad: what vanishing gradients lead to"
 FILES = ("consequences.json", "consequences.csv")
@@ -43,22 +49,37 @@ TITLES = {
 }  # fmt: skip
 
 
-def write_folder(found: Consequences, text: str, out: str | Path, command: str, machine: dict[str, str]) -> Path:
-    """Write the page, ``text`` as consequences.json, and consequences.csv into the folder; return the page's path."""
-    out, page = Path(out), Page()
-    (out / "consequences.json").write_text(text, encoding="utf-8")
+def write_folder(found: Consequences, out: str | os.PathLike, command: str = "", facts: Mapping | None = None) -> Path:
+    """Write the page, consequences.json and consequences.csv into the folder, made if need be; return the page's path.
+
+    ``facts`` are those of the machine, this one if there are none.
+    """
+    out, facts = Path(out), machine() if facts is None else facts
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "consequences.json").write_text(to_json(found, command, facts), encoding="utf-8")
     (out / "consequences.csv").write_text(to_csv(found), encoding="utf-8")
+    path = out / "index.html"
+    path.write_text(to_html(found, command, facts), encoding="utf-8")
+    return path
+
+
+def to_html(found: Consequences, command: str, facts: Mapping) -> str:
+    """The page, which says the command that made all of it at its end."""
+    page = Page()
     parts = {
         "consequences": consequences_section(page, found),
         "detection": detection_section(page, found),
         "remedies": remedies_section(page, found),
-        "made": made_section(command, machine),
+        "made": made_section(command, facts),
     }
     titles = {name: title for name, title in TITLES.items() if parts[name]}
     lead = paragraph(correlation(found), "lead") + definitions("terms", DEFINITIONS) + contents(titles)
-    path = out / "index.html"
-    path.write_text(page.write(NAME, headline(found), lead, parts.values(), FILES), encoding="utf-8")
-    return path
+    return page.write(NAME, headline(found), lead, parts.values(), FILES, scatter(page, found))
+
+
+def to_json(found: Consequences, command: str, facts: Mapping) -> str:
+    """What was found, with the machine and the command, as strict JSON."""
+    return strict_json({"fastgrad": fastgrad.__version__, "command": command, "machine": facts} | found.to_dict())
 
 
 def to_csv(found: Consequences) -> str:
@@ -72,14 +93,9 @@ def to_csv(found: Consequences) -> str:
     return text.getvalue()
 
 
-def consequences_section(page: Page, found: Consequences) -> str:
-    """What became of the networks: scatter, correlation, table."""
-    case = found.case
-    command = (
-        f"fastgrad consequences --depth {case.depth} --width {case.width} --epochs {case.epochs} --seeds "
-        f"{max(len(kind.seeds) for kind in found.kinds)} --out consequences"
-    )
-    figure = page.figure(
+def scatter(page: Page, found: Consequences) -> str:
+    """The figure of decades lost and accuracy."""
+    return page.figure(
         "scatter",
         "What is lost at initialisation, and what is learned",
         f"{len(found.kinds)} kinds of network; their numbers are in the table below",
@@ -87,6 +103,10 @@ def consequences_section(page: Page, found: Consequences) -> str:
         "Bars are 95 % intervals over seeds. Look for networks on the right that are low, and for those that are not.",
         **charts.scatter(found),
     )
+
+
+def consequences_section(page: Page, found: Consequences, *first: str, command: str = "") -> str:
+    """What became of the networks; ``first`` is HTML that it begins with, ``command`` makes it alone."""
     learning = [
         page.figure("curves", phi, _told(kinds), **charts.learning_curves(kinds))
         for phi, kinds in grouped(found).items()
@@ -95,9 +115,7 @@ def consequences_section(page: Page, found: Consequences) -> str:
     return section(
         "consequences",
         "Consequences: what becomes of these networks",
-        paragraph(headline(found), "finding"),
-        paragraph(correlation(found), "finding"),
-        figure,
+        *first,
         paragraph(
             "Test accuracy after every epoch, mean over seeds. Look for curves that rise late, that stay flat, and "
             "that end low."
@@ -106,7 +124,7 @@ def consequences_section(page: Page, found: Consequences) -> str:
         scroll(table, "consequences"),
         paragraph(NOTE),
         note=f"The small updates of the first layers slow learning down or stop it. {setting(found)}",
-        command=command,
+        commands=(command,),
     )
 
 
@@ -123,13 +141,17 @@ def detection_section(page: Page, found: Consequences) -> str:
         "detection",
         "Detection: what shows while a network learns",
         *side_by_side_trainings(page, runs),
-        note="Three things to watch: delta of each layer, the training loss, and the accuracy on rows that are not "
-        "trained on. On one side the worst network of the table above, on the other a healthy one, both with seed 0.",
-        command=_train_command(found, found.worst),
+        note="What to watch: delta of each layer, how far a step moves its weights, the training loss, and the "
+        "accuracy on rows that are not trained on. On one side the worst network of the table above, on the other a "
+        "healthy one, both with seed 0.",
+        commands=(
+            _train_command(found, found.worst, "vanishing"),
+            _train_command(found, found.example, "healthy"),
+        ),
     )
 
 
-def remedies_section(page: Page, found: Consequences) -> str:
+def remedies_section(page: Page, found: Consequences, command: str = "") -> str:
     """What each initialisation and each activation cures, and a repaired network beside the broken one."""
     if not found.remedies:
         return ""
@@ -150,10 +172,10 @@ def remedies_section(page: Page, found: Consequences) -> str:
         )
         for (before, after), changed in zip(pairs, _changed(found), strict=True)
     ]
-    command = ""
+    repair = ""
     if pairs:
         parts += side_by_side_trainings(page, _runs(found, *pairs[0]))
-        command = f"{_train_command(found, pairs[0][0])} --repair"
+        repair = _train_command(found, pairs[0][0], "repair", " --repair")
     return section(
         "remedies",
         "Remedies: what each change cures",
@@ -168,7 +190,7 @@ def remedies_section(page: Page, found: Consequences) -> str:
         *parts,
         note="ReLU, Leaky ReLU and ELU do not squash what is above 0. Xavier's initialisation keeps the size of delta "
         "where the activation is nearly linear around 0, He's where it is 0 for half of its inputs.",
-        command=command,
+        commands=(command, repair),
     )
 
 
@@ -187,60 +209,23 @@ def _changed(found):
 
 def side_by_side_trainings(page: Page, runs: Mapping[str, TrainingHistory]) -> list[str]:
     """Charts of several trainings: delta over the steps, a panel for each, then losses and accuracies together."""
-    reach = charts.heat_reach(runs.values())
-    heats = [
-        page.figure(
-            "heat",
-            f"Delta of each layer, step by step: {name}",
-            f"{len(history.readings)} readings, the latest {history.readings[-1].verdict}",
-            course(history),
-            **charts.heat(history.readings, reach),
-        )
-        for name, history in runs.items()
-        if history.readings
-    ]
+    trends = "; ".join(f"{name}: {watched.loss_trend(history)}" for name, history in runs.items())
     losses = page.figure(
         "curves",
         "Training loss",
-        "; ".join(f"{name}: {TRENDS[history.trend.kind]}" for name, history in runs.items()),
-        f"{'; '.join(f'{name}: {loss_trend(history)}' for name, history in runs.items())}. Where a loss stands still "
-        "it is shaded, over the epochs of which that is shown. A loss that stands still high up is the first sign.",
+        trends,
+        f"{trends}. Where a loss stands still it is shaded, over the epochs of which that is shown. A loss that stands "
+        "still high up is the first sign.",
         **charts.loss_curves({name: history.loss for name, history in runs.items()}, runs),
     )
     accuracies = page.figure(
         "curves",
         "Test accuracy",
         "; ".join(f"{name}: {percent(_last(history), 1)}" for name, history in runs.items()),
-        "On rows that are held out.",
+        "On rows that are held out. A network that does not learn stays where guessing is.",
         **charts.accuracy_curves({name: history.epoch_test_accuracy for name, history in runs.items()}),
     )
-    return [paragraph(HEAT), side_by_side(*heats), side_by_side(losses, accuracies)]
-
-
-HEAT = (
-    "Below, each row is a reading, the first step at the top, and each column a layer, the input on the left. A layer "
-    "of the page's own shade receives as much as the last one; the stronger its colour, the less reaches it (red) or "
-    "the more (blue)."
-)
-
-
-def course(history: TrainingHistory) -> str:
-    """What the first and the latest reading found."""
-    told = [f"{reading.verdict}, {reading.diagnosis.evidence}" for reading in history.readings if reading.diagnosis]
-    return f"Before the first step: {told[0]}. At the latest reading: {told[-1]}." if told else ""
-
-
-def said(history: TrainingHistory) -> str:
-    """The verdict of the latest reading with its evidence, and where the loss is going."""
-    latest = history.readings[-1] if history.readings else None
-    verdict = f"{latest.verdict}; {latest.diagnosis.evidence}; " if latest and latest.diagnosis else ""
-    return f"{verdict}{loss_trend(history)}."
-
-
-def loss_trend(history: TrainingHistory) -> str:
-    """Where the loss is going, and why."""
-    trend = history.trend
-    return f"the loss {TRENDS[trend.kind]}" + (f" ({trend.cause})" if trend.cause else "")
+    return [*watched.figures(page, runs), side_by_side(losses, accuracies)]
 
 
 def _last(history):
@@ -251,9 +236,28 @@ def _runs(found, *kinds):
     return {f"{plain_label(kind.activation)} + {kind.init.label}": found.of(kind)[0].history for kind in kinds}
 
 
-def _train_command(found, kind):
+def consequences_command(found: Consequences) -> str:
+    """The command that trains every activation with every usual initialisation like these."""
+    return f"fastgrad consequences {_options(found.case)} --seeds {len(found.kinds[0].seeds)} --out consequences"
+
+
+def _train_command(found, kind, folder, more=""):
+    """The command that trains the first network of a kind; "" if its records have what no option says."""
+    if kind.activation != activation(kind.activation.name) or kind.init != initializer(kind.init.name):
+        return ""
     case = found.of(kind)[0].case
-    return (
-        f"fastgrad train -a {kind.activation.name} -i {kind.init.name} --depth {case.depth} --width {case.width} "
-        f"--epochs {case.epochs} --data {case.data} --seed {case.seed} --out training"
-    )
+    seed = f" --seed {case.seed}" if case.seed else ""
+    names = f"-a {kind.activation.name} -i {kind.init.name}"
+    return f"fastgrad train {names} {_options(case)}{seed}{more} --out {folder}"
+
+
+def _options(case):
+    """How a case is trained, as options; what is usual is left out."""
+    usual = Case(case.activation, case.init, optimizer=case.optimizer)
+    words = [f"--{name} {getattr(case, name)}" for name in ("depth", "width", "epochs")]
+    words += [
+        f"--{name.replace('_', '-')} {getattr(case, name)}"
+        for name in ("data", "batch", "learning_rate")
+        if getattr(case, name) != getattr(usual, name)
+    ]
+    return " ".join([*words, *([] if case.optimizer == Case.optimizer else [f"--optimizer {case.optimizer}"])])

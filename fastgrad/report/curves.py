@@ -1,4 +1,4 @@
-"""Pictures of training: loss and accuracy over the epochs, and delta of every layer over the steps."""
+"""Pictures of training: loss and accuracy over the epochs, delta of every layer over the steps, what follows."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,6 +20,7 @@ from fastgrad.learning.reading import Reading
 from fastgrad.report.charts import decades_below_last
 from fastgrad.report.palette import BINS, decade_bin
 from fastgrad.report.plots import _STYLE, LIGHT, MARKERS, Theme, _colour_axes
+from fastgrad.sweeps.consequences import Consequences
 
 
 def training_figure(runs: Mapping[str, TrainingHistory], theme: Theme = LIGHT) -> Figure:
@@ -46,6 +47,32 @@ def _curve(ax, history, name, index, label, theme):
                 range(1, len(values) + 1), values, line, color=colour, marker=MARKERS[index % len(MARKERS)],
                 markersize=3, label=label if line == "-" else None,
             )  # fmt: skip
+
+
+def consequences_figure(found: Consequences, theme: Theme = LIGHT) -> Figure:
+    """Test accuracy after training against decades lost before it, with 95 % intervals over seeds.
+
+    A colour for each activation, a marker for each initialisation, as on the page.
+    """
+    phis = list(dict.fromkeys(kind.activation for kind in found.kinds))
+    rules = list(dict.fromkeys(kind.init for kind in found.kinds))
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(7.0, 4.2), layout="constrained", facecolor=theme.paper)
+        ax = figure.subplots()
+        for kind in found.kinds:
+            reaches = kind.test_accuracy_reach, kind.decades_lost - kind.decades_lost_low
+            yerr, xerr = (reach if np.isfinite(reach) else None for reach in reaches)
+            ax.errorbar(
+                kind.decades_lost, kind.test_accuracy, yerr, xerr, label=kind.label, linewidth=1.0,
+                color=theme.lines[phis.index(kind.activation) % len(theme.lines)],
+                marker=MARKERS[rules.index(kind.init) % len(MARKERS)],
+            )  # fmt: skip
+        ax.axhline(found.target, color=theme.faint, linestyle=(0, (2, 3)))
+        ax.set(xlabel="decades of delta lost before the first step", ylabel="test accuracy", ylim=(0.0, 1.0))
+        ax.set_title(f"rank correlation {found.rank_correlation:.2f}", loc="left", color=theme.ink, fontweight="bold")
+        figure.legend(loc="outside right upper", frameon=False, labelcolor=theme.ink, fontsize=8)
+        _colour_axes(ax, theme)
+    return figure
 
 
 def readings_figure(runs: Mapping[str, Sequence[Reading]], theme: Theme = LIGHT) -> Figure:

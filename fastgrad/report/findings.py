@@ -16,10 +16,10 @@ SPEED_COLUMNS = ("kernel", "size", "type", "ns per element", "peer", "peer's ns"
 
 
 DEFINITIONS = {
-    "Delta": "is the derivative of the loss with respect to a layer's pre-activations z: the gradient that "
-    "backpropagation carries from the output to the input. The gradient of a layer's weights is made from it. Its size "
-    "is the root mean square over units and rows.",
-    "A decade": "is a factor of ten. Delta that loses three decades on its way arrives a thousand times smaller.",
+    "Delta": "is the gradient that backpropagation carries from the output to the input: the derivative of the loss "
+    "with respect to a layer's pre-activations z. The gradient of the layer's weights is made from it. Its size is the "
+    "root mean square over units and rows.",
+    "A decade": "is a factor of ten: delta that loses three decades on its way arrives a thousand times smaller.",
     "Healthy": "is a network whose delta loses or gains fewer than two decades between its last hidden layer and its "
     "first, so that one learning rate suits all layers. Vanishing networks lose more, exploding ones gain more; in "
     "saturated ones most units are where the activation is flat, and in dead ones a layer passes nothing.",
@@ -32,19 +32,28 @@ PROSE = {
 }  # fmt: skip
 
 
-def opening(results: Sequence[CellResult]) -> str:
-    """What the first layer of the deepest networks receives of the last one's gradient, at worst and at best."""
+def extremes(results: Sequence[CellResult]) -> tuple[CellResult, ...]:
+    """Of the deepest networks the worst and the best, or the only one; none where delta has no two layers."""
     depth = max((result.cell.depth for result in results), default=1)
     found = [result for result in results if result.cell.depth == depth and not math.isnan(result.decades_lost)]
     if depth == 1 or not found:
+        return ()
+    worst, best = (choose(found, key=lambda result: abs(result.decades_lost)) for choose in (max, min))
+    return (worst,) if worst is best else (worst, best)
+
+
+def opening(results: Sequence[CellResult]) -> str:
+    """What the first layer of the deepest networks receives of the last one's gradient, at worst and at best."""
+    ends = extremes(results)
+    if not ends:
         return headline(results)
-    worst = max(found, key=lambda result: abs(result.decades_lost))
-    best = min(found, key=lambda result: abs(result.decades_lost))
+    worst, best = ends[0], ends[-1]
+    depth = worst.cell.depth
     text = (
         f"With {in_prose(worst.cell)} the first of {depth} hidden layers receives {share(worst.decades_lost)} of the "
         "last one's gradient"
     )
-    if worst.cell == best.cell:
+    if worst is best:
         return f"{text}."
     return f"{text}; with {in_prose(best.cell)}, {share(best.decades_lost)}."
 
@@ -165,7 +174,7 @@ def terminal_row(result):
         plus_minus(result.decades_per_layer, result.decades_per_layer_reach),
         number(result.predicted_decades_per_layer),
         result.in_band,
-        number(result.float32_zero_layer, 0),
+        number(result.float32_zero_layer, 0, ""),
         result.verdict,
     )
 

@@ -10,8 +10,7 @@ import hashlib
 import json
 import re
 import string
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 
 import fastgrad
@@ -19,7 +18,7 @@ from fastgrad._validation import plain
 from fastgrad.report import palette
 from fastgrad.report.findings import by_depth, init_label
 from fastgrad.report.palette import BINS, decade_bin
-from fastgrad.report.tables import number
+from fastgrad.report.tables import TURNING, escape, number
 
 SCRIPTS = ("d3.min.js", "plot.umd.min.js", "page.js")
 
@@ -47,20 +46,31 @@ class Page:
         **chart
             What that function takes.
         """
-        self._charts.append({"kind": kind, "alternative": f"{title}. {alternative}"} | chart)
+        self._charts.append({"kind": kind, "alternative": ". ".join(filter(None, (title, alternative)))} | chart)
         below = f"<figcaption>{prose(caption)}</figcaption>" if caption else ""
         head = f"<h3>{escape(title)}</h3>" if title else ""
         return f'<figure data-chart="{len(self._charts) - 1}">{head}<div></div>{below}</figure>'
 
-    def write(self, name: str, headline: str, lead: str, sections: Iterable[str], files: Sequence[str], **data) -> str:
-        """The page: ``lead`` and ``sections`` are HTML, ``data`` is for page.js, the rest is text."""
+    def write(
+        self, name: str, headline: str, lead: str, sections: Iterable[str], files: Sequence[str], picture: str = "",
+        **data,
+    ) -> str:  # fmt: skip
+        """The page: ``lead``, ``sections`` and ``picture`` are HTML, ``data`` is for page.js, the rest is text.
+
+        The picture, a figure, stands beside headline and lead, or between them on a narrow screen.
+        """
         scripts = [bundled(script) for script in SCRIPTS]
-        text = json.dumps(plain(data | {"charts": self._charts}), allow_nan=False, separators=(",", ":"))
+        text = json.dumps(
+            plain(data | {"charts": self._charts}), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+        text = text.translate({code: f"\\{shown}" for code, shown in TURNING.items()})
         links = ", ".join(f'<a href="{escape(file)}">{escape(file)}</a>' for file in files)
         return string.Template(bundled("page.html")).substitute(
             title=escape(f"fastgrad: {headline}"),
             name=escape(name),
             headline=escape(headline),
+            picture=picture,
+            pictured="pictured" if picture else "",
             lead=lead,
             policy=digests(scripts),
             style=f"{bundled('page.css')}\n{palette.css()}",
@@ -84,10 +94,11 @@ def prose(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
-def section(identifier: str, title: str, *parts: str, note: str = "", command: str = "") -> str:
-    """A section of HTML parts; ``note`` says what it is about, ``command`` what makes it alone. Both are text."""
+def section(identifier: str, title: str, *parts: str, note: str = "", commands: Iterable[str] = ()) -> str:
+    """A section of HTML parts; ``note`` says what it is about, ``commands``, but for "", what makes it alone: text."""
     head = f'<section aria-labelledby="{identifier}"><h2 id="{identifier}">{escape(title)}</h2>'
-    below = f'<p class="made">This section alone: <code>{escape(command)}</code></p>' if command else ""
+    codes = "; ".join(f"<code>{escape(command)}</code>" for command in commands if command)
+    below = f'<p class="made">This section alone: {codes}</p>' if codes else ""
     return head + paragraph(note) + "".join(parts) + below + "</section>"
 
 
@@ -99,7 +110,7 @@ def paragraph(text: str, kind: str = "note") -> str:
 def scroll(table: str, label: str, kind: str = "") -> str:
     """A table that can be moved sideways where it is wider than the screen; ``label`` is the id of its heading."""
     classes = f"scroll {kind}".rstrip()
-    return f'<div class="{classes}" tabindex="0" role="region" aria-labelledby="{label}">{table}</div>'
+    return f'<div class="{classes}" tabindex="0" role="group" aria-labelledby="{label}">{table}</div>'
 
 
 def folded(summary: str, *parts: str) -> str:
@@ -119,16 +130,17 @@ def contents(titles: dict[str, str]) -> str:
     return f'<nav aria-label="Sections"><ul>{items}</ul></nav>'
 
 
-def definitions(kind: str, terms: dict[str, str]) -> str:
+def definitions(kind: str, terms: Mapping[str, str]) -> str:
     """Terms and what they are, as a list of class ``kind``: "terms" or "facts"."""
-    items = "".join(f"<div><dt>{escape(term)}</dt><dd>{prose(text)}</dd></div>" for term, text in terms.items())
+    items = "".join(f"<div><dt>{escape(term)}</dt> <dd>{escape(text)}</dd></div>" for term, text in terms.items())
     return f'<dl class="{kind}">{items}</dl>'
 
 
-def made_section(command: str, machine: dict[str, str]) -> str:
-    """The end of every page: the command, and the facts of the machine."""
-    facts = definitions("facts", machine)
-    return section("made", "How this was made", facts, note=f"By `{command}`, on this machine:")
+def made_section(command: str, machine: Mapping[str, str]) -> str:
+    """The end of every page: the command, if there was one, and the facts of the machine."""
+    by = f"By <code>{escape(command)}</code>, on" if command else "On"
+    note = f'<p class="note">{by} this machine:</p>'
+    return section("made", "How this was made", note, definitions("facts", machine))
 
 
 def key() -> str:

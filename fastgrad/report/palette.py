@@ -24,6 +24,17 @@ DARK = (
     ("#f0705c", "#10161c"),
     ("#ffd9c2", "#10161c"),
 )
+# The same in the 16 colours that every terminal has, as rich names them; the nearest of these to the colours above are
+# white on yellow, and one colour for what is healthy and what is not.
+SIXTEEN = (
+    "bright_white on blue",
+    "black on bright_cyan",
+    "default",
+    "black on bright_yellow",
+    "black on yellow",
+    "black on bright_red",
+    "bold bright_white on red",
+)
 # Lines of a chart, on a light and on a dark page: after Okabe and Ito, whom the colour-blind can tell apart.
 LINES = ("#0072b2", "#c25100", "#007f5b", "#8f4a8b", "#7d6200", "#56747f", "#b3003b", "#3b3f8f")
 DARK_LINES = ("#56b4e9", "#f28e3c", "#2fc79a", "#d99bd0", "#e3c74f", "#a3b4bd", "#ff8fa8", "#a9b1ff")
@@ -32,6 +43,13 @@ DARK_LINES = ("#56b4e9", "#f28e3c", "#2fc79a", "#d99bd0", "#e3c74f", "#a3b4bd", 
 def decade_bin(decades: float) -> int:
     """Index in ``BINS`` of a number of decades lost; all lost (inf) and NaN are in the last."""
     return next((i for i, (edge, *_) in enumerate(BINS) if decades < edge), len(BINS) - 1)
+
+
+def terminal_style(decades: float, color_system: str | None) -> str:
+    """The bin's colours for a ``rich.console.Console`` of this ``color_system``."""
+    found = decade_bin(decades)
+    _, _, back, ink = BINS[found]
+    return SIXTEEN[found] if color_system in ("standard", "windows") else f"{ink} on {back}"
 
 
 def css() -> str:

@@ -11,6 +11,7 @@ from fastgrad._validation import strict_json
 from fastgrad.diagnosis import Diagnosis
 from fastgrad.report import charts, findings
 from fastgrad.report import consequences_page as learned
+from fastgrad.report.consequences import correlation, headline
 from fastgrad.report.html import (
     Page,
     choices,
@@ -31,7 +32,6 @@ from fastgrad.sweeps.consequences import Consequences
 from fastgrad.sweeps.networks import deepest
 from fastgrad.sweeps.phases import Diagram
 
-FILES = ("results.json", "cells.csv")
 CSV_CELL = ("depth", "width", "batch", "data", "dtype", "backend")
 CSV_RESULT = (
     "decades_per_layer", "decades_per_layer_low", "decades_per_layer_high", "predicted_decades_per_layer",
@@ -82,8 +82,17 @@ class Report:
                 for result, diagnosis in self.remedies
             ],
             "consequences": None if self.consequences is None else self.consequences.to_dict(),
+            "phases": [_point(network) for diagram in self.diagrams for network in diagram.networks],
             "speed": list(self.speed),
         }
+
+
+def _point(network):
+    """One network of a phase diagram: where it lies, and what was measured and predicted."""
+    cell = network.cell
+    names = {"activation": cell.activation.label, "init": cell.init_label, "depth": cell.depth, "width": cell.width}
+    found = {"decades_per_layer": network.decades_per_layer, "predicted": network.predicted_decades_per_layer}
+    return names | {"weight_variance": cell.weight_variance, "bias_variance": cell.bias_variance} | found
 
 
 def to_json(report: Report) -> str:
@@ -110,31 +119,63 @@ def to_csv(results: Sequence[CellResult]) -> str:
 
 def write_folder(report: Report, out: str | Path) -> Path:
     """Write page, JSON and CSV into the folder ``out``, which is there; return the page's path."""
-    out = Path(out)
-    (out / "results.json").write_text(to_json(report), encoding="utf-8")
-    (out / "cells.csv").write_text(to_csv(report.results), encoding="utf-8")
-    page = out / "index.html"
-    page.write_text(to_html(report), encoding="utf-8")
+    out, page = Path(out), Path(out, "index.html")
+    for name, text in {**_files(report), page.name: lambda: to_html(report)}.items():
+        (out / name).write_text(text(), encoding="utf-8")
     return page
+
+
+def _files(report):
+    """What stands beside the page: {name: a function that gives its text}."""
+    trained, drawn = report.consequences, [network for diagram in report.diagrams for network in diagram.networks]
+    files = {"results.json": lambda: to_json(report), "cells.csv": lambda: to_csv(report.results)}
+    if trained is not None:
+        files["consequences.csv"] = lambda: learned.to_csv(trained)
+    if drawn:
+        files["phases.csv"] = lambda: to_csv(drawn)
+    return files
 
 
 def to_html(report: Report) -> str:
     """The report as one page that needs nothing but itself."""
     page, results, trained = Page(), report.results, report.consequences
-    parts = {"causes": _causes(page, results)}
+    command = "" if trained is None else findings.decay_command(results)  # a survey alone is one command, named below
+    parts = {"causes": _causes(page, results, command)}
     if trained is not None:
-        parts["consequences"] = learned.consequences_section(page, trained)
+        learning = learned.consequences_command(trained)
+        parts["consequences"] = learned.consequences_section(
+            page, trained, *(paragraph(told(trained), "finding") for told in (headline, correlation)),
+            learned.scatter(page, trained), command=learning,
+        )  # fmt: skip
         parts["detection"] = learned.detection_section(page, trained)
-        parts["remedies"] = learned.remedies_section(page, trained)
-    parts["changes"] = _changes(report.remedies, findings.decay_command(results))
+        parts["remedies"] = learned.remedies_section(page, trained, learning)
+    parts["changes"] = _changes(report.remedies, command)
     parts["phases"] = phase_section(
-        page, report.diagrams, "fastgrad sweep phases.toml phases.db && fastgrad report phases.db"
-    )
+        page, report.diagrams, "fastgrad sweep phases.toml phases.db && fastgrad report phases.db",
+        paragraph("The plan of these networks, `phases.toml`, is beside this page."),
+    )  # fmt: skip
     parts["speed"] = _speed(report.speed)
     parts["made"] = made_section(report.command, report.machine)
     titles = {name: SECTIONS[name] for name, part in parts.items() if part}
-    lead = paragraph(findings.summary(results), "lead") + definitions("terms", findings.DEFINITIONS) + contents(titles)
-    return page.write("fastgrad: how gradients vanish", findings.opening(results), lead, parts.values(), FILES)
+    lead = definitions("terms", findings.DEFINITIONS) + paragraph(findings.summary(results), "lead") + contents(titles)
+    return page.write(
+        "fastgrad: how gradients vanish", findings.opening(results), lead, parts.values(), tuple(_files(report)),
+        _opening(page, findings.extremes(results)),
+    )  # fmt: skip
+
+
+def _opening(page, ends):
+    """What the first sentence says, as a picture."""
+    if not ends:
+        return ""
+    return page.figure(
+        "profile",
+        "",
+        f"Delta by layer: {_told(ends, lambda result: findings.network_name(result.cell))}",
+        "Delta in every layer over the output layer's, on a logarithmic axis. Solid: measured. Dashed: theory. "
+        "Backpropagation runs from right to left; a straight line that falls is exponential decay.",
+        **charts.opening(ends),
+    )
 
 
 SECTIONS = {
@@ -143,13 +184,13 @@ SECTIONS = {
 }  # fmt: skip
 
 
-def _causes(page, results):
+def _causes(page, results, command):
     groups = findings.by_activation(results).items()
     limits, range_of_depths = charts.profile_limits(results), charts.depth_limits(results)
-    deepest_first = sorted({result.cell.depth for result in results})
+    depths = sorted({result.cell.depth for result in results})
     over_depth = [
         page.figure("depths", phi, _told(members), **charts.depths(members, range_of_depths))
-        for phi, members in groups if len(deepest_first) > 1
+        for phi, members in groups if len(depths) > 1
     ]  # fmt: skip
     by_layer = [
         page.figure("profile", phi, _told(deepest(members)), **charts.profile(members, limits))
@@ -170,10 +211,12 @@ def _causes(page, results):
         paragraph(
             "The same layer by layer, the input on the left: delta over the output layer's, on a logarithmic axis. "
             "Below each chart, what is measured less what theory predicts, with theory's 95 % band of such a mean. "
-            "Backpropagation runs from right to left. The dotted line is float32's least number: a delta below "
-            "it is 0 in plain float32. Float64's is near 10⁻³²², below every chart that does not show it."
+            "Backpropagation runs from right to left. A delta below float32's least number, the dotted line, is 0 in "
+            "plain float32; an arrow says where it and float64's lie below a chart."
         ),
-        f'<div class="filters">{choices("depth", "Hidden layers", list(map(str, deepest_first)), single=True)}</div>',
+        f'<div class="filters">{choices("depth", "Hidden layers", list(map(str, depths)), single=True)}</div>'
+        if over_depth
+        else "",
         side_by_side(*by_layer),
         scroll(html_heatmap(results), "causes"),
         key(),
@@ -192,13 +235,13 @@ def _causes(page, results):
         "Where that product is below one on average, delta decays exponentially with depth: because the activation is "
         "flat (sigmoid's derivative is at most 1/4), because the weights are small, or both. "
         + findings.setting(results),
-        command=findings.decay_command(results),
+        commands=(command,),
     )
 
 
-def _told(members):
+def _told(members, name=findings.init_label):
     return "; ".join(
-        f"{result.cell.init_label} loses {number(result.decades_lost, 1)} decades over {result.cell.depth} hidden "
+        f"{name(result)} loses {number(result.decades_lost, 1)} decades over {result.cell.depth} hidden "
         f"layers, {number(result.predicted_decades_lost, 1)} by theory"
         for result in members
     )
@@ -215,7 +258,7 @@ def _changes(remedies, command):
         scroll(table, "changes"),
         note="The deepest network of each pair that is not healthy, with its activation, its initialisation or its "
         "depth changed, one at a time, and measured again. Whatever cures it alone was a cause.",
-        command=command,
+        commands=(command,),
     )
 
 
@@ -241,7 +284,7 @@ def phase_section(page: Page, diagrams: Sequence[Diagram], command: str = "", *m
         "The line is theory's edge of chaos, on which delta stays level. Rings are where the measured slope, past the "
         "first quarter of the layers, passes through 0. Diamonds: well-known initialisations at this width. The "
         "nearer to the line, the deeper a network can be.",
-        command=command,
+        commands=(command,),
     )
 
 
@@ -256,7 +299,7 @@ def _speed(rows):
         "Speed",
         scroll(table, "speed"),
         note="The activations' values on one thread of this machine, beside a peer. Below 1 time faster is slower.",
-        command="fastgrad speed activations",
+        commands=("fastgrad speed activations",),
     )
 
 

@@ -6,7 +6,7 @@
 
 import math
 from dataclasses import dataclass
-from html import escape
+from html import escape as as_html
 
 TEXT_COLUMNS = (  # and their text is on the left
     "network",
@@ -26,6 +26,15 @@ TEXT_COLUMNS = (  # and their text is on the left
     "speed",
     "count",
 )
+
+
+# Characters that turn around what is written after them, and what is shown of them on a page.
+TURNING = {code: f"\\u{code:04x}" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def escape(text: str) -> str:
+    """Text as HTML that shows it as it is written, and leaves what stands beside it alone."""
+    return as_html(text.translate(TURNING))
 
 
 def number(value: float | None, digits: int = 3, absent: str = "none") -> str:

@@ -3,9 +3,9 @@
 import re
 
 from fastgrad.report import consequences, findings
-from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.palette import terminal_style
 from fastgrad.report.survey import Comparison, Report
-from fastgrad.report.tables import number, rich_table
+from fastgrad.report.tables import Table, number, rich_table, without_empty_columns
 from fastgrad.sweeps.networks import deepest
 
 TERMINAL_WIDTH = 100
@@ -36,7 +36,7 @@ def print_report(report: Report, console, only: str | None = None) -> None:
     console.print(Text(findings.setting(report.results)))
     depths, _ = findings.by_depth(report.results)
     for start in range(0, len(depths), TERMINAL_DEPTHS):
-        heatmap = _rich_heatmap(report.results, depths[start : start + TERMINAL_DEPTHS])
+        heatmap = _rich_heatmap(report.results, depths[start : start + TERMINAL_DEPTHS], console.color_system)
         section("Decades of delta lost from the last hidden layer to the first", heatmap)
     section("Decades of delta lost per layer", _rich_cells(shown))
     if findings.beyond(shown):
@@ -92,27 +92,28 @@ def _evidence(result):
     return f"{name}, depth {result.cell.depth}: {result.verdict}; {result.evidence}"
 
 
-def _rich_heatmap(results, depths):
+def _rich_heatmap(results, depths, color_system):
     _, groups = findings.by_depth(results)
     body = {
-        phi: [[init, *(_rich_heat(found.get(depth)) for depth in depths)] for init, found in rows.items()]
+        phi: [[init, *(_rich_heat(found.get(depth), color_system) for depth in depths)] for init, found in rows.items()]
         for phi, rows in groups.items()
     }
     heads = [f"depth {depth}" if index == 0 else str(depth) for index, depth in enumerate(depths)]
     return rich_table(["network", *heads], _terse(body))
 
 
-def _rich_heat(result):
+def _rich_heat(result, color_system):
     from rich.text import Text
 
     if result is None:
         return ""
-    _, _, back, ink = BINS[decade_bin(result.decades_lost)]
-    return Text(f" {number(result.decades_lost, 1):>5} ", style=f"{ink} on {back}")
+    return Text(f" {number(result.decades_lost, 1):>5} ", style=terminal_style(result.decades_lost, color_system))
 
 
 def _rich_cells(results):
-    return rich_table(findings.TERMINAL_COLUMNS, _terse(findings.rows(results, findings.terminal_row)))
+    groups = _terse(findings.rows(results, findings.terminal_row))
+    table = without_empty_columns(Table("", findings.TERMINAL_COLUMNS, groups))
+    return rich_table(table.columns, table.groups)
 
 
 def _terse(groups):

@@ -2,17 +2,20 @@
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import fastgrad
+from fastgrad._validation import strict_json
 from fastgrad.learning.history import TrainingHistory
 from fastgrad.learning.repair import Repair
-from fastgrad.report import charts, training
-from fastgrad.report.consequences_page import HEAT, course, said
+from fastgrad.machine import machine
+from fastgrad.report import charts, training, watched
 from fastgrad.report.findings import DEFINITIONS
 from fastgrad.report.html import Page, contents, definitions, folded, made_section, paragraph, scroll, section
 from fastgrad.report.html import charts as side_by_side
-from fastgrad.report.tables import html_table, number, percent
+from fastgrad.report.tables import html_table, number, percent, without_empty_columns
 
 NAME = "fastgrad: a network learns"
 FILES = ("training.json", "training.csv")
@@ -24,14 +27,42 @@ CSV_COLUMNS = ("network", "epoch", *training.EPOCH_MEASURES, "epoch_test_loss", 
                "seconds")  # fmt: skip
 
 
-def write_folder(found: Repair, text: str, out: str | Path, command: str, machine: dict[str, str]) -> Path:
+def write_folder(found: Repair, text: str, out: str | Path, command: str, facts: Mapping) -> Path:
     """Write the page, ``text`` as training.json, and training.csv into the folder; return the page's path."""
-    out, runs = Path(out), _runs(found)
-    (out / "training.json").write_text(text, encoding="utf-8")
-    (out / "training.csv").write_text(to_csv(runs), encoding="utf-8")
-    page = out / "index.html"
-    page.write_text(to_html(found, command, machine), encoding="utf-8")
+    return _write(out, to_html(found, command, facts), text, _runs(found))
+
+
+def write_history(history: TrainingHistory, out: str | os.PathLike) -> Path:
+    """Write the page of one training, training.json and training.csv into the folder; return the page's path."""
+    facts = machine()
+    text = strict_json({"fastgrad": fastgrad.__version__, "machine": facts, "rows": [history.to_dict()]})
+    page, runs = Page(), {"training": history}
+    parts = {
+        "progress": _progress(page, runs),
+        "gradients": _gradients(page, runs, history, f"{history.epochs} epochs"),
+        "made": made_section("", facts),
+    }
+    html = page.write(NAME, _summary(history), _lead(parts), parts.values(), FILES)
+    return _write(out, html, text, runs)
+
+
+def _summary(history):
+    told = [history.readings[-1].verdict] if history.readings else []
+    told += [watched.loss_trend(history)]
+    told += [f"test accuracy {percent(history.test_accuracy, 1)}"] if history.test_accuracy is not None else []
+    return f"After {history.epochs} epochs: {', '.join(told)}."
+
+
+def _write(out, html, text, runs):
+    out, page = Path(out), Path(out, "index.html")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in {"training.json": text, "training.csv": to_csv(runs), page.name: html}.items():
+        (out / name).write_text(content, encoding="utf-8")
     return page
+
+
+def _lead(parts):
+    return definitions("terms", DEFINITIONS) + contents({name: TITLES[name] for name, part in parts.items() if part})
 
 
 def to_csv(runs: Mapping[str, TrainingHistory]) -> str:
@@ -46,18 +77,17 @@ def to_csv(runs: Mapping[str, TrainingHistory]) -> str:
     return text.getvalue()
 
 
-def to_html(found: Repair, command: str, machine: dict[str, str]) -> str:
+def to_html(found: Repair, command: str, facts: Mapping) -> str:
     """The page."""
     page, runs, verdicts = Page(), _runs(found), training.verdicts(found)
     parts = {
         "progress": _progress(page, runs),
-        "gradients": _gradients(page, found, runs),
+        "gradients": _gradients(page, runs, found.final.history, training.describe(found.final)),
         "verdict": section("verdict", TITLES["verdict"], *(paragraph(line, "lead") for line in verdicts)),
         "repair": _repair(found),
-        "made": made_section(command, machine),
+        "made": made_section(command, facts),
     }
-    lead = definitions("terms", DEFINITIONS) + contents({name: TITLES[name] for name, part in parts.items() if part})
-    return page.write(NAME, headline(found), lead, parts.values(), FILES)
+    return page.write(NAME, headline(found), _lead(parts), parts.values(), FILES)
 
 
 def headline(found: Repair) -> str:
@@ -92,54 +122,41 @@ def _progress(page, runs):
     figures = [
         page.figure(
             "curves", "Loss", told,
-            "In nats, on a logarithmic axis. Where the training loss stands still it is shaded.",
+            "On a logarithmic axis. Where the training loss stands still it is shaded: far from its minimum that is "
+            "the first sign of gradients that vanish.",
             **charts.loss_curves(losses, plateaus),
         ),
-        page.figure(
-            "curves", "Accuracy", "; ".join(f"{name}: {percent(h.test_accuracy, 1)}" for name, h in runs.items()),
-            "Test: on a fifth of the rows, which are held out and by which nothing is chosen. The gap between the two "
-            "is what does not generalise.",
-            **charts.accuracy_curves(accuracies),
-        ),
     ]  # fmt: skip
-    lines = [f"{name}: {said(history)}" if len(runs) > 1 else said(history) for name, history in runs.items()]
+    if any(accuracies.values()):
+        told = "; ".join(f"{name}: {percent(h.test_accuracy, 1)}" for name, h in runs.items())
+        figures.append(
+            page.figure(
+                "curves", "Accuracy", told,
+                "Test: on rows that are held out and by which nothing is chosen. The gap between training and test is "
+                "what does not generalise.",
+                **charts.accuracy_curves(accuracies),
+            )
+        )  # fmt: skip
+    lines = [
+        f"{name}: {watched.said(history)}" if len(runs) > 1 else watched.said(history) for name, history in runs.items()
+    ]
     return section("progress", TITLES["progress"], side_by_side(*figures), *map(paragraph, lines))
 
 
-def _gradients(page, found, runs):
-    watched = {name: history for name, history in runs.items() if history.readings}
-    if not watched:
+def _gradients(page, runs, kept, title):
+    """``kept`` is the history whose epochs, under this title, and layers are shown in numbers."""
+    if not any(history.readings for history in runs.values()):
         return ""
-    reach, limits = charts.heat_reach(watched.values()), charts.update_limits(watched.values())
-    heats = [
-        page.figure(
-            "heat", f"Delta of each layer: {name}",
-            f"{len(history.readings)} readings, the latest {history.readings[-1].verdict}",
-            course(history),
-            **charts.heat(history.readings, reach),
-        )
-        for name, history in watched.items()
-    ]  # fmt: skip
-    updates = [
-        page.figure(
-            "curves", f"Update ratio: {name}", "log10 of one step's change of the weights over the weights",
-            "log10 of what a step changes the weights by, over their size. About -3 is usual; below -5 a layer stands "
-            "still, above -1.5 steps overshoot.",
-            **charts.update_curves(history, limits),
-        )
-        for name, history in watched.items() if any(r.log10_update_ratio is not None for r in history.readings)
-    ]  # fmt: skip
-    layers = training.layer_table(found.final) if found.final.history.readings else None
+    figures = watched.figures(page, runs)
+    layers = training.layer_table(kept) if kept.readings else None
     table = html_table(layers.columns, layers.groups, layers.title) if layers else ""
-    epochs = training.epoch_table(found.final)
+    epochs = without_empty_columns(training.epoch_table(kept, title))
     return section(
         "gradients",
         TITLES["gradients"],
-        paragraph(HEAT),
-        side_by_side(*heats),
-        side_by_side(*updates),
+        *figures,
         folded(
-            "The epochs and layers of what remains, in numbers",
+            "The epochs and layers in numbers",
             scroll(html_table(epochs.columns, epochs.groups, epochs.title), "gradients"),
             scroll(table, "gradients"),
             paragraph(training.NOTE),

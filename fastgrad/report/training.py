@@ -1,12 +1,13 @@
 """A training run, and what repairing it did, as tables of text; no arithmetic."""
 
+from fastgrad.learning.history import TrainingHistory
 from fastgrad.learning.repair import Attempt, Repair
 from fastgrad.report.findings import plain_label
-from fastgrad.report.palette import BINS, decade_bin
+from fastgrad.report.palette import terminal_style
 from fastgrad.report.tables import Table, number, percent, significant, without_empty_columns
 
 EPOCH_ROWS = 12  # of a longer run every so many epochs are shown, and the last
-STRIP = 60  # layers shown in a strip; of a deeper network every so many
+STRIP = 40  # layers shown in a strip, which fits 80 columns; of a deeper network every so many
 EPOCH_MEASURES = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 EPOCH_COLUMNS = ("epoch", "loss", "accuracy", "val. loss", "val. accuracy", "learning rate", "ms")
 LAYER_COLUMNS = ("layer", "delta", "dL/dW", "signal", "update/weight", "saturated", "dead")
@@ -25,9 +26,9 @@ NOTE = (
 def tables(found: Repair) -> list[Table]:
     """The epochs of the best attempt, its layers as last measured, and all attempts below each other."""
     best = found.final
-    shown = [epoch_table(best)]
+    shown = [epoch_table(best.history, describe(best))]
     if best.history.readings:
-        shown.append(layer_table(best))
+        shown.append(layer_table(best.history))
     return [without_empty_columns(table) for table in (*shown, repair_table(found)) if table is not None]
 
 
@@ -54,9 +55,8 @@ def outcomes(found: Repair) -> list[str]:
     return [*["changed"] * kept, "kept", *["rejected"] * len(found.rejected)]
 
 
-def epoch_table(attempt: Attempt) -> Table:
+def epoch_table(history: TrainingHistory, title: str) -> Table:
     """Loss, accuracy and time by epoch."""
-    history = attempt.history
     every = -(-history.epochs // EPOCH_ROWS)
     shown = [e for e in range(history.epochs) if (e + 1) % every == 0 or e in (0, history.epochs - 1)]
     rows = [
@@ -68,12 +68,12 @@ def epoch_table(attempt: Attempt) -> Table:
         )
         for epoch in shown
     ]  # fmt: skip
-    return Table(describe(attempt), EPOCH_COLUMNS, {"": rows})
+    return Table(title, EPOCH_COLUMNS, {"": rows})
 
 
-def layer_table(attempt: Attempt) -> Table:
+def layer_table(history: TrainingHistory) -> Table:
     """What the latest reading measured, layer by layer."""
-    reading = attempt.history.readings[-1]
+    reading = history.readings[-1]
     layers = range(len(reading.log10_delta))  # type: ignore[arg-type]
     shown = layers[:: max(1, len(layers) // EPOCH_ROWS)]
     rows = [
@@ -114,10 +114,10 @@ def describe(attempt: Attempt) -> str:
     return f"{plain_label(net.activation)} + {net.initializer}, {net.depth} hidden layers of {width}"
 
 
-def strip(decades) -> list[tuple[str, str]]:
+def strip(decades, color_system: str | None) -> list[tuple[str, str]]:
     """A character and a rich style per hidden layer, from the input: how far its delta lies below the last one's."""
     every = -(-len(decades) // STRIP)
-    return [("■", f"{BINS[decade_bin(lost)][2]}") for lost in decades[::every]]
+    return [("■", terminal_style(lost, color_system)) for lost in decades[::every]]
 
 
 def _verdict(attempt):

@@ -7,15 +7,18 @@
 #         - A network is good once it has ``TARGET`` of the best kind's final accuracy, on rows that are held out.
 
 import math
+import os
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
-from fastgrad._validation import listed, plain
+from fastgrad._notebook import Drawn
+from fastgrad._validation import listed, needed, plain
 from fastgrad.activations import Activation, activation
 from fastgrad.initializers import Initializer, initializer
 from fastgrad.measurement import mean_interval
@@ -103,8 +106,8 @@ class Remedy:
     test_accuracy_after: float
 
 
-@dataclass(frozen=True, eq=False)
-class Consequences:
+@dataclass(frozen=True, eq=False, repr=False)
+class Consequences(Drawn):
     """Trainings of several kinds of network, and what follows from them.
 
     Attributes
@@ -123,6 +126,27 @@ class Consequences:
     target: float
     rank_correlation: float
     p_value: float
+
+    def __repr__(self) -> str:
+        found = f"{len(self.trainings)} trainings of {len(self.kinds)} kinds of network"
+        return f"<Consequences of {found}: rank correlation {self.rank_correlation:.2f} (p = {self.p_value:.2g})>"
+
+    @property
+    def frame(self):
+        """A pandas DataFrame of the kinds, a row each (needs pandas)."""
+        return needed("pandas").DataFrame.from_records([kind.to_dict() for kind in self.kinds])
+
+    def plot(self, **options):
+        """Test accuracy after training against decades lost before it (needs matplotlib)."""
+        from fastgrad.report import curves
+
+        return curves.consequences_figure(self, **options)
+
+    def report(self, folder: str | os.PathLike) -> Path:
+        """Write a page, and its CSV and JSON, into a folder; return the page's path."""
+        from fastgrad.report import consequences_page
+
+        return consequences_page.write_folder(self, folder)
 
     @property
     def case(self) -> Case:
@@ -183,12 +207,23 @@ class Consequences:
         ]  # fmt: skip
         return max(pairs, key=lambda pair: pair[1].test_accuracy - pair[0].test_accuracy, default=None)
 
+    @property
+    def shown(self) -> tuple[Training, ...]:
+        """The trainings to look at while they learn: the worst kind, a healthy one, and two repairs."""
+        pairs = (self.repaired_by_init or ()) + (self.repaired_by_activation or ())
+        return tuple(self.of(kind)[0] for kind in dict.fromkeys((self.worst, self.example, *pairs)))
+
     def to_dict(self) -> dict:
         """What follows from the trainings, as JSON holds it; the curves are those of the held-out rows."""
         curves = [
             {"network": one.case.label, "seed": one.case.seed, "decades_lost": one.decades_lost,
              "test_accuracy": one.history.epoch_test_accuracy, "loss": one.history.loss}
             for one in self.trainings
+        ]  # fmt: skip
+        kept = "step", "log10_delta", "log10_update_ratio"
+        readings = [
+            {"network": one.case.label, "seed": one.case.seed} | {name: reading.to_dict()[name] for name in kept}
+            for one in self.shown for reading in one.history.readings
         ]  # fmt: skip
         common = {name: value for name, value in self.case.to_dict().items() if name not in VARIED}
         return plain(
@@ -200,6 +235,7 @@ class Consequences:
                 "kinds": [kind.to_dict() for kind in self.kinds],
                 "remedies": [dict(vars(remedy)) for remedy in self.remedies],
                 "curves": curves,
+                "readings": readings,
             }
         )
 

@@ -32,7 +32,7 @@ DERIVED = ("activation_label", "init_label", "weight_variance", "bias_variance")
 
 
 class Sweep(Drawn):
-    """What one store or several hold; get it with :func:`load`, or from :func:`fastgrad.sweep` without a path.
+    """What one store or several hold; get it with :func:`fastgrad.load`, or from :func:`fastgrad.sweep` without a path.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ def load(*paths: str | os.PathLike) -> Sweep:
 
 @contextmanager
 def opened(paths: Sequence[str | os.PathLike]) -> Iterator[list[Store]]:
-    """The stores, open to be read; StoreError or ValueError as :func:`load`."""
+    """The stores, open to be read; StoreError or ValueError as :func:`fastgrad.load`."""
     with ExitStack() as stack:
         stores = [stack.enter_context(Store(path)) for path in paths]
         codes = {str(store.path): store.code for store in stores}

@@ -1,7 +1,7 @@
 """The plan of a sweep: axes, from Python lists or a TOML file -> cells, how many, and how long they take.
 
-A plan is one grid or several. A grid is the product of its axes, named as the fields of :class:`cell.Cell` and the
-options of activations and initialisers are.
+A plan is one grid or several. A grid is the product of its axes, named as the fields of
+:class:`fastgrad.sweeps.cell.Cell` and the options of activations and initialisers are.
 """
 
 # Design: - Cells are counted, and their time is estimated, from the axes alone; they are made one by one when
@@ -94,7 +94,7 @@ class Grid:
             yield Cell(**dict(zip(self.axes, values, strict=True)))
 
     def extremes(self) -> list[Cell]:
-        """A few cells that :func:`study.check` passes only if it passes all: the largest batch of each data set."""
+        """A few cells: :func:`fastgrad.sweeps.study.check` passes all if it passes these, each data set's largest."""
         shortest = {name: values[:1] for name, values in self.axes.items()}
         some = {"data": self.axes["data"], "backend": self.axes["backend"], "batch": (max(self.axes["batch"]),)}
         return list(Grid(shortest | some))
@@ -154,7 +154,7 @@ def read(plan) -> list[Grid]:
         If the file cannot be read.
     ValueError, TypeError, ImportError
         If it is not TOML, an axis is wrong (see :func:`grid`), a data set or backend cannot be used (see
-        :func:`study.check`), or there are more than ``MAX_CELLS`` cells.
+        :func:`fastgrad.sweeps.study.check`), or there are more than ``MAX_CELLS`` cells.
     """
     grids = [grid(**axes) for axes in _axes(plan)]
     if not grids:

@@ -89,14 +89,14 @@ def encode(result: CellResult) -> tuple:
 
 
 def decode(row: Sequence, version: str, layers: bool = True) -> CellResult:
-    """The result that :func:`encode` made ``row`` of, its arrays empty without ``layers``; StoreError if damaged."""
+    """The result that :func:`encode` made ``row`` of, its arrays empty without ``layers``; ValueError if damaged."""
     _, *values, blob, checksum = row
     named: dict[str, Any] = dict(zip(COLUMNS, values, strict=False))
     for name in _NUMBERS:
         if named[name] is None and _TYPES[name] is float:  # SQLite has no NaN
             named[name] = math.nan
     if _checksum(named.values(), blob) != checksum:
-        raise StoreError(f"the row of {named['activation']}, {named['init']} is damaged")
+        raise ValueError(f"the row of {named['activation']}, {named['init']} is not what was written")
     columns = {name: named.pop(name) for name in DEFINITION}
     columns |= {name: json.loads(columns[name]) for name in _JSON}
     array = np.frombuffer(blob, "<f8").reshape(len(ARRAYS), -1)

@@ -216,7 +216,7 @@ def run_study(
     OSError
         If the folder cannot be written to, before anything is measured.
     ValueError, TypeError, ImportError
-        As :func:`study.check`, likewise; and the error of a cell that cannot be measured.
+        As :func:`fastgrad.sweeps.study.check`, likewise; and the error of a cell that cannot be measured.
     """
     cells = listed("cells", cells)
     positive_int("workers", workers)

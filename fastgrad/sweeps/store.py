@@ -12,6 +12,7 @@
 import json
 import os
 import sqlite3
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -260,17 +261,21 @@ class Store:
 
     @contextmanager
     def _clear_errors(self):
-        """Errors of SQLite, and of the JSON in its columns, as one sentence that says what to do."""
+        """Errors of SQLite, and of what stands in its columns, as one sentence that says what to do."""
         try:
             yield
-        except (sqlite3.Error, json.JSONDecodeError) as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise StoreError(_sentence(self.path, error)) from error
 
 
 def _sentence(path, error):
-    text = str(error)
+    text = textwrap.shorten(str(error), 200)
+    if isinstance(error, TypeError):
+        return f"{path} is damaged: a value in it is of another type than was written"
     if isinstance(error, json.JSONDecodeError):
         return f"{path} is damaged: a text in it is no JSON ({text})"
+    if isinstance(error, ValueError):
+        return f"{path} is damaged: {text}"
     if "unable to open" in text or "readonly" in text:
         return f"cannot open or write {path} or its folder"
     if "full" in text:

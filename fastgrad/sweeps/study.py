@@ -56,7 +56,7 @@ def check(cells: Sequence[Cell]) -> None:
     Raises
     ------
     TypeError
-        If one of them is not a :class:`Cell`.
+        If one of them is not a :class:`fastgrad.sweeps.cell.Cell`.
     ValueError
         If a batch is larger than its data set.
     ImportError

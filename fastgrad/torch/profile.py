@@ -115,7 +115,6 @@ class WatchedProfile(GradientProfile):
         dict
             Of numbers, strings and lists of them; what is not finite is the string "inf", "-inf" or "nan".
         """
-        ratio, by_time = self.log10_update_ratio, self.log10_delta_by_time
         return plain(
             {
                 "layers": self.layers,
@@ -125,11 +124,19 @@ class WatchedProfile(GradientProfile):
                 "verdict": self.diagnosis.verdict,
                 "evidence": self.diagnosis.evidence,
                 "not_watched": self.not_watched,
-                "log10_update_ratio": None if ratio is None else ratio.tolist(),
-                "log10_delta_by_time": {name: delta.tolist() for name, delta in by_time.items()},
+                "log10_update_ratio": None,
+                "log10_delta_by_time": {name: delta.tolist() for name, delta in self.log10_delta_by_time.items()},
                 **self._measured(),
             }
         )
+
+    def _tags(self):
+        # a layer that ran twice is there twice, as "name" and "name (2)"; loggers take no parentheses
+        return [f"{position}_{name.split(' (')[0]}" for position, name in enumerate(self.layers, 1)]
+
+    def _by_layer(self):
+        ratio = self.log10_update_ratio
+        return super()._by_layer() | ({} if ratio is None else {"log10_update_ratio": ratio})
 
     def __str__(self) -> str:
         wide = max(map(len, (*self.layers, "layer")))

@@ -89,8 +89,8 @@ class Watcher:
 
         There is an alarm if the loss or the gradients of the latest measured step are not finite, or if the last
         ``fastgrad.alarm.PERSISTENCE`` measured steps all have the same bad verdict while the loss, relative to the
-        first one given, is :func:`fastgrad.alarm.stuck`. A single bad verdict is no alarm: networks pass through such
-        states, and some learn in spite of them.
+        first one given, is :func:`fastgrad.learning.alarm.stuck`. A single bad verdict is no alarm: networks pass
+        through such states, and some learn in spite of them.
 
         Parameters
         ----------

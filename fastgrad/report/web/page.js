@@ -35,11 +35,10 @@ function room(lines, width) {
   return margin <= 0.48 * width ? { margin, fits: true } : { margin: 20 * em(), fits: false };
 }
 
-// The chart, with the names of its lines below it where there is no room beside it.
-function named(chart, lines, fits) {
-  if (fits) return chart;
+// The charts below each other, with the names of their lines below them where there is no room beside them.
+function named(charts, lines, fits) {
   const box = document.createElement("div");
-  box.append(chart, legend(lines.map((one) => ["━", one.name, one.colour])));
+  box.append(...charts, ...(fits ? [] : [legend(lines.map((one) => ["━", one.name, one.colour]))]));
   return box;
 }
 
@@ -59,6 +58,10 @@ function names(ends, low, high, height, left) {
   });
 }
 
+// What is said of the point that is nearest to the mouse or to where the screen was touched.
+const NEAREST = { maxRadius: Infinity };
+const nearest = (points, x, y, title) => Plot.tip(points, Plot.pointer({ x, y, title, ...NEAREST }));
+
 // At most MOST of the lines, evenly chosen, with their colours.
 function some(lines) {
   const every = Math.max(1, lines.length / MOST);
@@ -66,7 +69,13 @@ function some(lines) {
   return kept.map((one, i) => ({ ...one, colour: line(one.colour ?? i) }));
 }
 
-// Delta by layer over the output layer's: measured, theory dashed; below it what is left of the two, with theory's band.
+// Ticks of an axis that counts.
+const whole = (first, last) => ({ ticks: d3.ticks(first, last, 6).filter(Number.isInteger), tickFormat: "d" });
+const LAYERS = "layer: input → output";
+const right = { axis: "right", grid: true, tickSize: 0 }; // a tick before -0.2 would read as a second minus
+const HALO = { stroke: "var(--paper)", strokeWidth: 4, fill: "var(--ink)" };
+
+// Delta by layer over the output layer's: measured, theory dashed; below it, if asked for, what is left of the two.
 function profile(chart, width) {
   const lines = some(chart.lines.filter(wanted));
   const rows = lines.flatMap((one) => one.layer.map((layer, k) => ({
@@ -78,38 +87,47 @@ function profile(chart, width) {
   const last = Math.max(2, ...rows.map((row) => row.layer));
   const { margin, fits } = room(lines, width);
   const ends = lines.map((one) => ({ name: one.name, at: +one.measured[0], x: 1, colour: one.colour }));
-  const floors = (chart.floors ?? []).map(([name, at]) => ({ name, at: +at })).filter((floor) => floor.at > low && floor.at < high);
-  const height = 300;
+  const floors = chart.floors.map(([name, at]) => ({ name, at: +at })).filter((floor) => floor.at < high);
+  const height = chart.residuals ? 300 : Math.min(420, (width / em()) * 0.7);
   const common = { marginLeft: margin, marginRight: 52 * em() };
-  const x = { domain: [1, last], ticks: Math.min(6, last), tickFormat: "d" };
+  const x = { domain: [1, last], ...whole(1, last) };
   const told = (row) => `${row.name}\nlayer ${row.layer}: ${number(row.measured)} decades, theory ${number(row.theory)}`;
+  const [inside, below] = [floors.filter((floor) => floor.at > low), floors.filter((floor) => floor.at <= low)];
   const above = Plot.plot(frame(width, height, {
-    ...common, x: { ...x, label: null },
-    y: { axis: "right", domain: [low, high], grid: true, ticks: 6, tickFormat: power, label: "delta / output layer's delta" },
+    ...common, x: { ...x, label: chart.residuals ? null : LAYERS },
+    y: { ...right, domain: [low, high], ...whole(low, high), tickFormat: power, label: "delta / output layer's delta" },
     marks: [
-      Plot.ruleY(floors, { y: "at", stroke: "var(--soft)", strokeDasharray: "2 3" }),
-      Plot.text(floors, { x: last, y: "at", text: "name", textAnchor: "end", dy: -7, fill: "var(--soft)" }),
+      Plot.ruleY(inside, { y: "at", stroke: "var(--soft)", strokeDasharray: "2 3" }),
+      Plot.text(inside, { x: last, y: "at", text: "name", textAnchor: "end", dy: -7, fill: "var(--soft)" }),
+      below.map((floor, i) => Plot.text([floor], {
+        frameAnchor: "bottom-right", text: () => `↓ ${floor.name}: ${power(floor.at)}`, dy: -14 * em() * (below.length - 1 - i) - 3,
+        ...HALO, fill: "var(--soft)",
+      })),
       Plot.lineY(rows, { x: "layer", y: "measured", z: "name", stroke: "colour", strokeWidth: 3.2 }),
       Plot.lineY(rows, { x: "layer", y: "theory", z: "name", stroke: "var(--ink)", strokeWidth: 1, strokeDasharray: "5 4" }),
       fits ? names(ends, low, high, height, true) : null,
-      Plot.tip(rows, Plot.pointer({ x: "layer", y: "measured", title: told })),
+      nearest(rows, "layer", "measured", told),
     ],
   }));
+  const left = chart.residuals ? [residuals(rows, lines, width, { ...common, x: { ...x, label: LAYERS } })] : [];
+  return named([above, ...left], lines, fits);
+}
+
+// What is left of measured and predicted, with theory's band.
+function residuals(rows, lines, width, common) {
   const spread = finite(rows.flatMap((row) => [row.residual, row.low, row.high]));
-  const below = Plot.plot(frame(width, 150, {
-    ...common, x: { ...x, label: "layer: input → output" },
-    y: { axis: "right", domain: spread.length ? d3.nice(Math.min(...spread), Math.max(...spread), 4) : undefined, grid: true, ticks: 4, label: "measured − theory, decades" },
+  const told = (row) => `${row.name}\nlayer ${row.layer}: ${number(row.residual)} decades from theory\nband ${number(row.low)} to ${number(row.high)}`;
+  return Plot.plot(frame(width, 150, {
+    ...common,
+    y: { ...right, domain: spread.length ? d3.nice(Math.min(...spread), Math.max(...spread), 4) : undefined, ticks: 4, label: "measured − theory, decades" },
     marks: [
       Plot.areaY(rows, { x: "layer", y1: "low", y2: "high", z: "name", fill: "colour", fillOpacity: 0.3 / lines.length }),
       ...["low", "high"].map((end) => Plot.lineY(rows, { x: "layer", y: end, z: "name", stroke: "colour", strokeOpacity: 0.5 })),
       Plot.ruleY([0], { stroke: "var(--ink)", strokeDasharray: "5 4" }),
       Plot.lineY(rows, { x: "layer", y: "residual", z: "name", stroke: "colour", strokeWidth: 1.8 }),
+      nearest(rows, "layer", "residual", told),
     ],
   }));
-  const both = document.createElement("div");
-  both.append(above, below);
-  if (!fits) both.append(legend(lines.map((one) => ["━", one.name, one.colour])));
-  return both;
 }
 
 // Decades lost against the number of hidden layers; theory dashed, the healthy range shaded.
@@ -122,7 +140,7 @@ function depths(chart, width) {
   const { margin, fits } = room(lines, width);
   const last = Math.max(...rows.map((row) => row.depth));
   const ends = lines.map((one) => ({ name: one.name, at: +one.lost.at(-1), x: one.depth.at(-1), colour: one.colour }));
-  return named(Plot.plot(frame(width, 260, {
+  return named([Plot.plot(frame(width, 260, {
     marginRight: margin,
     x: { label: "hidden layers", domain: [0, last], ticks: [...new Set(rows.map((row) => row.depth))], tickFormat: "d" },
     y: { label: "decades of delta lost", domain: [low, high], grid: true, ticks: 6 },
@@ -132,11 +150,9 @@ function depths(chart, width) {
       Plot.lineY(rows, { x: "depth", y: "theory", z: "name", stroke: "var(--ink)", strokeWidth: 1, strokeDasharray: "5 4" }),
       Plot.dot(rows, { x: "depth", y: "lost", fill: "colour", r: 3 * em() }),
       fits ? names(ends, low, high, 260, false) : null,
-      Plot.tip(rows, Plot.pointer({
-        x: "depth", y: "lost", title: (row) => `${row.name}, depth ${row.depth}\n${number(row.lost)} decades, theory ${number(row.theory)}`,
-      })),
+      nearest(rows, "depth", "lost", (row) => `${row.name}, depth ${row.depth}\n${number(row.lost)} decades, theory ${number(row.theory)}`),
     ],
-  })), lines, fits);
+  }))], lines, fits);
 }
 
 // Accuracy after training against decades lost before it, with intervals.
@@ -151,7 +167,7 @@ function scatter(chart, width) {
       Plot.ruleX(points, { x: "x", y1: "low", y2: "high", stroke: "fill", strokeWidth: 1.5, clip: true }),
       Plot.ruleY(points, { y: "y", x1: "x1", x2: "x2", stroke: "fill", strokeWidth: 1.5 }),
       Plot.dot(points, { x: "x", y: "y", symbol: "symbol", fill: "fill", stroke: "var(--paper)", r: 5.5 * em() }),
-      Plot.tip(points, Plot.pointer({ x: "x", y: "y", title: "name" })),
+      nearest(points, "x", "y", (point) => `${point.name}\n${number(point.x)} decades lost, test accuracy ${percent(point.y)}`),
     ],
   }));
   const marks = { circle: "●", triangle: "▲", square: "■", diamond: "◆", star: "★", cross: "✚", wye: "Y" };
@@ -180,28 +196,31 @@ function legend(entries) {
 // Curves over epochs or steps, a plateau shaded: lines of {name, x, y, plateau: [from, to, text] or null}.
 function curves(chart, width) {
   const lines = some(chart.lines);
-  const rows = lines.flatMap((one) => one.x.map((x, k) => ({ x, y: +one.y[k], name: one.name, colour: one.colour })))
+  const drawn = (y) => (y === "-inf" && chart.domain ? chart.domain[0] : +y); // at the lower edge
+  const rows = lines.flatMap((one) => one.x.map((x, k) => ({ x, y: drawn(one.y[k]), told: one.y[k], name: one.name, colour: one.colour })))
     .filter((row) => Number.isFinite(row.y) && (!chart.log || row.y > 0));
   const scale = chart.log ? Math.log10 : (value) => value;
   const values = rows.map((row) => row.y);
   const [low, high] = chart.domain ?? [Math.min(...values), Math.max(...values) * (chart.log ? 1.1 : 1.02)];
-  const ends = lines.map((one) => ({ name: one.name, at: scale(+one.y.at(-1)), x: one.x.at(-1), colour: one.colour }));
+  const ends = lines.map((one) => ({ name: one.name, at: scale(drawn(one.y.at(-1))), x: one.x.at(-1), colour: one.colour }));
   const texts = names(ends, scale(low), scale(high), 250, false);
   ends.forEach((end) => { end.at = chart.log ? 10 ** end.at : end.at; });
   const flat = lines.filter((one) => one.plateau).map((one) => ({ x1: one.plateau[0], x2: one.plateau[1], text: one.plateau[2], colour: one.colour, y: +one.y.at(-1) }));
   const { margin, fits } = room(lines, width);
-  return named(Plot.plot(frame(width, 250, {
+  const last = Math.max(1, ...rows.map((row) => row.x));
+  return named([Plot.plot(frame(width, 250, {
     marginRight: margin,
-    x: { label: chart.x, domain: [0, Math.max(1, ...rows.map((row) => row.x))], ticks: 6, tickFormat: "d" },
+    x: { label: chart.x, domain: [0, last], ...whole(0, last) },
     y: { type: chart.log ? "log" : "linear", label: chart.y, domain: [low, high], grid: true, ticks: 5, tickFormat: chart.share ? percent : "~g" },
     marks: [
       Plot.rect(flat, { x1: "x1", x2: "x2", y1: low, y2: high, fill: "colour", fillOpacity: 0.16 }),
       Plot.text(flat, { x: (one) => (one.x1 + one.x2) / 2, y: "y", text: "text", fill: "colour", dy: 14, fontWeight: 600 }),
       Plot.lineY(rows, { x: "x", y: "y", z: "name", stroke: "colour", strokeWidth: 2.2 }),
+      Plot.dot(rows, { x: "x", y: "y", fill: "colour", r: rows.length > 3 * lines.length ? 0 : 3 * em() }), // few make no line
       fits ? texts : null,
-      Plot.tip(rows, Plot.pointer({ x: "x", y: "y", title: (row) => `${row.name}\n${chart.x} ${row.x}: ${number(row.y)}` })),
+      nearest(rows, "x", "y", (row) => `${row.name}\n${chart.x} ${row.x}: ${number(row.told)}`),
     ],
-  })), lines, fits);
+  }))], lines, fits);
 }
 
 // What each layer has at each reading, from the input on the left, steps downwards: rows of {step, values}.
@@ -211,12 +230,13 @@ function heat(chart, width) {
     step: row.step, layer: chart.layer[k], value: +value,
   })));
   const every = Math.max(1, Math.ceil(chart.rows.length / 8));
+  const last = Math.max(...cells.map((cell) => cell.x2));
   return Plot.plot(frame(width, 260, {
-    x: { label: "hidden layer: input → output", domain: [0.5, Math.max(...cells.map((cell) => cell.x2))], tickFormat: "d", ticks: 6 },
+    x: { label: "hidden layer: input → output", domain: [0.5, last], ...whole(1, last) },
     y: { label: "step", reverse: true, domain: [0, chart.rows.length], ticks: d3.range(0, chart.rows.length, every).map((i) => i + 0.5), tickFormat: (at) => String(chart.rows[Math.floor(at)]?.step ?? "") },
     color: decades(chart.reach, chart.unit, width),
     marks: [Plot.rect(cells, {
-      x1: "x1", x2: "x2", y1: "y1", y2: "y2", fill: "value", inset: -0.3, tip: true,
+      x1: "x1", x2: "x2", y1: "y1", y2: "y2", fill: "value", inset: -0.3, tip: NEAREST,
       title: (cell) => `step ${cell.step}, layer ${cell.layer}\n${number(cell.value)} ${chart.unit}`,
     })],
   }));
@@ -238,11 +258,10 @@ function tiles(points, fill, title) {
   return Plot.rect(points, {
     x1: (p) => x.get(p[0])[0], x2: (p) => x.get(p[0])[1],
     y1: (p) => y.get(p[1])[0], y2: (p) => y.get(p[1])[1],
-    fill, title, tip: true, inset: -0.3,
+    fill, title, tip: NEAREST, inset: -0.3,
   });
 }
 
-const HALO = { stroke: "var(--paper)", strokeWidth: 4, fill: "var(--ink)" };
 const border = (points) => [
   Plot.line(points, { stroke: "var(--paper)", strokeWidth: 5, clip: true }),
   Plot.line(points, { stroke: "var(--ink)", strokeWidth: 2.2, clip: true }),
@@ -314,7 +333,7 @@ function measured(chart, width) {
   const ticks = [...new Set(d3.range(count).map((i) => Math.round((i * last) / Math.max(1, count - 1))))];
   const told = (row) => `${row.name}\n${scaled(row.value)} ${chart.unit}\n${commits[row.at].hash}, ${commits[row.at].date}`;
   const { margin, fits } = room(lines, width);
-  return named(Plot.plot(frame(width, 280, {
+  return named([Plot.plot(frame(width, 280, {
     marginRight: margin, marginLeft: 60 * em(),
     x: { label: "commit", domain: [0, Math.max(1, last)], ticks, tickFormat: (at) => commits[at]?.hash ?? "" },
     y: { type: chart.log ? "log" : "linear", label: chart.unit, domain, grid: true, ticks: 5, tickFormat: scaled },
@@ -324,9 +343,9 @@ function measured(chart, width) {
       Plot.dot(rows, { x: "at", y: "value", fill: "colour", r: 2.2 }),
       Plot.dot(chart.regressions, { x: "0", y: "1", r: 7, stroke: WORSE, strokeWidth: 2.5 }),
       fits ? texts : null,
-      Plot.tip(rows, Plot.pointer({ x: "at", y: "value", title: told })),
+      nearest(rows, "at", "value", told),
     ],
-  })), lines, fits);
+  }))], lines, fits);
 }
 
 const KINDS = { profile, depths, scatter, curves, heat, phase, depthMap, measured };
@@ -348,6 +367,7 @@ function draw() {
     const pictures = drawn.matches("svg") ? [drawn] : [...drawn.querySelectorAll(":scope > svg, :scope > figure > svg")];
     const picture = drawn.matches("figure") ? pictures.at(-1) : pictures[0]; // Plot puts a legend before the chart
     pictures.forEach((other) => other !== picture && other.setAttribute("aria-hidden", "true"));
+    drawn.querySelectorAll("g[aria-label]").forEach((mark) => mark.setAttribute("role", "group")); // what may have a name
     picture.setAttribute("role", "img");
     picture.setAttribute("aria-label", chart.alternative);
     box.replaceChildren(drawn);

@@ -15,7 +15,7 @@ FG_INLINE size_t FG(product_scratch)(size_t m, size_t n, size_t depth)
 static void FG(product)(size_t m, size_t n, size_t depth, const FG_SCALAR *a, size_t row, size_t col,
                         const FG_SCALAR *b, size_t ldb, FG_SCALAR *c, size_t ldc, FG_SCALAR *scratch)
 {
-    fg_ahead nothing = {NULL, NULL};
+    fg_besides nothing = {NULL, NULL, NULL};
     const size_t whole = n / FG_WIDTH * FG_WIDTH, rest = n - whole;
     if (whole)
         FG(gemm)(&nothing, m, whole / FG_WIDTH, depth, a, row, col, b, ldb, c, ldc);
@@ -70,7 +70,7 @@ static void FG(dense_backward)(const fg_dense *layer, const void *dy, const void
     if (batch < fan_in) { /* dx^T = W dz^T, with what is smaller than W transposed */
         const size_t ld = (batch + FG_WIDTH - 1) / FG_WIDTH * FG_WIDTH;
         FG_SCALAR *const columns = scratch, *const sums = scratch + fan_out * ld;
-        fg_ahead nothing = {NULL, NULL};
+        fg_besides nothing = {NULL, NULL, NULL};
         FG(transpose)(batch, fan_out, dz, fan_out, columns, ld);
         FG(gemm)(&nothing, fan_in, ld / FG_WIDTH, fan_out, weight, fan_out, 1, columns, ld, sums, ld);
         FG(transpose)(fan_in, batch, sums, ld, dx, fan_in);
