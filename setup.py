@@ -18,7 +18,9 @@ runpy.run_path(str(HERE / "fastgrad" / "kernels" / "as_c.py"))["write"](HEADERS 
 runpy.run_path(str(HERE / "fastgrad" / "kernels" / "as_stub.py"))["write"](HERE / "fastgrad")
 VERSION = re.search(r'FASTGRAD_VERSION "(.+)"', (HEADERS / "fastgrad" / "abi.h").read_text())[1]
 PKGCONFIG = HERE / "fastgrad" / "share" / "pkgconfig" / "fastgrad.pc"
-PKGCONFIG.write_text(PKGCONFIG.with_suffix(".pc.in").read_text().replace("@VERSION@", VERSION))
+_text = PKGCONFIG.with_suffix(".pc.in").read_text().replace("@VERSION@", VERSION)
+if not PKGCONFIG.exists() or PKGCONFIG.read_text() != _text:  # others may read it meanwhile
+    PKGCONFIG.write_text(_text)
 
 # Design: no -march and no -ffast-math: the headers choose instruction sets per function and the kernels at
 #         import; -ffast-math would set flush-to-zero for the whole process. The formulas say where they want a

@@ -209,6 +209,19 @@ def test_the_printer_refuses_what_is_not_in_the_subset():
             printed(f"def f(z):\n    {text}")
 
 
+def test_the_source_archive_has_every_file(tmp_path):
+    tracked = subprocess.run(["git", "ls-files"], cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    if tracked.returncode != 0:
+        pytest.skip("this is no git repository")
+    setup = [sys.executable, "setup.py", "--quiet", "egg_info", f"--egg-base={tmp_path}"]
+    subprocess.run(setup, cwd=PACKAGE.parent, capture_output=True, check=True)
+    packed = set((tmp_path / "fastgrad.egg-info" / "SOURCES.txt").read_text().split("\n"))
+    modules = r"fastgrad/.+\.py|pytest_fastgrad\.py"  # of the packages: setuptools takes them as it builds
+    wanted = {path for path in tracked.stdout.split() if not re.fullmatch(modules, path)}
+    assert wanted - packed == {".gitignore"}
+    assert "fastgrad/kernels/compiled.c" not in packed  # it has paths of this machine
+
+
 def test_a_build_without_a_compiler_ends_in_one_sentence(tmp_path):
     out = [f"--build-{kind}={tmp_path}" for kind in ("lib", "temp")]
     build = [sys.executable, "setup.py", "--quiet", "build_ext", "--force", *out]
