@@ -44,6 +44,7 @@ COMMANDS = {
     "entry-points": "python -m benchmarks.studies.entry_points --markdown",
     "sweep-costs": "python -m benchmarks.studies.sweep_costs",
     "audit": "fastgrad audit --workers 2 --markdown",
+    "trust": "python -m tests.batteries --table",
     "gate-trials": f"python -m benchmarks.studies.gate_trials --out {KEPT}/trials",
 }
 BLOCK = re.compile(r"(?<=<!-- table: )(?P<name>\S+)(?P<open> -->\n)(?P<body>.*?)(?P<end><!-- end -->)", re.S)

@@ -15,10 +15,12 @@ from asv.runner import BenchmarkResult
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMITS = 20
-SPEED, DECAY = "bench_activations.Fused.time_value", "bench_decay.Decay.track_decades_lost"
+SPEED, DECAY, ZEROS = (
+    "bench_kernels.Kernels.time_value", "bench_decay.Decay.track_measured", "bench_accuracy.Errors.track_false_zeros",
+)  # fmt: skip
 UNMEASURED = "bench_networks.New.time_new"  # in the suite, without a result
 ACTIVATIONS = ("'tanh'", "'relu'")  # of SPEED, as asv writes parameters
-NOISE = {SPEED: 0.01, DECAY: 2e-5}  # relative, each way, from commit to commit
+NOISE = {SPEED: 0.01, DECAY: 1e-3, ZEROS: 0}  # relative, each way, from commit to commit
 MACHINE = {"machine": "quiet", "os": "Linux", "arch": "x86_64", "cpu": "a processor", "num_cpu": "2", "ram": "8000000"}
 START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 
@@ -26,7 +28,8 @@ START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 def write_history(folder, steps=None, seed=0):
     """Write repository, our asv.conf.json and results into a new folder; return the hashes of its commits.
 
-    ``steps`` maps (benchmark, parameter or None) to (commit, factor): from that commit on, so many times as much.
+    ``steps`` maps (benchmark, parameter or None) to (commit, factor): from that commit on, so many times as much; of
+    decades and zeros, so many more.
     """
     steps = steps or {}
     commits = _repository(folder)
@@ -34,12 +37,14 @@ def write_history(folder, steps=None, seed=0):
     results = folder / ".asv" / "results"
     benchmarks = {
         SPEED: _benchmark(SPEED, "time", "seconds", ["activation"], [list(ACTIVATIONS)]),
-        DECAY: _benchmark(DECAY, "track", "decades + 1", [], []),
+        DECAY: _benchmark(DECAY, "track", "decades per layer", [], []),
+        ZEROS: _benchmark(ZEROS, "track", "false zeros", [], []),
     }
     rng = np.random.default_rng(seed)
     series = {
         SPEED: [_series(rng, 25e-6 * (1 + i), SPEED, steps.get((SPEED, a))) for i, a in enumerate(ACTIVATIONS)],
-        DECAY: [_series(rng, 12.5, DECAY, steps.get((DECAY, None)))],
+        DECAY: [_series(rng, -0.02, DECAY, steps.get((DECAY, None)))],
+        ZEROS: [_series(rng, 0.0, ZEROS, steps.get((ZEROS, None)))],
     }
     for i, commit in enumerate(commits):
         date = int((START + datetime.timedelta(days=i)).timestamp() * 1000)
@@ -87,8 +92,8 @@ def _benchmark(name, kind, unit, names, params):
 def _series(rng, level, name, step):
     values = level * (1 + NOISE[name] * rng.uniform(-1, 1, COMMITS))
     if step is not None:
-        commit, factor = step
-        values[commit:] *= factor
+        commit, size = step
+        values[commit:] = values[commit:] * size if name == SPEED else values[commit:] + size
     return values.tolist()
 
 

@@ -4,19 +4,38 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgrad.bench.gate import instructions, judgement, pairs, quality, sides
-from fastgrad.bench.gate.cases import CASES, KERNELS, NETWORKS
+from fastgrad.bench.gate import cases, instructions, judgement, layers, pairs, sides, values
+from fastgrad.bench.gate.cases import Case
+from fastgrad.bench.gate.rows import Options
+
+CALL = {"fast": 1e-5, "slow": 2e-3, "import tiny": 0.1}  # seconds
+CASES = [
+    Case("import tiny", {}, "import", raw=True),
+    *(Case(f"time_{name}", {}, "time") for name in ("fast(1)", "fast(2)", "slow")),
+    Case("track_number", {}, "track", "decades", tolerance=0.01),
+    Case("peakmem_array", {}, "peakmemory", "bytes"),
+]
+TIMED = {case.label: "same" for case in CASES if case.kind in ("time", "import")}
+COUNTED = {case.label: "same" for case in CASES if case.kind == "time"}
+VALUES = {"track_number": -2.0, "peakmem_array": 5e7}
 
 
 class Machine:
-    """Replaces builds, pairs, counts and numbers; ``slower`` has the true ratios of the head's times.
+    """Replaces builds, first looks, pairs, counts and values.
 
     Attributes
     ----------
+    cases : list of Case
     noise : float
         Standard deviation of a log time.
-    slower, counted, moved : dict
-        Factors on the head's times and instructions by case; what the head's numbers are instead.
+    slower, counted, value : dict
+        Factors on the head's times and instructions by label, an error in words instead; and what its value is.
+    again : dict
+        What the base's value is the second time.
+    fails : dict
+        {label: {side: answer to the first look}}.
+    busy : list of str
+        What else the machine does.
     measured : list
         The number of every pair that was really taken.
     stop_after : int or None
@@ -24,56 +43,71 @@ class Machine:
     """
 
     def __init__(self, monkeypatch, noise=0.003):
-        self.noise, self.slower, self.counted, self.moved = noise, {}, {}, {}
-        self.blind, self.measured, self.stop_after, self.once = False, [], None, None
-        base, head = (sides.Side(name, name * 2, Path(f"/nowhere/{name}")) for name in pairs.SIDES)
-        monkeypatch.setattr(sides, "prepare", lambda *_: (base, head))
+        self.noise, self.slower, self.counted, self.value, self.again = noise, {}, {}, {}, {}
+        self.cases, self.fails = list(CASES), {}
+        self.measured, self.stop_after, self.once, self.busy = [], None, None, []
+        self.both = {
+            name: sides.Side(name, name, name * 2, "tiny", "python", {}, *[Path(f"/nowhere/{name}")] * 3)
+            for name in pairs.SIDES
+        }
+        for case in self.cases:
+            case.ids.update(base=case.label, head=case.label)
+        monkeypatch.setattr(sides, "prepare", lambda *_: (self.both, []))
+        monkeypatch.setattr(cases, "listed", lambda _: (self.cases, []))
+        monkeypatch.setattr(layers, "prepare_caches", lambda *_: {})
+        monkeypatch.setattr(layers, "look_at", self.look)
+        monkeypatch.setattr(layers, "AROUND", 0)
+        monkeypatch.setattr(layers.Watch, "causes", lambda *_: self.busy)
+        monkeypatch.setattr(judgement, "explained", lambda rows, *_: rows)
         monkeypatch.setattr(pairs, "measure_pair", self.pair)
         monkeypatch.setattr(instructions, "count", self.count)
-        monkeypatch.setattr(quality, "numbers", self.numbers)
+        monkeypatch.setattr(values, "measured", self.values)
         self.rng = np.random.default_rng(0)
 
-    def pair(self, both, cases, plants, number):
+    def look(self, seen, both, late, show):
+        found = {case.label: {} for case in seen}
+        for case in seen:
+            call = next(seconds for name, seconds in CALL.items() if name in case.label)
+            for side in both:
+                good = {"found": {"setup": 0.0, "first": call, "call": call}}
+                found[case.label][side] = self.fails.get(case.label, {}).get(side, good)
+        return found
+
+    def pair(self, both, items, number, late):
         if self.stop_after is not None and len(self.measured) == self.stop_after:
             raise KeyboardInterrupt
         self.measured.append(number)
         found = {"base": {}, "head": {}}
-        for case in cases:
-            true = plants.get(case, 1.0) if both["head"].label == "base" else self._slower(case)
+        for label, item in items.items():
+            true = item.plant if both[1].name == "base" else self._slower(label)
             for side, factor in (("base", 1.0), ("head", true)):
                 time = np.exp(self.noise * self.rng.standard_normal())
-                found[side][case] = factor if isinstance(factor, str) else [factor * time, factor * time * 1e-5]
+                found[side][label] = factor if isinstance(factor, str) else [factor * time, factor * time * 1e-5, 4e-5]
         return found
 
-    def _slower(self, case):
+    def _slower(self, label):
         """``once`` slows a case in the first stage only: a burst that does not recur."""
         seen = sum(number == 0 for number in self.measured)
-        return 1.2 if case == self.once and seen == 2 else self.slower.get(case, 1.0)
+        return 1.2 if label == self.once and seen == 2 else self.slower.get(label, 1.0)
 
-    def count(self, both, items):
-        return {
-            name: {
-                label: 10.0 * factor * (self.counted.get(case, 1) if name == "head" else 1)
-                for label, (case, factor) in items.items()
-            }
-            for name in both
-        }
+    def count(self, runs, counted, late, show):
+        def total(run, label):
+            return {"total": 1000.0 * self.counted.get((run, label), 1), "functions": {}}
 
-    def numbers(self, side, plants=()):
-        found = {what: {"max ULP": 1.4, "false zeros": 0, "other faults": 0} for what in KERNELS}
-        found |= {what: {"decades per layer": 0.1} for what in NETWORKS}
-        if plants and not self.blind:
-            found["tanh derivative"] |= {"max ULP": 1e7, "false zeros": 9000}
-        return found | (self.moved if side.label == "head" else {})
+        planted = {instructions.PLANTED: {"total": 1050.0 * self.counted.get("plant", 1), "functions": {}}}
+        return {run: planted | {item.case.label: total(run, item.case.label) for item in counted} for run in runs}
+
+    def values(self, measured, runs, late, show):
+        def answer(run, label):
+            number = {"base": {}, "again": self.again, "head": self.value}[run].get(label, VALUES[label])
+            return number if isinstance(number, dict) else {"found": number}
+
+        return {case.label: {run: answer(run, case.label) for run in runs} for case in measured}
 
 
 def judged(out, **options):
-    return judgement.judge("base", "head", out, **options)
+    return judgement.judge("base", "head", out, Options(**options))
 
 
-def verdicts(found, layer="speed"):
+def verdicts(found, layer="time"):
     return {row.what: row.verdict for row in found.rows if row.layer == layer}
-
-
-ALL_COUNTED = dict.fromkeys(CASES, "same")
-ALL_SAME = {name: "same" for name, case in CASES.items() if case.timed}

@@ -544,8 +544,9 @@ COMMANDS = {
     "publish main": "Got unexpected extra argument (main)",
     "rnu": "No such command 'rnu'",
     "gate main": "Missing argument 'HEAD'",
-    "gate old.whl new.whl": "old.whl is not there",
-    "gate main HEAD --allow tahn_value": "unknown name to allow 'tahn_value'; did you mean 'tanh value'?",
+    "gate nobranch HEAD --allow-dirty": "unknown revision 'nobranch'",
+    "gate main HEAD --suite nowhere": "there is no asv.conf.json in nowhere",
+    "gate main HEAD --budget soon": "is no duration, such as 90s or 5m",
     "gate main HEAD --strcit": "No such option",
 }
 

@@ -23,11 +23,15 @@ MODULES = {
     "audit.contestants": ("contestants",),
     "audit.tally": ("Tally", "sums_of"),
     "audit.truth": ("true", "shape"),
+    "gate.cases": ("listed", "chosen"),
     "gate.instructions": ("count",),
-    "gate.judgement": ("judge", "Judgement"),
+    "gate.judgement": ("judge",),
+    "gate.look": ("look_at",),
     "gate.pairs": ("measure", "measure_pair"),
-    "gate.quality": ("numbers",),
+    "gate.rows": ("Judgement", "Options", "Row"),
+    "gate.search": ("first_bad",),
     "gate.sides": ("prepare",),
+    "gate.values": ("measured",),
 }
 NAMES = [f"fastgrad.bench.{module}.{name}" for module, names in MODULES.items() for name in names]
 

@@ -409,3 +409,12 @@ def test_the_mean_loss_is_the_one_that_delta_is_the_gradient_of(backend, loss):
     y = y if loss == "cross_entropy" else np.eye(3)[y]
     expected = net.loss_and_gradients(X, y)[0]
     assert abs(net.gradient_profile(X, y).mean_loss - expected) <= 1e-12 * expected
+
+
+@pytest.mark.parametrize(("dtype", "place", "least"), [(np.float32, 0, -149), (np.float64, 1, -1074)])
+@pytest.mark.parametrize("steps", [0, -0.5, -0.999, -1, -1.5, -2])
+def test_a_delta_is_nothing_from_the_power_on_that_its_type_rounds_to_0(dtype, place, least, steps):
+    top, half = least + steps, least // 2
+    rounded = dtype(2.0**half) * dtype(2.0 ** (top - half))  # 2^-1075.5 is no float64
+    found = exponents.zero_layers(np.array([0.0, top]), np.zeros(2))[place]
+    assert found == (2 if rounded == 0 else None)

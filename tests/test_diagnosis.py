@@ -13,6 +13,7 @@ from fastgrad.diagnosis import Counterfactual, diagnose, diagnose_network
 from fastgrad.initializers import SURVEYED, initializer
 from fastgrad.network import MLP
 from fastgrad.sweeps import remedies, study
+from fastgrad.verdicts import VERDICTS
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((100, 32)), RNG.integers(0, 10, 100)
@@ -362,3 +363,11 @@ def test_the_work_is_a_few_networks_per_change_at_any_depth(depth, monkeypatch):
     found = diagnose_network(network("sigmoid", "xavier_normal", depth), X, Y)
     assert len({*found.causes, *found.cures}) <= len(measured) <= 12
     assert {len(seeds) for _, seeds in measured} == {counterfactual.SEEDS}
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_change_cures_if_the_verdict_is_healthy_and_the_loss_small(verdict):
+    """A saturated or dead network may lose little, and a healthy most of several much on average."""
+    small, large = (Counterfactual("init", "a change", 9.0, lost, 0.0, verdict) for lost in (-0.5, -5.0))
+    assert small.cures == (verdict == "healthy")
+    assert not large.cures

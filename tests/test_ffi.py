@@ -296,7 +296,7 @@ NEWER = ABI.replace("} fastgrad_table;", "    int (*of_tomorrow)(int);\n} fastgr
         (
             ABI.replace("#define FASTGRAD_ABI 1", "#define FASTGRAD_ABI 2"),
             [],
-            "ImportError: this module was built for ABI 2 of fastgrad, but fastgrad 0.1.0 has ABI 1",
+            f"ImportError: this module was built for ABI 2 of fastgrad, but fastgrad {fastgrad.__version__} has ABI 1",
         ),
     ],
     ids=["same", "older", "newer", "newer that needs little", "other ABI"],

@@ -1,135 +1,297 @@
-"""The sides of a gate: built from git, installed from wheels, and measured by processes of their own."""
+"""The sides of a gate: a project of somebody else, built by its own configuration, and measured by real processes."""
 
-import math
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
+from gate_project import CONF, Project
 from test_cli import call
 
-import fastgrad
-from fastgrad.bench.gate import instructions, pairs, quality, rehearsal, sides
-from fastgrad.bench.gate.cases import CASES, KERNELS, NETWORKS
-from fastgrad.bench.gate.sides import GateError, Side
+from fastgrad.bench.gate import cases, explain, instructions, layers, look, pairs, sides, values
+from fastgrad.bench.gate.rows import Options, Row
+from fastgrad.bench.gate.sides import GateError
+from fastgrad.bench.journal import Parts
 
-ROOT = Path(fastgrad.__file__).parent.parent
-HERE = Side("here", "0", ROOT)
-TOML = """
-[build-system]
-requires = ["setuptools>=61"]
-build-backend = "setuptools.build_meta"
-[project]
-name = "fastgrad"
-version = "9"
-[tool.setuptools]
-packages = ["fastgrad"]
+WILD = """
+import os, sys, time
+import tiny
+def time_prints():
+    print("{" * 100_000)
+def time_fails():
+    raise ConnectionError("no network")
+def time_exits():
+    sys.exit(3)
+def time_dies():
+    os.abort()
+def time_hangs():
+    time.sleep(60)
+time_hangs.timeout = 0.5
+def time_new():
+    tiny.new()
+def time_gone():
+    tiny.work.__globals__["old"]()
+def timeraw_import():
+    return "import tiny"
+class Kept:
+    def mem_list(self):
+        return [0] * 1000
+def track_text():
+    return "text"
+class Skips:
+    def setup(self):
+        raise NotImplementedError("not here")
+    def time_it(self):
+        pass
+class Cached:
+    def setup_cache(self):
+        return {"answer": 42}
+    def time_it(self, cache):
+        assert cache["answer"] == 42
+    def track_it(self, cache):
+        return cache["answer"]
+class Broken:
+    def setup_cache(self):
+        raise OSError("no data")
+    def time_it(self, cache):
+        pass
+class Pops:
+    number = 1
+    params = [1, 2]
+    skip_params = [(2,)]
+    def setup(self, n):
+        self.items = [n]
+    def time_it(self, n):
+        self.items.pop()
+    time_it.gate = False
 """
 
 
-def git(*arguments):
-    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], check=True, capture_output=True)
+def never():
+    return False
 
 
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A repository whose commits are: good, one with a mistake in its setup.py (tag broken), good again (main)."""
-    folder = tmp_path / "repository"
-    (folder / "fastgrad").mkdir(parents=True)
-    monkeypatch.chdir(folder)
-    git("init", "-q", "-b", "main")
-    (folder / "pyproject.toml").write_text(TOML)
-    (folder / "fastgrad" / "__init__.py").write_text("ONE = 1\n")
-    git("add", ".")
-    git("commit", "-qm", "good")
-    git("tag", "good")
-    (folder / "setup.py").write_text("raise RuntimeError('error: the compiler is gone')\n")
-    git("add", ".")
-    git("commit", "-qm", "broken")
-    git("tag", "broken")
-    git("rm", "-q", "setup.py")
-    git("commit", "-qm", "good again")
-    return folder
+def silent(*_):
+    pass
 
 
-def prepare(out, base="good", head="main", allow_dirty=False):
-    return sides.prepare(base, head, out, allow_dirty, lambda label: None)
+def prepare(project, out, base="first", head="main", suite=None, python="same", allow_dirty=False):
+    where = suite or project.folder
+    return sides.prepare({"base": base, "head": head}, where, python, out, allow_dirty, silent)
 
 
-def test_commits_are_built_once_and_installed(repository, tmp_path):
-    base, head = prepare(tmp_path / "out")
-    for side, name in ((base, "good"), (head, "main")):
-        assert side.label.startswith(f"{name} (")
-        assert (side.folder / "fastgrad" / "__init__.py").read_text() == "ONE = 1\n"
-    wheels = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "wheels").rglob("*.whl")}
-    assert len(wheels) == 2
-    prepare(tmp_path / "out")
-    assert wheels == {path: path.stat().st_mtime_ns for path in wheels}
-    assert not list((tmp_path / "out").glob("build-*/"))
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    made = Project(tmp_path_factory.mktemp("gate") / "project")
+    made.change("memory", 'b"x" * 30_000_000', 'b"x" * 60_000_000')
+    made.change("broken", "shutil.copy", "raise RuntimeError('the compiler is gone') #", "install.py")
+    text = (made.folder / "tiny.py").read_text() + "\ndef new():\n    pass\n"
+    suite = (made.folder / "bench" / "work.py").read_text().replace("100, 300", "100, 200")
+    suite = suite.replace("peakmem_memory", "peakmem_other")
+    made.commit(
+        "wild", **{"bench/wild.py": WILD, "bench/lost.py": "import nowhere", "bench/work.py": suite, "tiny.py": text}
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def wild(project, tmp_path_factory):
+    """Both sides of first -> wild, with `old` put into the base alone."""
+    both, _ = prepare(project, tmp_path_factory.mktemp("wild"), head="wild")
+    (module,) = Path(both["base"].python).parent.parent.glob("lib/python*/site-packages/tiny.py")
+    module.write_text(module.read_text() + "\ndef old():\n    pass\n")
+    return both, *cases.listed(both)
+
+
+def test_an_error_tells_the_nearest_name_or_a_few():
+    names = [f"bench.time_{number}" for number in range(1000)]
+    near, far = (str(cases.no_such("benchmark", given, names)) for given in ("bench.tiem_7", "xyz"))
+    assert "did you mean 'bench.time_7'?" in near
+    assert len(far) < 150
+
+
+def test_the_suite_is_the_list(wild):
+    _, listed, _ = wild
+    by = {case.label: case for case in listed}
+    assert by["import tiny"].kind == "import"
+    assert by["work.Work.time_work(200)"].ids == dict.fromkeys(pairs.SIDES, "work.Work.time_work-1")
+    assert by["work.Work.track_number(100)"].tolerance == 0.01
+    assert by["work.peakmem_other"].kind == "peakmemory"
+    assert by["wild.timeraw_import"].raw
+    assert (by["wild.Pops.time_it(1)"].number, by["wild.Pops.time_it(1)"].gate) == (1, False)
+    assert by["wild.time_hangs"].timeout == 0.5
+    assert by["wild.Cached.time_it"].cache
+    assert len(by) == len(listed) == 22
+
+
+def test_where_the_suites_differ_is_said(wild):
+    _, _, notes = wild
+    assert (
+        len([note for note in notes if "module bench.lost of the suite cannot be imported: ModuleNotFound" in note])
+        == 2
+    )
+    assert (
+        "Benchmarks that changed run on both sides as the head has them: work.Work.time_work, work.Work.track_number."
+        in notes
+    )
+    assert "Benchmarks that only the base has are not judged: work.peakmem_memory." in notes
+
+
+def test_a_first_look_finds_what_does_not_run_and_goes_on(wild):
+    both, listed, _ = wild
+    timed = [case for case in listed if case.kind in cases.TIMED]
+    broken = look.prepare_caches(timed, both)
+    assert list(broken.values()) == [dict.fromkeys(pairs.SIDES, "its setup_cache: OSError: no data")]
+    found = look.look_at([case for case in timed if case.cache not in broken], both, never, silent)
+
+    def answers(label):
+        return [found[label][side].get("error", found[label][side].get("skipped")) for side in pairs.SIDES]
+
+    assert answers("wild.time_fails") == ["ConnectionError: no network"] * 2
+    assert answers("wild.time_exits") == ["SystemExit: 3"] * 2
+    assert answers("wild.time_dies") == ["killed by SIGABRT"] * 2
+    assert answers("wild.time_hangs") == ["timed out after 0.5 s"] * 2
+    assert answers("wild.Skips.time_it") == ["skipped by its setup"] * 2
+    assert answers("wild.time_new")[0].startswith("AttributeError")
+    assert answers("wild.time_gone")[1].startswith("KeyError")
+    good = {label for label in found if all("found" in found[label][side] for side in pairs.SIDES)}
+    assert good == {
+        "import tiny", "wild.time_prints", "wild.timeraw_import", "wild.Cached.time_it", "wild.Pops.time_it(1)",
+        "work.Work.time_work(100)", "work.Work.time_work(200)",
+    }  # fmt: skip
+    assert all(0 < found[label]["head"]["found"]["call"] < 10 for label in good)
+
+
+def test_values_of_a_suite(wild):
+    both, listed, _ = wild
+    tracked = [case for case in listed if case.kind in ("track", "memory")]
+    assert look.prepare_caches(tracked, both) == {}
+    found = values.measured(tracked, both, never, silent)
+    assert found["wild.Cached.track_it"] == {side: {"found": 42.0} for side in pairs.SIDES}
+    assert found["work.Work.track_number(200)"]["head"] == {"found": 197.5}
+    assert found["wild.Kept.mem_list"]["head"]["found"] == pytest.approx(8000, rel=0.1)
+    assert found["wild.track_text"]["head"]["error"].startswith("ValueError")
+
+
+def test_a_pair_takes_turns_and_sees_5_percent_more_calls_as_more_time(wild, monkeypatch):
+    both, listed, _ = wild
+    (case,) = (case for case in listed if case.label == "work.Work.time_work(200)")
+    plan = look.planned(case, 0, 1e-5, fewest=20)
+    items = {"once": pairs.Item(case, plan), "ten times": pairs.Item(case, plan, 10)}
+    found = pairs.measure_pair((both["base"], both["base"]), items, 3, never)
+    ratios = {label: found["head"][label][0] / found["base"][label][0] for label in items}
+    assert ratios["ten times"] / ratios["once"] == pytest.approx(10, rel=0.5)
+    assert pairs.measure_pair(both.values(), items, 4, lambda: True) == {"base": {}, "head": {}}
+
+
+def test_a_doubled_buffer_is_seen(project, tmp_path):
+    both, _ = prepare(project, tmp_path, head="memory")
+    run = layers.Run(both, Parts(None, "", ""), Options(layers=["memory"]), silent, silent)
+    run.judge(cases.chosen(cases.listed(both)[0], ["peakmem"])[0], True)
+    (row,) = run.rows
+    assert row.verdict == "worse"
+    assert row.head - row.base == pytest.approx(3e7, rel=0.1)
+
+
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
+def test_instructions_repeat_and_grow_with_the_work(wild):
+    both, listed, _ = wild
+    work = [case for case in listed if case.label.startswith("work.Work.time_work")]
+    items = [instructions.planned(case, 0, 1e-5) for case in work]
+    (counts,) = instructions.count({"base": both["base"]}, items, never, tables=True).values()
+    small, large = (counts[case.label] for case in work)
+    assert large["total"] / small["total"] == pytest.approx(2, rel=0.1)
+    assert instructions.sees(counts, work[0])
+    assert "EvalFrame" in max(large["functions"], key=large["functions"].get)
+    assert sum(large["functions"].values()) == pytest.approx(large["total"], rel=1e-9)
+
+
+def test_what_grew_is_named(wild):
+    both, listed, _ = wild
+    by = {case.label: case for case in listed}
+    run = layers.Run(both, Parts(None, "", ""), Options(), silent, silent)
+    bad = Row("time", "wild.time_new", "seconds", 1e-6, 2e-6, "worse", ratio=2.0)
+    (row,) = explain.explained([bad], by, run)
+    assert ("calls of tiny.py: new", 0, 1) in row.grew
 
 
 @pytest.mark.parametrize(
     ("base", "head", "message"),
     [
-        ("goood", "main", "unknown revision 'goood'; did you mean 'good'"),
+        ("frist", "main", "unknown revision 'frist'; did you mean 'first'"),
         ("main", "HEAD~9", "unknown revision 'HEAD~9'"),
-        ("broken", "main", "does not build: RuntimeError: error: the compiler is gone"),
-        ("missing.whl", "main", "missing.whl is not there"),
+        ("broken", "first", "base, {broken}, does not build: RuntimeError: the compiler is gone"),
     ],
 )
-def test_sides_that_do_not_exist(repository, tmp_path, base, head, message):
-    result = call("gate", base, head, "--out", str(tmp_path / "out"))
+def test_sides_that_do_not_exist(project, tmp_path, base, head, message, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    result = call("gate", base, head, "--python", "same", "--out", str(tmp_path / "out"))
     assert result.exit_code == 2
-    assert message in result.stderr
+    broken = sides.commit_of(project.folder, "broken")[:12]
+    assert message.format(broken=broken) in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith("fastgrad: ")
-    assert not list((tmp_path / "out").glob("build-*/"))
 
 
-def test_a_changed_file_is_refused_where_it_would_not_be_judged(repository, tmp_path):
-    (repository / "notes.txt").write_text("not built")
-    prepare(tmp_path / "out")
-    (repository / "fastgrad" / "new.py").write_text("")
-    (repository / "fastgrad" / "__init__.py").write_text("ONE = 2\n")
-    with pytest.raises(GateError, match=r"fastgrad/__init__.py, fastgrad/new.py; commit or stash them"):
-        prepare(tmp_path / "out")
-    prepare(tmp_path / "out", "good", "good")  # what is checked out is not judged
-    _, head = prepare(tmp_path / "out", allow_dirty=True)
-    assert (head.folder / "fastgrad" / "__init__.py").read_text() == "ONE = 1\n"
-
-
-def test_a_revision_outside_a_repository(tmp_path, monkeypatch):
+def test_configurations_that_are_not_there_or_cannot_be_used(project, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    result = call("gate", "main", "HEAD")
+    assert result.exit_code == 2
+    assert "there is no asv.conf.json here, in benchmarks/ or in asv_bench/; --suite says where it is" in result.stderr
+    for changes, python, message in (
+        ({"environment_type": "existing"}, "", "environment_type 'existing' holds one revision, not two"),
+        ({}, "9.9", "no virtualenv of Python 9.9 can be made"),
+        ({"benchmark_dir": "nowhere"}, "same", "where there is nothing"),
+    ):
+        conf = project.folder / "other.conf.json"
+        conf.write_text(json.dumps(CONF | changes))
+        with pytest.raises(GateError, match=message):
+            prepare(project, tmp_path / "out", "first", "first", suite=conf, python=python)
+    conf.write_text("{")
+    assert call("gate", "first", "first", "--suite", str(conf), "--out", str(tmp_path / "out")).exit_code == 2
+    conf.unlink()
+
+
+def test_a_suite_without_benchmarks(project, tmp_path):
+    empty = project.folder / "empty"
+    empty.mkdir()
+    (empty / "__init__.py").write_text("")
+    conf = project.folder / "empty.conf.json"
+    conf.write_text(json.dumps(CONF | {"benchmark_dir": "empty"}))
+    both, _ = prepare(project, tmp_path, "first", "first", suite=conf)
+    with pytest.raises(GateError, match="no benchmarks in"):
+        cases.listed(both)
+    conf.unlink()
+
+
+def test_a_changed_file_is_refused_where_it_would_not_be_judged(project, tmp_path):
+    def commit(allow_dirty):
+        return sides.commit_of(project.folder, "HEAD", allow_dirty)
+
+    (project.folder / "notes.txt").write_text("not tracked")
+    assert commit(False) == commit(True)
+    (project.folder / "tiny.py").write_text("changed")
+    with pytest.raises(GateError, match=r"tiny\.py; commit or stash them"):
+        commit(False)
+    assert commit(True)
+    assert sides.commit_of(project.folder, "first", False)  # what is checked out is not judged
+    subprocess.run(["git", "checkout", "-q", "tiny.py"], cwd=project.folder, check=True)
+
+
+def test_a_revision_outside_a_repository(tmp_path):
     with pytest.raises(GateError, match="in no git repository"):
-        prepare(tmp_path / "out")
+        sides.commit_of(tmp_path, "HEAD")
 
 
 def test_without_git(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GateError, match="git is not installed"):
-        prepare(tmp_path / "out")
-
-
-def test_a_wheel_of_something_else(tmp_path):
-    wheel = tmp_path / "other-1-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as file:
-        file.writestr("other.py", "")
-        file.writestr("other-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: other\nVersion: 1\n")
-        file.writestr("other-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        file.writestr("other-1.dist-info/RECORD", "")
-    with pytest.raises(GateError, match=r"other-1-py3-none-any\.whl has no fastgrad in it"):
-        prepare(tmp_path / "out", str(wheel), str(wheel))
-    broken = tmp_path / "broken-1-py3-none-any.whl"
-    broken.write_bytes(b"no zip")
-    with pytest.raises(GateError, match="cannot be installed"):
-        prepare(tmp_path / "out", str(broken), str(broken))
+        sides.commit_of(tmp_path, "HEAD")
 
 
 @pytest.mark.parametrize(
@@ -147,200 +309,43 @@ def test_why_a_command_failed(said, line):
     assert sides.error_line(said) == line
 
 
-def test_an_unwritable_folder(repository, tmp_path):
+def test_an_unwritable_folder(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(project.folder)
     (tmp_path / "file").write_text("")
-    result = call("gate", "good", "main", "--out", str(tmp_path / "file" / "out"))
+    result = call("gate", "first", "first", "--out", str(tmp_path / "file" / "out"))
     assert result.exit_code == 2
     assert "--out: cannot write" in result.stderr
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_every_case_runs_and_grows_with_its_size(name):
-    """What it hands to fastgrad grows in proportion: from n / 2 to n by twice as much as from n / 4 to n / 2."""
-    case = CASES[name]
-    quarter, half, whole = (handed_over(case.make, n) for n in (case.n // 4, case.n // 2, case.n))
-    assert half > quarter
-    assert whole - half == 2 * (half - quarter)
-
-
-def test_a_case_that_does_not_grow_is_seen():
-    def fixed(fastgrad, n):
-        x = np.ones(100)
-        return lambda: fastgrad.tanh(x)
-
-    assert handed_over(fixed, 64) == handed_over(fixed, 32) == 200
-
-
-def handed_over(make, n):
-    """Elements of the arrays that the function of one case gives to fastgrad and gets from it, all of them numbers."""
-    seen = []
-
-    class Watched:
-        """A module or a network; what is called of it is seen."""
-
-        def __init__(self, what):
-            self.what = what
-
-        def __getattr__(self, name):
-            found = getattr(self.what, name)
-            if not callable(found):
-                return Watched(found)
-
-            def call(*given, **options):
-                result = found(*given, **options)
-                seen.extend(arrays((given, tuple(options.values()), result)))
-                return Watched(result) if isinstance(result, fastgrad.MLP) else result
-
-            return call
-
-    run = make(Watched(fastgrad), n)
-    seen.clear()  # making it is no part of it
-    run()
-    assert all(np.isfinite(array).all() for array in seen)
-    return sum(array.size for array in seen)
-
-
-def arrays(given):
-    """The arrays in nested tuples and lists."""
-    if isinstance(given, np.ndarray):
-        return [given]
-    return [array for item in given for array in arrays(item)] if isinstance(given, tuple | list) else []
-
-
-def test_a_pair_measures_both_sides_and_says_what_one_lacks(tmp_path):
-    bare = tmp_path / "bare"
-    (bare / "fastgrad").mkdir(parents=True)
-    (bare / "fastgrad" / "__init__.py").write_text("import numpy\ntanh = numpy.tanh\n")
-    pair = pairs.measure_pair({"base": HERE, "head": Side("bare", "1", bare)}, ["tanh of 100", "he_normal"], {}, 3)
-    assert [len(pair[side]["tanh of 100"]) for side in pairs.SIDES] == [2, 2]
-    assert all(0 < seconds < math.inf for side in pairs.SIDES for seconds in pair[side]["tanh of 100"])
-    assert pair["head"]["he_normal"].startswith("AttributeError")
-    assert pairs.judge([pair] * 8, "he_normal").verdict == "gone"
-    assert pairs.judge([{"base": pair["head"], "head": pair["base"]}] * 8, "he_normal").verdict == "new"
-
-
-def test_a_process_never_measures_another_fastgrad(tmp_path):
-    with pytest.raises(GateError, match="not from"), Side("empty", "1", tmp_path).process() as process:
-        process.ask("seconds", name="he_normal", samples=1)
-
-
-def test_a_process_that_dies_says_why(tmp_path):
-    (tmp_path / "fastgrad").mkdir()
-    (tmp_path / "fastgrad" / "__init__.py").write_text("raise ImportError('no such symbol')")
-    with pytest.raises(GateError, match="dead cannot be measured: ImportError: no such symbol"):
-        quality.numbers(Side("dead", "1", tmp_path))
-
-
-def test_numbers_of_this_build_and_of_a_wrong_derivative():
-    good, wrong = quality.numbers(HERE), quality.numbers(HERE, [rehearsal.WRONG])
-    assert list(good) == [*KERNELS, *NETWORKS]
-    for what in KERNELS:
-        name, parameter, kind = KERNELS[what]
-        assert good[what]["max ULP"] <= fastgrad.activation(name, **parameter).facts.ulp[kind]
-        assert (good[what]["false zeros"], good[what]["other faults"]) == (0, 0)
-    assert good["sigmoid xavier_normal"]["decades per layer"] == pytest.approx(0.6271, rel=0.02)
-    assert rehearsal.quality_doubts(moved(good, wrong)) == []
-
-
-def moved(good, wrong):
-    """(what, number) of all that is not the same."""
-    return [
-        (what, number)
-        for what, numbers in good.items()
-        for number, value in numbers.items()
-        if quality.verdict_of(number, value, wrong[what][number]) == "moved"
-    ]
-
-
-# What is added to a module of a copy of this package, and what the gate must then see move.
-WRONG_AT_A_PARAMETER = {
-    "the slope .2 of Leaky ReLU": (
-        "functions.py",
-        """
-_right = leaky_relu
-def leaky_relu(x, negative_slope=0.01, **options):
-    return _right(x, negative_slope * (1.001 if negative_slope == 0.2 else 1), **options)
-""",
-        {"leaky_relu(negative_slope=0.2) value"},
-    ),
-    "a derivative of ELU that has the default's alpha": (
-        "functions.py",
-        """
-_right = elu_derivative
-def elu_derivative(x, alpha=1.0, **options):
-    return _right(x, **options)
-""",
-        {"elu(alpha=0.5) derivative", "elu(alpha=3) derivative"},
-    ),
-    "networks with the slope .9": (
-        "activations.py",
-        """
-_right = activation
-def activation(name, **parameter):
-    if parameter.get("negative_slope") == 0.9:
-        parameter["negative_slope"] = 0.89
-    return _right(name, **parameter)
-""",
-        {"leaky_relu(negative_slope=0.9) xavier_normal", "leaky_relu(negative_slope=0.9) he_normal"},
-    ),
-}
-
-
-@pytest.mark.parametrize("what", WRONG_AT_A_PARAMETER)
-def test_what_is_wrong_at_another_parameter_is_seen(what, tmp_path):
-    module, added, expected = WRONG_AT_A_PARAMETER[what]
-    folder = tmp_path / "fastgrad"
-    folder.mkdir()
-    for path in (ROOT / "fastgrad").iterdir():
-        if path.name != module:
-            (folder / path.name).symlink_to(path)
-    (folder / module).write_text((ROOT / "fastgrad" / module).read_text() + added)
-    found = moved(quality.numbers(HERE), quality.numbers(Side("wrong", "1", tmp_path)))
-    assert {label for label, _ in found} == expected
-
-
-@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
-def test_instructions_repeat_and_grow_with_the_work():
-    items = {"once": ("tanh training float32", 1), "more": ("tanh training float32", 1.05), "calls": ("tanh of 100", 1)}
-    found = instructions.count({"base": HERE, "head": HERE}, items)
-    base, head = found["base"], found["head"]
-    assert set(base) == set(items)
-    for label in items:
-        assert instructions.verdict_of(base[label], head[label]) == "same"
-    assert base["more"] / base["once"] == pytest.approx(1.05, rel=0.006)
-    assert 5 < base["once"] < 30
-
-
-@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
-def test_a_side_that_valgrind_cannot_run(tmp_path):
-    with pytest.raises(instructions.CannotCount, match=r"valgrind failed: .*not from"):
-        instructions.count({"base": Side("empty", "1", tmp_path)}, {"a": ("tanh of 100", 1)})
-
-
-def test_ctrl_c_leaves_no_process_and_the_parts(tmp_path):
-    """The real command on this very build, as two wheels, interrupted while it measures pairs."""
-    wheel = tmp_path / f"fastgrad-9-{_tag()}.whl"
-    with zipfile.ZipFile(wheel, "w") as file:
-        for path in (ROOT / "fastgrad").rglob("*"):
-            if path.is_file() and path.suffix in (".py", ".so", ".pyd", ".h"):
-                file.write(path, path.relative_to(ROOT))
-        file.writestr("fastgrad-9.dist-info/METADATA", "Metadata-Version: 2.1\nName: fastgrad\nVersion: 9\n")
-        file.writestr("fastgrad-9.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {_tag()}\n")
-        file.writestr("fastgrad-9.dist-info/RECORD", "")
+def test_ctrl_c_leaves_no_process_and_the_parts(project, tmp_path):
+    """The real command, interrupted while it measures pairs."""
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "fastgrad", "gate", wheel, wheel, "--out", out]
-    environment = os.environ | {"PATH": "/nowhere"}  # no valgrind, which would take half a minute
+    command = [
+        sys.executable,
+        "-m",
+        "fastgrad",
+        "gate",
+        "first",
+        "memory",
+        "--suite",
+        project.folder,
+        "--python",
+        "same",
+    ]
+    command += ["--out", out, "--layers", "time", "--bench", "100"]
     with subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as running:
-        deadline = time.monotonic() + 60
-        while not _parts(out) > 4 and time.monotonic() < deadline:
+        deadline = time.monotonic() + 120
+        while not _parts(out) > 3 and time.monotonic() < deadline:
             time.sleep(0.1)
         os.killpg(running.pid, signal.SIGINT)
         _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said
-    assert said.splitlines() == [f"fastgrad: interrupted: finished parts are kept; the same command goes on from {out}"]
-    assert _parts(out) > 4
+    assert said.splitlines()[-1:] == [
+        f"fastgrad: interrupted: finished parts are kept; the same command goes on from {out}"
+    ]
+    assert _parts(out) > 3
     assert str(out) not in subprocess.run(["ps", "ax"], capture_output=True, text=True, check=False).stdout
 
 
@@ -348,8 +353,3 @@ def _parts(out):
     """Whole lines in the file of finished parts."""
     path = out / "parts.jsonl"
     return path.read_text().count("\n") if path.exists() else 0
-
-
-def _tag():
-    name = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    return f"{name}-{name}-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"

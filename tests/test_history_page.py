@@ -19,7 +19,7 @@ from test_report import Outline, Tables, well_formed
 pytest.importorskip("asv")
 if shutil.which("git") is None:
     pytest.skip("git is not installed", allow_module_level=True)
-from asv_history import ACTIVATIONS, COMMITS, DECAY, SPEED, git, write_history
+from asv_history import ACTIVATIONS, COMMITS, DECAY, SPEED, ZEROS, git, write_history
 
 from fastgrad.bench import history as histories
 from fastgrad.bench import history_page
@@ -30,7 +30,15 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:Runtime
 STEPS = {
     "speed": ((SPEED, ACTIVATIONS[0]), 13, 1.10),
     "the other speed": ((SPEED, ACTIVATIONS[1]), 6, 1.08),
-    "decay": ((DECAY, None), 9, 1.004),
+    "decay": ((DECAY, None), 9, 0.003),
+    "growth": ((DECAY, None), 9, -0.003),
+    "a false zero": ((ZEROS, None), 4, 1),
+}
+FACTORS = {"decay": 10**0.003, "growth": 10**-0.003, "a false zero": float("inf")}  # of the others the step itself
+CHANGES = {
+    "decay": r"\+0\.00(29|3)\d*",
+    "growth": r"-0\.00(29|3)\d*",
+    "a false zero": "from 0",
 }
 
 
@@ -70,28 +78,28 @@ def without_scripts(page):
 
 @pytest.mark.parametrize("planted", STEPS)
 def test_the_planted_commit_is_the_regression_and_the_only_one(planted, tmp_path):
-    (benchmark, parameter), at, factor = STEPS[planted]
-    commits = write_history(tmp_path / "a", {(benchmark, parameter): (at, factor)}, seed=at)
-    code, printed, _ = command("--config", tmp_path / "a" / "asv.conf.json", "--json")
-    (found,) = json.loads(printed)["regressions"]
-    assert code == 0
+    (benchmark, parameter), at, size = STEPS[planted]
+    commits = write_history(tmp_path / "a", {(benchmark, parameter): (at, size)}, seed=at)
+    (found,) = history_page.publish(tmp_path / "a" / "asv.conf.json")["regressions"]
     assert found["commit"] == commits[at]
     assert found["since"] is None
     assert found["benchmark"] == benchmark + (f"({parameter})" if parameter else "")
-    assert abs(found["factor"] / factor - 1) <= 0.01  # medians of values within 1 %
+    factor = FACTORS.get(planted, size)
+    assert found["factor"] == factor or abs(found["factor"] / factor - 1) <= 0.01  # medians of values within 1 %
+    assert re.fullmatch(CHANGES.get(planted, r"1\.\d+ times"), found["change"])
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_and_improvements_are_no_regressions(seed, tmp_path):
-    faster = {(SPEED, ACTIVATIONS[0]): (11, 0.8), (DECAY, None): (5, 0.99)} if seed else {}
+    faster = {(SPEED, ACTIVATIONS[0]): (11, 0.8), (DECAY, None): (5, 0.0005)} if seed else {}
     write_history(tmp_path / "a", faster, seed=seed)
     code, printed, _ = command("--config", tmp_path / "a" / "asv.conf.json")
     assert code == 0
-    assert "Regressions: 0, benchmarks: 2." in printed
+    assert "Regressions: 0, benchmarks: 3." in printed
 
 
 def test_a_commit_without_results_before_the_step_makes_a_range(tmp_path):
-    commits = write_history(tmp_path / "a", {(DECAY, None): (9, 1.004)})
+    commits = write_history(tmp_path / "a", {(DECAY, None): (9, 0.003)})
     (result,) = (tmp_path / "a").glob(f".asv/results/*/{commits[8][:8]}*")
     result.unlink()
     found = history_page.publish(tmp_path / "a" / "asv.conf.json")["regressions"]
@@ -101,8 +109,8 @@ def test_a_commit_without_results_before_the_step_makes_a_range(tmp_path):
 def test_every_number_is_there_once(history, page):
     with open(page / "history.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == COMMITS * (len(ACTIVATIONS) + 1)  # none of what has no result
-    assert {row["benchmark"] for row in rows} == {SPEED, DECAY}
+    assert len(rows) == COMMITS * (len(ACTIVATIONS) + 2)  # none of what has no result
+    assert {row["benchmark"] for row in rows} == {SPEED, DECAY, ZEROS}
     assert {row["commit"] for row in rows} == set(history[1])
     (result,) = (history[0] / ".asv" / "results").glob(f"*/{history[1][3][:8]}*")
     measured = json.loads(result.read_text())["results"][SPEED][0]
@@ -112,7 +120,8 @@ def test_every_number_is_there_once(history, page):
     series = json.loads((page / "history.json").read_text())["series"]
     assert [value for one in series for value in one["values"].values()] == [float(row["value"]) for row in rows]
     drawn = json.loads(re.search(r'id="data">(.*?)</script>', text_of(page), re.DOTALL)[1])
-    assert sum(len(line["values"]) for chart in drawn["charts"] for line in chart["lines"]) == len(rows)
+    assert sum(len(line["values"]) for chart in drawn["charts"] for line in chart["lines"]) == len(rows) - COMMITS
+    assert "No number of these has moved: Errors.track_false_zeros." in text_of(page)
 
 
 def test_the_tables_say_what_the_charts_show(history, page):
@@ -120,9 +129,10 @@ def test_the_tables_say_what_the_charts_show(history, page):
     (row,) = tables.records("The largest first")
     planted = history[1][STEPS["speed"][1]]
     assert row["benchmark"] == f"{SPEED}({ACTIVATIONS[0]})"
-    assert (row["commit"], row["times as much"]) == (planted[:8], "1.1")
+    assert row["commit"] == planted[:8]
+    assert re.fullmatch(r"1\.(09|1)\d* times", row["change"])
     slower, same = tables.records(f"{SPEED}, seconds")
-    assert (slower["parameters"], same["parameters"]) == tuple(f"activation {name}" for name in ACTIVATIONS)
+    assert (slower["parameters"], same["parameters"]) == ("activation tanh", "activation relu")
     assert float(slower["latest over best"]) > 1.09
     assert float(same["latest over best"]) < 1.03
     assert slower["commits"] == same["commits"] == str(COMMITS)
@@ -138,18 +148,29 @@ def test_two_machines_have_a_chart_and_regressions_of_their_own(history, tmp_pat
     assert {series.environment for series in found.series} == {"machine other", "machine quiet"}
     assert len(found.regressions) == 2
     page = Path(history_page.publish(folder / "asv.conf.json")["page"]).parent
-    assert len(Tables(without_scripts(page)).found) == 1 + 4
+    assert len(Tables(without_scripts(page)).found) == 1 + 6
 
 
 def test_an_axis_is_logarithmic_where_its_numbers_lie_apart(history):
     found = histories.read(history[0] / "asv.conf.json")
-    one = next(series for series in found.series if series.benchmark == DECAY)
+    one = next(series for series in found.series if series.benchmark == SPEED)
 
     def log(*factors):
         lines = [replace(one, values={at: value * factor for at, value in one.values.items()}) for factor in factors]
         return history_page._chart(found, lines)["log"]
 
-    assert (log(1), log(1, 9), log(1, 11), log(1, -11)) == (False, False, True, False)
+    assert (log(1), log(1, 8), log(1, 11), log(1, -11)) == (False, False, True, False)
+
+
+def test_of_many_lines_those_with_a_regression_are_drawn(history):
+    found = histories.read(history[0] / "asv.conf.json")
+    worse, same = (one for one in found.series if one.benchmark == SPEED)
+    page = history_page.Page()
+    history_page._figure(page, found, "time_value", [same] * 12 + [worse])
+    (chart,) = page._charts
+    assert len(chart["lines"]) == history_page.MOST
+    assert chart["lines"][0]["name"] == worse.parameters
+    assert len(chart["regressions"]) == 1
 
 
 def test_results_of_another_branch_are_left_out_and_it_is_said(history, tmp_path):
@@ -170,12 +191,14 @@ HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(1)</script> & \"'"
 
 def test_the_page_is_well_formed_and_names_its_parts(page):
     outline = Outline(without_scripts(page))
-    well_formed(outline, tables=3)
+    well_formed(outline, tables=4)
 
 
 def test_it_names_no_address_and_only_its_own_files(page):
     tags = re.findall(r"<\w[^>]*>", without_scripts(page))
-    assert re.findall(r'(?:src|href)="([^"]+)"', "".join(tags)) == ["history.json", "history.csv"]
+    links = re.findall(r'(?:src|href)="([^"]+)"', "".join(tags))
+    assert [link for link in links if not link.startswith("#")] == ["history.json", "history.csv"]
+    assert {link[1:] for link in links if link.startswith("#")} <= set(re.findall(r'<h2 id="([^"]+)"', text_of(page)))
     assert sorted(path.name for path in page.iterdir()) == ["history.csv", "history.json", "index.html"]
 
 
@@ -285,7 +308,7 @@ def faults(browser):
         tab.goto(url)
         charts = tab.locator("[data-chart] svg[role=img]")
         points = [chart.locator("g[aria-label=dot] circle").count() for chart in charts.all()]
-        if points != [2 * COMMITS + 1, COMMITS]:  # a ring around the regression
+        if points != [COMMITS, 2 * COMMITS + 1]:  # the zeros have never moved  # a ring around the regression
             found.append(f"points: {points}")
         found += [f"no name: {chart}" for chart in charts.all() if len(chart.get_attribute("aria-label")) < 30]
         if tab.evaluate("document.documentElement.scrollWidth") > width:
@@ -298,7 +321,7 @@ def faults(browser):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1280])
-def test_both_charts_are_drawn_without_errors_or_requests(width, scheme, faults, page):
+def test_all_charts_are_drawn_without_errors_or_requests(width, scheme, faults, page):
     assert faults(page, width, scheme) == []
 
 

@@ -123,6 +123,13 @@ def test_folder_has_every_cell(folder):
     data = json.loads((folder / "sweep.json").read_text(), parse_constant=pytest.fail)
     assert len(data["networks"]) == 2 * 4 * 2 * 2 + 1
     assert data["failures"][0]["error"] == HOSTILE
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    charts = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))["charts"]
+    lines = [line for chart in charts if chart["kind"] == "profile" for line in chart["lines"]]
+    layers = [network["log10_delta"] for network in data["networks"] if network["log10_delta"]]
+    assert sorted(line["measured"][0] for line in lines) == pytest.approx(
+        sorted(one[0] - one[-1] for one in layers), rel=1e-5
+    )
     assert len((folder / "cells.csv").read_text().splitlines()) == 1 + 2 * 4 * 2 * 2 + 1
 
 

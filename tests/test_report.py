@@ -210,7 +210,8 @@ def test_json_is_strict_and_whole(found):
         raise AssertionError(constant)
 
     data = json.loads(report.to_json(found), parse_constant=refuse)
-    assert set(data) == {"fastgrad", "command", "machine", "headline", "cells", "remedies", "consequences", "speed"}
+    assert set(data) == {"fastgrad", "command", "machine", "headline", "cells", "remedies", "consequences", "phases",
+                         "speed"}  # fmt: skip
     assert [study.CellResult.from_dict(cell) for cell in data["cells"]] == found.results
     assert data["fastgrad"] == fastgrad.__version__
     assert data["speed"] == SPEED

@@ -121,7 +121,9 @@ def test_docs_survey_says_where_each_part_of_the_subject_is_measured(folders):
     """Its commands are commands; its places are headings, titles, columns and labels of the page."""
     text = (Path(__file__).parent.parent / "docs" / "survey.md").read_text(encoding="utf-8")
     rows = re.findall(
-        r"^\| ((?:cause|consequence|detection|remedy|use): .*?) \| `fastgrad (.*?)` \| (.*) \|$", text, re.MULTILINE
+        r"^\| ((?:cause|consequence|detection|remedy|use): .*?) \| `(?:python -m )?fastgrad (.*?)` \| (.*) \|$",
+        text,
+        re.MULTILINE,
     )
     assert [part.split(":")[0] for part, *_ in rows].count("use") == 3
     assert len(rows) == 16
@@ -160,7 +162,7 @@ def test_the_tables_of_run_are_the_numbers_of_the_trainings(trained, folders):
 def test_the_commands_of_detection_and_remedies_train_the_networks_that_are_shown(trained, folders):
     """But for the order in which BLAS adds on several threads; what is unusual in a training is an option."""
     shown = {f"{one.case.activation.name} {one.case.init.name}": one.history.loss for one in trained.shown}
-    typed = re.findall(r"fastgrad train [^;<]+", page_of(folders["consequences"]))
+    typed = re.findall(r"fastgrad train [^<]+", page_of(folders["consequences"]))
     assert len(typed) == 3
     assert typed[-1].endswith("--repair --out repair")
     for command in typed[:2]:
@@ -187,10 +189,11 @@ def test_what_stands_beside_a_page_has_every_number_of_its_charts(report, traine
     assert len((folders["run"] / "phases.csv").read_text().splitlines()) == 1 + len(found["phases"])
     assert len((folders["run"] / "consequences.csv").read_text().splitlines()) == 1 + len(trained.kinds)
     readings = found["consequences"]["readings"]
-    assert [r["log10_delta"] for r in readings] == [
-        pytest.approx(reading.log10_delta.tolist(), rel=1e-12)
-        for one in trained.shown for reading in one.history.readings
-    ]  # fmt: skip
+    for name in ("log10_delta", "log10_update_ratio"):
+        assert [list(map(float, r[name])) for r in readings] == [
+            pytest.approx(getattr(reading, name).tolist(), rel=1e-12)
+            for one in trained.shown for reading in one.history.readings
+        ]  # fmt: skip
 
 
 def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained, faults, tmp_path):
@@ -213,6 +216,19 @@ def test_a_history_and_consequences_report_into_a_folder_as_a_sweep_does(trained
     assert f"After 3 epochs: healthy, the loss {TRENDS[learned.trend.kind]}" in page_of(tmp_path / "a/labels")
     text = (tmp_path / "a/consequences/consequences.json").read_text()
     assert json.loads(text)["rank_correlation"] == trained.rank_correlation
+
+
+def test_a_logarithmic_axis_names_no_power_twice_and_one_depth_is_no_choice(browser, tmp_path):
+    """Over three decades there were two ticks for each power of ten, at the half one too."""
+    cells = study.grid(["tanh"], ["torch_linear"], [10], width=16, batch=8, seeds=(0,))
+    page = survey.write_folder(survey.Report(list(sweeps.run_study(cells)), {}, [], ""), tmp_path)
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(page.as_uri())
+    for chart in tab.locator("[data-chart]").all():
+        ticks = chart.locator("svg").first.locator("g[aria-label='y-axis tick label'] text").all_text_contents()
+        assert len(ticks) == len(set(ticks)) >= 3
+    assert tab.locator("input").count() == 0
+    tab.close()
 
 
 def test_a_layer_that_steps_do_not_move_is_drawn_at_the_lower_edge(browser, tmp_path):

@@ -28,6 +28,7 @@ import fastgrad
 from fastgrad import machine
 from fastgrad.sweeps import batches, plan, pools, study
 from fastgrad.sweeps.rows import Failure, StoreError
+from fastgrad.sweeps.run import Summary
 from fastgrad.sweeps.store import Store
 
 FEW = {"depth": [2, 3], "seeds": [[0, 1], [5]], "width": 8, "batch": 4}
@@ -611,3 +612,10 @@ def test_fifty_workers_killed(tmp_path):
         killed += len(workers_killed(times, 100, tmp_path))
     print(f"{killed} workers killed")
     assert killed >= 50
+
+
+def test_the_rate_of_a_sweep_and_of_none():
+    did = {"cells": 8, "reused": 2, "measured": 6, "failed": 0, "lost": 0, "resent": 0, "busy": 3.0, "workers": 2}
+    some, none = (Summary(**did, seconds=seconds, bytes=0, memory=0.0, cpu=0.0) for seconds in (3.0, 0.0))
+    assert (some.rate, some.scheduling) == (2.0, 0.5)
+    assert (none.rate, none.scheduling) == (0.0, 0.0)

@@ -1,5 +1,6 @@
 """``fit``: the same numbers by hand, by every backend, by seed, and whether it is stopped and resumed or not."""
 
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import fastgrad
 from fastgrad import datasets
+from fastgrad._validation import strict_json
 from fastgrad.learning import schedules
 from fastgrad.learning.held_out import split
 from fastgrad.learning.loop import Trainer
@@ -281,3 +283,13 @@ def test_labels_of_any_integer_type(kind):
     fastgrad.fit(ours, X, Y.astype(kind), epochs=1)
     fastgrad.fit(reference, X, Y, epochs=1)
     assert np.array_equal(flat(ours), flat(reference))
+
+
+def test_a_history_with_numbers_that_json_has_not_comes_back_as_it_was():
+    history = fastgrad.fit(net(), X, Y, epochs=2)
+    history.loss[:] = [math.inf, -math.inf]
+    history.learning_rate[1] = math.nan
+    again = fastgrad.TrainingHistory.from_dict(json.loads(strict_json(history.to_dict())))
+    assert again.loss == [math.inf, -math.inf]
+    assert math.isnan(again.learning_rate[1])
+    assert again.accuracy == history.accuracy

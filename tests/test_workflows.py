@@ -139,6 +139,8 @@ def test_every_script_and_workflow_is_linted():
     for path in PATHS:
         for name in ("workflow-keys", "security"):
             assert re.search(hooks()[name]["files"], path.relative_to(ROOT).as_posix())
+    for name in ("action-keys", "security"):
+        assert re.search(hooks()[name]["files"], "action.yml")
 
 
 # ---- .ci/gate, .ci/keep and .ci/release, in a repository of two commits ----------------------------------------------
@@ -158,7 +160,7 @@ def clone(tmp_path):
     git(tmp_path, "clone", "--quiet", str(origin), str(clone))
     git(clone, "checkout", "--quiet", "-B", "main")
     (clone / ".ci").mkdir()
-    for name in ("gate", "keep", "environment", "release", "wheels"):
+    for name in ("action", "gate", "keep", "environment", "release", "wheels"):
         (clone / ".ci" / name).write_bytes((ROOT / ".ci" / name).read_bytes())
         (clone / ".ci" / name).chmod(0o755)
     git(clone, "add", ".")
@@ -209,6 +211,32 @@ def test_gate_script_refuses(clone, arguments):
     assert not (clone / "out").exists()
 
 
+def test_the_action_calls_one_script_and_expands_nothing_into_it():
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    (step,) = action["runs"]["steps"]
+    assert step["run"] == '"$GITHUB_ACTION_PATH/.ci/action"'
+    assert os.access(ROOT / ".ci" / "action", os.X_OK)
+    names = {value.split()[1].removeprefix("inputs.") for value in step["env"].values()}
+    assert names == set(action["inputs"])
+    assert all(option["description"] for option in action["inputs"].values())
+
+
+@BASH
+def test_the_action_judges_the_repository_that_it_runs_in(clone, tmp_path):
+    head = git(clone, "rev-parse", "HEAD")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("fastgrad", "valgrind"):
+        (programs / name).write_text(f'#!/bin/bash\nprintf "[%s]" "$@" >{tmp_path}/called\npwd >>{tmp_path}/called\n')
+        (programs / name).chmod(0o755)
+    variables = {"BASE": "main", "HEAD": "HEAD", "OUT": "out", "PATH": f"{programs}:{os.environ['PATH']}"}
+    options = "--bench 'time_a|time b' --budget 2m"
+    found = script(clone, str(ROOT / ".ci" / "action"), OPTIONS=options, **variables)
+    assert found.returncode == 0, found.stderr
+    expected = ["gate", head, head, "--out", "out", "--bench", "time_a|time b", "--budget", "2m"]
+    assert (tmp_path / "called").read_text() == "".join(f"[{one}]" for one in expected) + f"{clone}\n"
+
+
 @BASH
 def test_keep_script(clone, tmp_path):
     results = tmp_path / "some results"
@@ -251,6 +279,17 @@ def test_release_script(clone, tag, heading, snapshot, says):
     found = script(clone, ".ci/release", tag)
     assert found.returncode == bool(says)
     assert all(line.startswith(said) for line, said in zip(found.stderr.splitlines(), says, strict=True))
+
+
+@BASH
+def test_release_script_wants_links_to_the_repository_that_publishes(clone):
+    (clone / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    (clone / "CHANGELOG.md").write_text("## 1\n")
+    (clone / "fastgrad" / "include" / "fastgrad").mkdir(parents=True)
+    (clone / "fastgrad" / "include" / "fastgrad" / "abi.h").touch()
+    says = "pyproject.toml links to another repository than"
+    assert says in script(clone, ".ci/release", "v1", GITHUB_REPOSITORY="someone/else").stderr
+    assert says not in script(clone, ".ci/release", "v1", GITHUB_REPOSITORY="fastgrad/fastgrad").stderr
 
 
 @BASH

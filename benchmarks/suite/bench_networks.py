@@ -1,69 +1,117 @@
-"""Layers, networks and initial weights: time and memory; and what importing the package costs."""
+"""Layers, networks, training and sweeps: time and memory; and what importing the package costs."""
 
 import numpy as np
 
 import fastgrad
 
-from .common import NETWORKS, batch, needs, network
+from .common import SAMPLES, batch, needs, network, placed
 
 
 class Dense:
-    version = "1"
-    params = (((1, 64, 64), (32, 64, 64), (128, 256, 256)),)
-    param_names = ("batch_in_out",)
+    version = "2"
+    repeat = SAMPLES
+    gate = True
+    params = ((32, 128),)
+    param_names = ("width",)
 
-    def time_forward(self, shape):
-        x, weight, bias, _ = _layer(*shape)
-        fastgrad.dense_forward(x, weight, bias, "tanh")
+    def setup(self, width):
+        x, weight = batch(64, width)[0], batch(width, width)[0] / np.float32(width**0.5)
+        self.x, self.weight, self.bias, self.dy = x, placed(weight), np.zeros(width, np.float32), placed(x, 32)
+        self.forward_out = placed(x, 16), placed(x, 24)
+        self.backward_out = placed(x, 16), placed(weight, 24), placed(self.bias, 40)
+        self.time_forward()
+        self.time_backward()
 
-    def time_backward(self, shape):
-        x, weight, _, dy = _layer(*shape)
-        fastgrad.dense_backward(dy, dy, x, weight)
+    def time_forward(self, *_):
+        fastgrad.dense_forward(self.x, self.weight, self.bias, "tanh", out=self.forward_out)
 
-
-def _layer(rows, fan_in, fan_out):
-    x, _ = batch(rows, fan_in)
-    weight, dy = batch(fan_in, fan_out)[0], batch(rows, fan_out)[0]
-    return x, weight, np.zeros(fan_out, np.float32), dy
+    def time_backward(self, *_):
+        fastgrad.dense_backward(self.dy, self.dy, self.x, self.weight, out=self.backward_out)
 
 
 class Networks:
-    version = "1"
-    params = (NETWORKS,)
+    version = "2"
+    repeat = SAMPLES
+    gate = True
+    params = (((10, 32, 32), (50, 64, 32)),)
     param_names = ("depth_width_batch",)
 
-    def time_gradients(self, shape):
+    def setup(self, shape):
         depth, width, rows = shape
-        network(depth, width).loss_and_gradients(*batch(rows, width))
+        self.net, (self.X, self.y) = network(depth, width), batch(rows, width)
+        self.out = self.net.loss_and_gradients(self.X, self.y)[1]
+        self.time_profile()
 
-    def time_profile(self, shape):
-        depth, width, rows = shape
-        network(depth, width).gradient_profile(*batch(rows, width))
+    def time_gradients(self, *_):
+        self.net.loss_and_gradients(self.X, self.y, out=self.out)
 
-    def peakmem_gradients(self, shape):
-        self.time_gradients(shape)
+    def time_profile(self, *_):
+        self.net.gradient_profile(self.X, self.y)
 
-    def peakmem_profile(self, shape):
-        self.time_profile(shape)
+
+class Memory:
+    """Twenty layers of 64 on 16,384 rows: values and derivatives fill 160 MB, several times what Python takes."""
+
+    version = "2"
+    gate = True
+
+    def setup(self):
+        self.net, (self.X, self.y) = network(20, 64), batch(16_384, 64)
+
+    def peakmem_gradients(self):
+        self.net.loss_and_gradients(self.X, self.y)
+
+    def peakmem_profile(self):
+        self.net.gradient_profile(self.X, self.y)
 
 
 class Initializers:
-    version = "1"
-    params = (("he_normal", "xavier_uniform", "lecun_normal"), ((64, 64), (512, 512)))
-    param_names = ("rule", "in_out")
+    version = "2"
+    repeat = SAMPLES
+    gate = True
+    params = (("he_normal", "xavier_uniform", "lecun_normal"),)
+    param_names = ("rule",)
 
-    def time_weights(self, rule, shape):
-        getattr(fastgrad.initializers, rule)(shape, rng=0)
+    def setup(self, rule):
+        self.rule = getattr(fastgrad.initializers, rule)
+        self.time_weights()
+
+    def time_weights(self, *_):
+        self.rule((128, 256), rng=0)
 
 
 class Training:
-    version = "1"
+    """Two epochs of 512 rows, with the monitor that a training has by default."""
+
+    version = "2"
+    repeat = SAMPLES
+    gate = True
+
+    def setup(self):
+        self.X, self.y = batch(512, 64)
+        self.time_fit()
 
     @needs("fit")
-    def time_epochs(self):
-        X, y = batch(512, 64)
-        net = fastgrad.MLP([64, *[64] * 3, 10], "tanh", "xavier_normal")
-        fastgrad.fit(net, X, y, epochs=2, monitor=None)
+    def time_fit(self):
+        net = fastgrad.MLP([64, *[64] * 3, 10], "tanh", "xavier_normal", seed=0)
+        fastgrad.fit(net, self.X, self.y, epochs=2)
+
+
+class Sweep:
+    """A cell of a sweep in memory, one of twelve."""
+
+    version = "1"
+    repeat = SAMPLES
+    gate = True
+
+    def setup(self):
+        self.time_twelve_cells()
+
+    @needs("sweep")
+    def time_twelve_cells(self):
+        fastgrad.sweep(
+            activation=["tanh", "relu"], init=["xavier_normal", "he_normal"], depth=[5, 10, 20], width=[32], workers=1
+        )
 
 
 def timeraw_import():

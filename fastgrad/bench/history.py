@@ -3,16 +3,22 @@
 # Design: - asv's own classes read its configuration, its results and the repository, find the steps in a series and
 #           call some of them regressions: the same that `asv publish` finds (asv.commands.publish, asv.plugins). asv is
 #           pinned for that in pyproject.toml, since not all of it is public.
+#         - Decades may be negative, and a gradient that grows is as much a fault as one that vanishes. So they are
+#           judged by their difference and in both directions: asv knows ratios only, and takes less for better. Of a
+#           number that was 0 any rise is a regression, as asv has it.
 #         - asv takes relative paths as from the folder of its configuration, which is therefore the working directory
 #           while it reads.
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
+
+DECADES = ("decades", "decades per layer")  # units
 
 
 class Commit(NamedTuple):
@@ -36,7 +42,9 @@ class Regression:
         The last commit known to be good, if there are others between the two.
     before, after : float
     factor : float
-        Their ratio.
+        Their ratio, infinite from 0; of decades, what their difference is the logarithm of.
+    change : str
+        The same in words.
     """
 
     benchmark: str
@@ -45,6 +53,7 @@ class Regression:
     before: float
     after: float
     factor: float
+    change: str
 
 
 @dataclass(frozen=True)
@@ -80,10 +89,10 @@ class History:
     left_out: tuple[str, ...]
 
     @property
-    def regressions(self) -> list[Regression]:
-        """Those of all series, the largest first."""
-        found = [regression for series in self.series for regression in series.regressions]
-        return sorted(found, key=lambda regression: -regression.factor)
+    def regressions(self) -> list[tuple[Regression, Series]]:
+        """Those of all series with their series, the largest first."""
+        found = [(step, series) for series in self.series for step in series.regressions]
+        return sorted(found, key=lambda one: -max(one[0].factor, 1 / one[0].factor))
 
 
 def settings(config: Path) -> Any:
@@ -189,9 +198,11 @@ def _series(conf, repo, benchmarks, graphs, revisions) -> Iterator[Series]:
 
     place = {revision: at for at, revision in enumerate(sorted(revisions.values()))}
     differ = {name for name, values in graphs.get_params().items() if len(values) > 1}
+    if "machine" in differ:
+        differ -= {"arch", "cpu", "num_cpu", "os", "ram"}  # they are the machine's
     for _, graph in graphs:
         benchmark = benchmarks[graph.benchmark_name]
-        jumps = _regressions(conf, repo, benchmark, graph, graphs, revisions)
+        jumps = _regressions(conf, repo, benchmark, graph, revisions)
         environment = ", ".join(f"{name} {graph.params[name]}" for name in sorted(differ))
         for index, parameters in enumerate(_parameters(benchmark)):
             column = [
@@ -206,21 +217,46 @@ def _series(conf, repo, benchmarks, graphs, revisions) -> Iterator[Series]:
 def _parameters(benchmark):
     """The texts of a benchmark's parameters, in asv's order; one empty text if it has none."""
     names = benchmark["param_names"]
-    return [", ".join(map(" ".join, zip(names, chosen, strict=True))) for chosen in product(*benchmark["params"])]
+    values = [[text.strip("'") for text in texts] for texts in benchmark["params"]]  # asv keeps their repr
+    return [", ".join(map(" ".join, zip(names, chosen, strict=True))) for chosen in product(*values)]
 
 
-def _regressions(conf, repo, benchmark, graph, graphs, revisions):
+def _regressions(conf, repo, benchmark, graph, revisions):
     """{place of the parameters: regressions}, as asv publishes them."""
-    from asv.plugins.regressions import Regressions, _GraphDataFilter
+    from asv.plugins.regressions import _GraphDataFilter
+    from asv.step_detect import detect_regressions
 
-    found: list[Any] = []
     commit = {revision: name for name, revision in revisions.items()}
-    for data in _GraphDataFilter(conf, repo, revisions).get_graph_data(graph, benchmark):
-        Regressions._process_regression(found, commit, repo, graphs.get_params(), data, graph)
-    return {
-        index or 0: [
-            Regression(name, commit[last], None if first is None else commit[first], before, after, after / before)
-            for first, last, before, after in jumps
-        ]
-        for name, _, _, index, _, _, jumps in found
-    }
+    unit, found = benchmark["unit"], {}
+    for index, name, steps, threshold in _GraphDataFilter(conf, repo, revisions).get_graph_data(graph, benchmark):
+        for sign, levels, relative in _ways(unit, steps, threshold):
+            _, _, jumps = detect_regressions(levels, relative)
+            for last_good, first_bad, before, after in jumps or ():
+                since, at = commit[last_good], commit[first_bad]
+                alone = len(repo.get_hashes_from_range(repo.get_range_spec(since, at))) == 1
+                change = _change(unit, sign * before, sign * after)
+                step = Regression(name, at, None if alone else since, sign * before, sign * after, *change)
+                found.setdefault(index or 0, []).append(step)
+    return found
+
+
+def _ways(unit, steps, threshold):
+    """[(sign, steps times it, relative threshold)] to look for rises in.
+
+    Of decades the threshold is absolute, as if every level were uncertain by it.
+    """
+    if unit not in DECADES:
+        return [(1, steps, threshold)]
+    return [
+        (sign, [(*where, sign * level, least, max(error, threshold)) for *where, level, least, error in steps], 0)
+        for sign in (1, -1)
+    ]
+
+
+def _change(unit, before, after):
+    """The factor, and in words."""
+    if unit in DECADES:
+        return 10.0 ** (after - before), f"{after - before:+.3g}"
+    if before == 0:
+        return math.inf, "from 0"
+    return after / before, f"{after / before:.3g} times"

@@ -1,24 +1,25 @@
 """A history -> a folder with one page that needs no network, and every number as CSV."""
 
 # Design: - A chart is one benchmark in one environment, with a line for each of its parameters: an axis is never shared
-#           by two machines. It is logarithmic where its numbers differ by more than ``DECADE``.
+#           by two machines. It is logarithmic where its numbers differ by more than ``DECADE``. What never moved has
+#           no chart, and the numbers are folded away: most of a suite is as it was.
 
 import csv
 import datetime
 import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from fastgrad._validation import strict_json
-from fastgrad.bench.history import History, Series, read, settings
-from fastgrad.report.html import Page, paragraph, scroll, section
+from fastgrad.bench.history import DECADES, History, Series, read, settings
+from fastgrad.report.html import Page, charts, contents, folded, paragraph, scroll, section
 from fastgrad.report.tables import html_table
 
 DECADE = 10.0  # largest over smallest number of a chart
-REGRESSIONS = ("benchmark", "commit", "date", "before", "after", "times as much")
+MOST = 8  # lines of a chart
+REGRESSIONS = ("benchmark", "change", "commit", "before", "after", "where")
 COLUMNS = ("parameters", "commits", "first", "best", "latest", "latest over best")
 
 
@@ -54,7 +55,7 @@ def publish(config: str | os.PathLike = "asv.conf.json", out: str | os.PathLike 
     return {
         "page": str(out / "index.html"),
         "benchmarks": len({series.benchmark for series in found.series}),
-        "regressions": [asdict(regression) for regression in found.regressions],
+        "regressions": [asdict(step) | {"environment": one.environment} for step, one in found.regressions],
         "left_out": list(found.left_out),
     }
 
@@ -92,18 +93,21 @@ def to_dict(found: History) -> dict[str, Any]:
 
 def to_html(found: History) -> str:
     """The page."""
-    page = Page()
+    page, modules = Page(), _modules(found)
+    titles = {"regressions": "Regressions"} | {f"module{at}": name for at, name in enumerate(modules)}
     regressions = section(
         "regressions",
-        "Regressions",
+        titles["regressions"],
         _regression_table(found),
         note="Steps that are larger than the thresholds in asv.conf.json and have not been made good since; in the "
-        "charts, rings.",
+        "charts, rings. Decades are judged by their difference, and in both directions.",
     )
-    sections = [_section(page, found, at, lines) for at, lines in enumerate(_charts(found.series))]
+    sections = [
+        _module(page, found, f"module{at}", name, benchmarks) for at, (name, benchmarks) in enumerate(modules.items())
+    ]
     commits = [{"hash": commit.hash[:8], "date": _day(commit.date)} for commit in found.commits]
     name = f"{found.project}: what was measured over the history"
-    lead = paragraph(f"{_lead(found)} Lower is better in every benchmark.", "lead")
+    lead = paragraph(f"{_lead(found)} Lower is better, but for decades.", "lead") + contents(titles)
     return page.write(
         name, _headline(found), lead, [regressions, *sections], ("history.json", "history.csv"), commits=commits
     )
@@ -128,11 +132,50 @@ def _lead(found):
     return f"{benchmarks} on {', '.join(found.branches)}, {between}."
 
 
-def _charts(series: Sequence[Series]) -> list[list[Series]]:
-    def of(one):
-        return one.benchmark, one.environment
+def _modules(found) -> dict[str, dict[str, list[Series]]]:
+    """{module: {benchmark: its series}}, in order."""
+    modules: dict[str, dict[str, list[Series]]] = {}
+    for one in sorted(found.series, key=lambda one: (one.benchmark, one.environment)):
+        module, _, benchmark = one.benchmark.partition(".")
+        modules.setdefault(module, {}).setdefault(benchmark or module, []).append(one)
+    return modules
 
-    return [list(lines) for _, lines in groupby(sorted(series, key=of), of)]
+
+def _module(page, found, identifier, name, benchmarks):
+    """A section: the charts of what moved side by side, and every number below them."""
+    figures, still, tables = [], [], []
+    for benchmark, series in benchmarks.items():
+        places = {where: list(lines) for where, lines in groupby(series, lambda one: one.environment)}
+        moved = [lines for lines in places.values() if any(len(set(one.values.values())) > 1 for one in lines)]
+        figures += [_figure(page, found, benchmark, lines) for lines in moved]
+        if not moved:
+            still.append(benchmark)
+        found_here = (scroll(_numbers(lines), identifier) for lines in places.values())
+        tables.append(folded(f"{benchmark}: {_counted(len(series), 'line')} in numbers", *found_here))
+    unmoved = f"No number of these has moved: {', '.join(still)}." if still else ""
+    command = f"asv run --bench '^{name}' NEW && fastgrad publish"
+    side_by_side = charts(*figures) if figures else ""
+    return section(identifier, name, side_by_side, paragraph(unmoved), *tables, commands=[command])
+
+
+def _figure(page, found, benchmark, lines):
+    """The chart of a benchmark in one environment."""
+    title = " on ".join(filter(None, (benchmark, lines[0].environment)))
+    shown = _shown(lines)
+    caption = f"{len(shown)} of {len(lines)} lines; all are in the table" if len(lines) > MOST else ""
+    alternative = (
+        f"{lines[0].unit}: {_counted(len(lines), 'line')} over {_counted(len(found.commits), 'commit')}, "
+        f"{_counted(sum(len(one.regressions) for one in lines), 'regression')}. The table below has the numbers"
+    )
+    return page.figure("measured", title, alternative, caption, **_chart(found, shown))
+
+
+def _shown(lines):
+    """``MOST`` lines at the most: those with a regression, and others evenly chosen."""
+    worse = [one for one in lines if one.regressions][:MOST]
+    others = [one for one in lines if not one.regressions]
+    count = min(MOST - len(worse), len(others))
+    return worse + [others[at * len(others) // count] for at in range(count)]
 
 
 def _chart(found, lines):
@@ -144,7 +187,7 @@ def _chart(found, lines):
         "log": min(numbers) > 0 and max(numbers) > DECADE * min(numbers),
         "lines": [{"name": one.parameters or one.benchmark, "values": list(one.values.items())} for one in lines],
         "regressions": [
-            [place[step.commit], one.values[place[step.commit]], f"{step.factor:.3g} times as much"]
+            [place[step.commit], one.values[place[step.commit]], step.change]
             for one in lines
             for step in one.regressions
         ],
@@ -157,39 +200,32 @@ def _chart(found, lines):
 def _regression_table(found):
     if not found.regressions:
         return paragraph("No number is worse than it was, beyond its threshold in asv.conf.json.")
-    date = {commit.hash: _day(commit.date) for commit in found.commits}
-    unit = {step: one.unit for one in found.series for step in one.regressions}
     rows = [
         (
-            step.benchmark, f"{step.since[:8]}..{step.commit[:8]}" if step.since else step.commit[:8],
-            date[step.commit], _text(step.before, unit[step]), _text(step.after, unit[step]), f"{step.factor:.3g}",
+            step.benchmark, step.change, f"{step.since[:8]}..{step.commit[:8]}" if step.since else step.commit[:8],
+            _text(step.before, one.unit), _text(step.after, one.unit), one.environment,
         )
-        for step in found.regressions
+        for step, one in found.regressions
     ]  # fmt: skip
     table = html_table(REGRESSIONS, {"": rows}, "The largest first; a range where commits between were not measured")
     return scroll(table, "regressions")
 
 
-def _section(page, found, at, lines):
-    name, environment, unit = lines[0].benchmark, lines[0].environment, lines[0].unit
-    caption = f"{name}, {unit}" + (f", {environment}" if environment else "")
-    figure = page.figure(
-        "measured",
-        environment,
-        f"{name}, {unit}: {len(lines)} lines over {len(found.commits)} commits, "
-        f"{sum(len(one.regressions) for one in lines)} regressions. The table below has the numbers",
-        **_chart(found, lines),
-    )
-    table = html_table(COLUMNS, {"": [_row(one) for one in lines]}, caption)
-    identifier = f"benchmark{at}"
-    return section(identifier, name, f'<div class="chart">{figure}</div>', scroll(table, identifier))
+def _numbers(lines):
+    """The table of a benchmark in one environment."""
+    where = f", {lines[0].environment}" if lines[0].environment else ""
+    return html_table(COLUMNS, {"": [_row(one) for one in lines]}, f"{lines[0].benchmark}, {lines[0].unit}{where}")
 
 
 def _row(one):
     numbers = list(one.values.values())
     best, latest = min(numbers), numbers[-1]
-    texts = (_text(value, one.unit) for value in (numbers[0], best, latest))
-    return one.parameters or one.benchmark, str(len(numbers)), *texts, f"{latest / best:.3f}" if best else ""
+    first, least, last = (_text(value, one.unit) for value in (numbers[0], best, latest))
+    if one.unit in DECADES:  # none is best
+        least = over = ""
+    else:
+        over = f"{latest / best:.3f}" if best else ""
+    return one.parameters or one.benchmark, str(len(numbers)), first, least, last, over
 
 
 def _text(value, unit):

@@ -1,5 +1,6 @@
 """``fastgrad gate``."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,51 +13,94 @@ from fastgrad.cli.shared import (
     interrupted,
     one_line,
     progress_bar,
+    say,
     show_as,
 )
+
+LAYERS = ("track", "memory", "instructions", "time")
+
+
+class Duration(click.ParamType):
+    """Seconds, as ``90``, ``90s``, ``5m`` or ``1h``."""
+
+    name = "duration"
+
+    def convert(self, value, param, ctx):
+        """As click does."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
+        if not found or not float(found[1]):
+            self.fail(f"{value!r} is no duration, such as 90s or 5m", param, ctx)
+        return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _layers(context, parameter, value):
+    """The layers that are named, or all."""
+    names = [name.strip() for name in value.split(",")] if value else list(LAYERS)
+    for name in names:
+        if name not in LAYERS:
+            from fastgrad._validation import unknown
+
+            raise click.BadParameter(str(unknown("layer", name, LAYERS)), context, parameter)
+    return names
 
 
 @click.command()
 @click.argument("base")
 @click.argument("head")
+@click.option("--suite", type=click.Path(path_type=Path), help="An asv.conf.json, or the folder that has it.")
+@click.option("--bench", multiple=True, metavar="REGEX", help="Judge these benchmarks.")
+@click.option("--layers", callback=_layers, metavar="NAMES", help=f"Judge only these, of {', '.join(LAYERS)}.")
+@click.option("--budget", type=Duration(), default="5m", show_default=True, help="Time after the builds.")
+@click.option("--python", default="", help="A version, or 'same': this Python and its packages.")
 @click.option("--out", default=".gate", show_default=True, help="A folder for builds, finished parts and the reports.")
-@click.option("--allow", multiple=True, metavar="PATTERN", help="What is meant to change, such as 'tanh *'.")
+@click.option("--allow", multiple=True, metavar="PATTERN", help="What is meant to change, such as '*tanh*'.")
 @click.option("--allow-dirty", is_flag=True, help="Judge what is committed, although files differ from it.")
 @click.option("--strict", is_flag=True, help="Exit code 3 if something could not be judged.")
+@click.option("--bisect", is_flag=True, help="If HEAD is worse, look for the first commit that is.")
 @comparison_options
 @click.pass_obj
-def gate(typed, base, head, out, allow, allow_dirty, strict, form):
-    """Is HEAD slower or less accurate than BASE, or do its gradients decay differently?
+def gate(typed, base, head, out, strict, bisect, form, **options):
+    """Is HEAD slower than BASE, larger, or are its tracked numbers others, by the asv benchmarks of the repository?
 
-    Both are git revisions of this repository, or wheels. They are built and measured in turns: time in pairs of fresh
-    processes, instructions by callgrind, errors in ULP, false zeros, and how fast gradients decay. Before that the gate
-    must call BASE the same as itself and catch a planted slowdown and a planted wrong derivative.
+    Both are git revisions. They are built as asv.conf.json says, and HEAD's benchmarks run on both: times in pairs of
+    fresh processes, instructions by callgrind, peak memory, tracked numbers, and the time of an import. BASE against
+    itself must read the same, and 5 % more calls must be seen.
 
     Exit codes: 0 no regression, 1 a regression, 2 wrong usage or input, 3 with --strict if something could not be
-    judged, 130 interrupted; the same command then goes on. OUT/gate.md and OUT/gate.json say what is printed.
+    judged, 130 interrupted; the same command then goes on. OUT has the report as gate.md and gate.json, and for
+    github-action-benchmark and Bencher as gate.smaller.json and gate.bmf.json.
 
     \b
     Example:
       fastgrad gate main HEAD
-      fastgrad gate --strict --allow 'tanh *' v0.1.0 HEAD
+      fastgrad gate --bench 'time_.*tanh' --layers time,instructions --budget 2m v0.1.0 HEAD
     """
-    from fastgrad.bench.gate import judgement, tables
+    try:
+        import asv  # noqa: F401 - only whether it is there
+    except ImportError:
+        raise click.UsageError("fastgrad gate needs asv: pip install 'fastgrad[asv]'") from None
+    from fastgrad.bench.gate import judgement, search, tables
+    from fastgrad.bench.gate.rows import Options
     from fastgrad.machine import machine
     from fastgrad.report import survey
 
     try:
         with one_line(*BAD_INPUT), progress_bar() as show:
-            judged = judgement.judge(base, head, out, allow, allow_dirty, show)
+            asked = Options(**options)
+            judged = judgement.judge(base, head, out, asked, show, say)
+            guilty = [search.first_bad(base, head, judged, out, asked, show, say)] if bisect else []
     except KeyboardInterrupt:
         raise click.exceptions.Exit(interrupted("finished parts are kept", out)) from None
     code = judged.exit_code(strict)
-    found = survey.Comparison(tables.tables(judged), tables.verdict(judged, code), tables.NOTE, machine(), typed)
+    words = tables.verdict(judged, code) + guilty
+    found = survey.Comparison(tables.tables(judged), words, tables.note(judged), machine(), typed)
     texts = {
         "json": comparison_json(found, **asdict(judged), verdict=found.verdicts, exit_code=code),
         "md": survey.folded_markdown(found),
     }
     show_as(form, found, *texts.values())
     with one_line(OSError):
+        texts |= {"smaller.json": tables.benchmark_action(judged), "bmf.json": tables.bencher(judged)}
         for ending, text in texts.items():
             Path(out, f"gate.{ending}").write_text(text, encoding="utf-8")
     return code

@@ -13,7 +13,7 @@ from fastgrad.cli.shared import BAD_INPUT, one_line, say, status
 def publish(config, out, as_json):
     """Publish what asv measured over the history, as one page that needs no network and no server, and history.csv.
 
-    The regressions are those that `asv publish` would list.
+    The regressions are those that `asv publish` would list; decades are judged by their difference, in both directions.
 
     \b
     Example:
@@ -34,5 +34,6 @@ def publish(config, out, as_json):
 def _show(found):
     for row in found["regressions"]:
         where = row["commit"][:8] if row["since"] is None else f"{row['since'][:8]}..{row['commit'][:8]}"
-        click.echo(f"{where}  {row['factor']:.3g} times as much: {row['benchmark']}")
+        on = f" on {row['environment']}" if row["environment"] else ""
+        click.echo(f"{where}  {row['change']}: {row['benchmark']}{on}")
     click.echo(f"Regressions: {len(found['regressions'])}, benchmarks: {found['benchmarks']}. Page: {found['page']}")

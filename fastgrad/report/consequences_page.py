@@ -124,7 +124,7 @@ def consequences_section(page: Page, found: Consequences, *first: str, command: 
         scroll(table, "consequences"),
         paragraph(NOTE),
         note=f"The small updates of the first layers slow learning down or stop it. {setting(found)}",
-        command=command,
+        commands=(command,),
     )
 
 
@@ -144,15 +144,14 @@ def detection_section(page: Page, found: Consequences) -> str:
         note="What to watch: delta of each layer, how far a step moves its weights, the training loss, and the "
         "accuracy on rows that are not trained on. On one side the worst network of the table above, on the other a "
         "healthy one, both with seed 0.",
-        command=" ; ".join(
-            filter(
-                None, (_train_command(found, found.worst, "vanishing"), _train_command(found, found.example, "healthy"))
-            )
+        commands=(
+            _train_command(found, found.worst, "vanishing"),
+            _train_command(found, found.example, "healthy"),
         ),
     )
 
 
-def remedies_section(page: Page, found: Consequences) -> str:
+def remedies_section(page: Page, found: Consequences, command: str = "") -> str:
     """What each initialisation and each activation cures, and a repaired network beside the broken one."""
     if not found.remedies:
         return ""
@@ -173,10 +172,10 @@ def remedies_section(page: Page, found: Consequences) -> str:
         )
         for (before, after), changed in zip(pairs, _changed(found), strict=True)
     ]
-    command = ""
+    repair = ""
     if pairs:
         parts += side_by_side_trainings(page, _runs(found, *pairs[0]))
-        command = _train_command(found, pairs[0][0], "repair", " --repair")
+        repair = _train_command(found, pairs[0][0], "repair", " --repair")
     return section(
         "remedies",
         "Remedies: what each change cures",
@@ -191,7 +190,7 @@ def remedies_section(page: Page, found: Consequences) -> str:
         *parts,
         note="ReLU, Leaky ReLU and ELU do not squash what is above 0. Xavier's initialisation keeps the size of delta "
         "where the activation is nearly linear around 0, He's where it is 0 for half of its inputs.",
-        command=command,
+        commands=(command, repair),
     )
 
 

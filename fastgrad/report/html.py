@@ -94,10 +94,11 @@ def prose(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
-def section(identifier: str, title: str, *parts: str, note: str = "", command: str = "") -> str:
-    """A section of HTML parts; ``note`` says what it is about, ``command`` what makes it alone. Both are text."""
+def section(identifier: str, title: str, *parts: str, note: str = "", commands: Iterable[str] = ()) -> str:
+    """A section of HTML parts; ``note`` says what it is about, ``commands``, but for "", what makes it alone: text."""
     head = f'<section aria-labelledby="{identifier}"><h2 id="{identifier}">{escape(title)}</h2>'
-    below = f'<p class="made">This section alone: <code>{escape(command)}</code></p>' if command else ""
+    codes = "; ".join(f"<code>{escape(command)}</code>" for command in commands if command)
+    below = f'<p class="made">This section alone: {codes}</p>' if codes else ""
     return head + paragraph(note) + "".join(parts) + below + "</section>"
 
 

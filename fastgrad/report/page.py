@@ -66,13 +66,14 @@ def write_folder(stores: Sequence[str | os.PathLike], out: str | os.PathLike, co
 
 def to_dict(found: Contents) -> dict:
     """What the page shows, as JSON can hold it: the networks that have a row, the critical points, the failures."""
+    drawn = {network.cell: network for network in found.deepest}  # with their layers
     return {
         "fastgrad": fastgrad.__version__,
         "command": found.command,
         "headline": _headline(found),
         "cells": found.cells,
         "failed": found.failed,
-        "networks": [network.to_dict() for network in found.shown],
+        "networks": [drawn.get(network.cell, network).to_dict() for network in found.shown],
         "crossings": [
             {"activation": diagram.cell.activation.label, "difference": crossing.difference} | crossing._asdict()
             for diagram in found.diagrams
@@ -180,7 +181,7 @@ def _profiles(page, deepest, name):
         side_by_side(*figures, identifier="profiles"),
         note="The deepest network of each row, the input on the left. Solid: measured. Dashed: mean-field theory. "
         "Below, what is measured less what theory predicts, with theory's 95 % band of such a mean. Of more than eight "
-        "networks eight are drawn, evenly chosen: choose others above. Point at a line to read it.",
+        "networks eight are drawn, evenly chosen: choose others above. Point at a line, or touch it, to read it.",
     )
 
 

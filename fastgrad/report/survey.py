@@ -142,12 +142,13 @@ def to_html(report: Report) -> str:
     command = "" if trained is None else findings.decay_command(results)  # a survey alone is one command, named below
     parts = {"causes": _causes(page, results, command)}
     if trained is not None:
+        learning = learned.consequences_command(trained)
         parts["consequences"] = learned.consequences_section(
             page, trained, *(paragraph(told(trained), "finding") for told in (headline, correlation)),
-            learned.scatter(page, trained), command=learned.consequences_command(trained),
+            learned.scatter(page, trained), command=learning,
         )  # fmt: skip
         parts["detection"] = learned.detection_section(page, trained)
-        parts["remedies"] = learned.remedies_section(page, trained)
+        parts["remedies"] = learned.remedies_section(page, trained, learning)
     parts["changes"] = _changes(report.remedies, command)
     parts["phases"] = phase_section(
         page, report.diagrams, "fastgrad sweep phases.toml phases.db && fastgrad report phases.db",
@@ -186,10 +187,10 @@ SECTIONS = {
 def _causes(page, results, command):
     groups = findings.by_activation(results).items()
     limits, range_of_depths = charts.profile_limits(results), charts.depth_limits(results)
-    deepest_first = sorted({result.cell.depth for result in results})
+    depths = sorted({result.cell.depth for result in results})
     over_depth = [
         page.figure("depths", phi, _told(members), **charts.depths(members, range_of_depths))
-        for phi, members in groups if len(deepest_first) > 1
+        for phi, members in groups if len(depths) > 1
     ]  # fmt: skip
     by_layer = [
         page.figure("profile", phi, _told(deepest(members)), **charts.profile(members, limits))
@@ -213,7 +214,9 @@ def _causes(page, results, command):
             "Backpropagation runs from right to left. A delta below float32's least number, the dotted line, is 0 in "
             "plain float32; an arrow says where it and float64's lie below a chart."
         ),
-        f'<div class="filters">{choices("depth", "Hidden layers", list(map(str, deepest_first)), single=True)}</div>',
+        f'<div class="filters">{choices("depth", "Hidden layers", list(map(str, depths)), single=True)}</div>'
+        if over_depth
+        else "",
         side_by_side(*by_layer),
         scroll(html_heatmap(results), "causes"),
         key(),
@@ -232,7 +235,7 @@ def _causes(page, results, command):
         "Where that product is below one on average, delta decays exponentially with depth: because the activation is "
         "flat (sigmoid's derivative is at most 1/4), because the weights are small, or both. "
         + findings.setting(results),
-        command=command,
+        commands=(command,),
     )
 
 
@@ -255,7 +258,7 @@ def _changes(remedies, command):
         scroll(table, "changes"),
         note="The deepest network of each pair that is not healthy, with its activation, its initialisation or its "
         "depth changed, one at a time, and measured again. Whatever cures it alone was a cause.",
-        command=command,
+        commands=(command,),
     )
 
 
@@ -281,7 +284,7 @@ def phase_section(page: Page, diagrams: Sequence[Diagram], command: str = "", *m
         "The line is theory's edge of chaos, on which delta stays level. Rings are where the measured slope, past the "
         "first quarter of the layers, passes through 0. Diamonds: well-known initialisations at this width. The "
         "nearer to the line, the deeper a network can be.",
-        command=command,
+        commands=(command,),
     )
 
 
@@ -296,7 +299,7 @@ def _speed(rows):
         "Speed",
         scroll(table, "speed"),
         note="The activations' values on one thread of this machine, beside a peer. Below 1 time faster is slower.",
-        command="fastgrad speed activations",
+        commands=("fastgrad speed activations",),
     )
 
 

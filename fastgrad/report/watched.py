@@ -14,16 +14,18 @@ HEAT = (
     "the more (blue)."
 )
 UPDATES = (
-    "log10 of what a step changes the weights by, over their size, in the first, the middle and the last layer. About "
-    "-3 is usual; below -5 a layer stands still, above -1.5 steps overshoot. At the lower edge a step is less than the "
-    "weights' last digit and changes nothing."
+    "How far a step moves the first, the middle and the last layer: log10 of what it changes the weights by, over "
+    "their size. About -3 is usual; below -5 a layer stands still, above -1.5 steps overshoot. At the lower edge a "
+    "step is less than the weights' last digit and changes nothing."
 )
 
 
 def figures(page: Page, runs: Mapping[str, TrainingHistory]) -> list[str]:
     """Delta of every layer, training by training, then update ratios; the trainings share their scales."""
     runs = {name: history for name, history in runs.items() if history.readings}
-    return [paragraph(HEAT), side_by_side(*_heats(page, runs)), side_by_side(*_updates(page, runs))]
+    heats, updates = list(_heats(page, runs)), list(_updates(page, runs))
+    told = [paragraph(UPDATES), side_by_side(*updates)] if updates else []
+    return [paragraph(HEAT), side_by_side(*heats), *told]
 
 
 def _heats(page, runs):
@@ -39,7 +41,7 @@ def _updates(page, runs):
     for name, history in runs.items():
         if any(reading.log10_update_ratio is not None for reading in history.readings):
             title, told = _of("Update ratio", name, runs), "log10 of one step's change of the weights over the weights"
-            yield page.figure("curves", title, told, UPDATES, **charts.update_curves(history, limits))
+            yield page.figure("curves", title, told, **charts.update_curves(history, limits))
 
 
 def _of(title, name, runs):

@@ -220,9 +220,9 @@ class Consequences(Drawn):
              "test_accuracy": one.history.epoch_test_accuracy, "loss": one.history.loss}
             for one in self.trainings
         ]  # fmt: skip
+        kept = "step", "log10_delta", "log10_update_ratio"
         readings = [
-            {"network": one.case.label, "seed": one.case.seed, "step": reading.step,
-             "log10_delta": reading.log10_delta.tolist()}  # type: ignore[union-attr]
+            {"network": one.case.label, "seed": one.case.seed} | {name: reading.to_dict()[name] for name in kept}
             for one in self.shown for reading in one.history.readings
         ]  # fmt: skip
         common = {name: value for name, value in self.case.to_dict().items() if name not in VARIED}

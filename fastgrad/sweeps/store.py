@@ -12,6 +12,7 @@
 import json
 import os
 import sqlite3
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -263,12 +264,14 @@ class Store:
         """Errors of SQLite, and of what stands in its columns, as one sentence that says what to do."""
         try:
             yield
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise StoreError(_sentence(self.path, error)) from error
 
 
 def _sentence(path, error):
-    text = " ".join(str(error).split())
+    text = textwrap.shorten(str(error), 200)
+    if isinstance(error, TypeError):
+        return f"{path} is damaged: a value in it is of another type than was written"
     if isinstance(error, json.JSONDecodeError):
         return f"{path} is damaged: a text in it is no JSON ({text})"
     if isinstance(error, ValueError):

@@ -1,178 +1,208 @@
-"""What the gate measures: cases that are timed and counted, each a function of a size, kernels' errors, and decay."""
+"""What is judged: the cases of a suite, each a benchmark with its parameters."""
 
-# Design: - A case is told its package: the file is loaded by processes that see only the side they measure.
-#         - Sizes stay in the L2 cache: memory is shared with neighbours, and noisier than any kernel.
-#         - Arrays start at fixed places within a page. Where NumPy happens to put them moves a cheap kernel by more
-#           than the margin.
-#         - Instructions are counted at n and at half of it: what a case does grows with n.
-#         - Value, derivative and both of every activation are counted. The derivative alone is not timed as well: it is
-#           what "training" computes beside the value, and a case costs three seconds.
-#         - A parameter is an operand of another ufunc than the one that is bound to the default, so errors and decay
-#           are judged at others too.
+# Design: - A case is known by its label, name(parameters), on both sides: parameters that a suite reads from the
+#           project may differ between them.
+#         - Whoever marks benchmarks with `gate = True` has chosen. Where nobody has, it is all that fits the budget,
+#           the first parameters of every benchmark before the second of any.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import difflib
+import hashlib
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
-import numpy as np
+from fastgrad._validation import unknown
+from fastgrad.bench.gate.sides import TIMEOUT, GateError, Side
 
-VERSION = 2  # counted up when a case changes its meaning: kept pairs of another version are not used
-PAGE, LINE = 4096, 64  # bytes
-ELEMENTS = 16_384
-MARK = "lcong48"  # of the C library; nothing else calls it, and callgrind begins a new count where it is entered
-COUNTS = 3  # calls of each size that are counted
+TIMED = ("time", "import")
+VALUES = ("track", "peakmemory", "memory")
+QUOTE = "'"
+FEW = 5  # names that an error tells
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure.
+    """One thing to judge.
 
     Attributes
     ----------
-    n : int
-        The size at which it is timed.
+    label : str
+        As tables show it.
+    ids : dict
+        {side: what asv_runner calls it there}; without a side that does not have it.
+    kind : str
+        ``time``, ``import``, ``track``, ``peakmemory`` or ``memory``.
     unit : str
-        What there are ``n`` of.
-    make : callable
-        (a side's fastgrad, n) -> the function that is timed, without arguments.
-    timed : bool
-        Or else its instructions are counted only.
+    timeout : float
+        Seconds.
+    number : int
+        Calls for which its setup is good; 0: any number of short ones.
+    setups, raw : bool
+        Whether it has a setup; whether a call is a process.
+    count : bool or str or None
+        The attribute ``gate_count``: False, it is not counted; ``"only"``, it is not timed.
+    tolerance : float or None
+        The attribute ``gate_tolerance``.
+    cache : str or None
+        The key of its ``setup_cache``.
+    rank : int
+        Of its parameters among those of its benchmark.
+    gate : bool or None
+        The attribute ``gate``.
     """
 
-    n: int
-    unit: str
-    make: Callable[[object, int], Callable[[], object]]
-    timed: bool = True
+    label: str
+    ids: Mapping[str, str]
+    kind: str
+    unit: str = "seconds"
+    timeout: float = TIMEOUT
+    number: int = 0
+    setups: bool = False
+    raw: bool = False
+    count: bool | str | None = None
+    tolerance: float | None = None
+    cache: str | None = None
+    rank: int = 0
+    gate: bool | None = None
+
+    def of(self, side: Side) -> dict[str, str]:
+        """How a worker of a side is asked for it."""
+        folder = side.scratch
+        if self.cache:
+            folder /= hashlib.sha256(self.cache.encode()).hexdigest()[:12]
+        return {"name": self.ids[side.name], "folder": str(folder)}
 
 
-def placed(values, place=0):
-    """A copy of an array that starts ``place`` cache lines into a page."""
-    room = np.empty(values.nbytes + PAGE + LINE * place, np.uint8)
-    start = -room.ctypes.data % PAGE + LINE * place
-    copy = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
-    copy[...] = values
-    return copy
+def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:
+    """The cases of the head's suite, and what is to be said of it beside the base's.
+
+    Parameters
+    ----------
+    sides : mapping of str to Side
+
+    Returns
+    -------
+    cases : list of Case
+    notes : list of str
+
+    Raises
+    ------
+    GateError
+        If no benchmark is found.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip(sides, pool.map(lambda side: _discovered(side, side.suite), sides.values()), strict=True))
+    base, head = found["base"], found["head"]
+    cases, ids = {}, defaultdict(dict)
+    for side, has in found.items():
+        for benchmark in has["benchmarks"]:
+            for name, case in _cases(benchmark):
+                cases[case.label] = case
+                ids[case.label][side] = name
+    if not cases:
+        why = "".join(f": {module}: {error}" for module, error in list(head["failed"].items())[:1])
+        raise GateError(f"no benchmarks in {sides['head'].suite}{why}")
+    packages = [name for name in head["packages"] if name in base["packages"]]
+    imports = [Case(f"import {name}", dict.fromkeys(sides, f"import {name}"), "import", raw=True) for name in packages]
+    return imports + [replace(cases[label], ids=ids[label]) for label in cases], _notes(sides, found)
 
 
-def array(size, dtype, place=0):
-    """Pre-activations of ordinary size."""
-    return placed(np.random.default_rng(0).normal(0, 2, size).astype(dtype), place)
+def _discovered(side, suite):
+    with side.process(suite=suite, lean=False) as process:
+        answer = process.ask("discover", 5 * TIMEOUT, project=side.project)
+    if "error" in answer:
+        raise GateError(f"the benchmarks cannot be listed by {side.label}: {answer['error']}")
+    return answer["found"]
 
 
-def batch(rows, features, classes=10):
-    """Normal rows, and labels."""
-    rng = np.random.default_rng(1)
-    return rng.standard_normal((rows, features)).astype(np.float32), rng.integers(0, classes, rows)
+def _cases(benchmark):
+    """(what asv_runner calls it, case) for every combination of a benchmark's parameters."""
+    name = benchmark["name"]
+    for index, values in enumerate(itertools.product(*benchmark["params"])):
+        given = f"({', '.join(value.strip(QUOTE) for value in values)})" if values else ""
+        yield (
+            f"{name}-{index}" if values else name,
+            Case(
+                label=name + given,
+                ids={},
+                kind=benchmark["type"],
+                unit=benchmark["unit"],
+                timeout=benchmark.get("timeout") or TIMEOUT,
+                number=benchmark.get("number", 0) if benchmark["setups"] else 0,
+                setups=benchmark["setups"],
+                raw=benchmark["raw"],
+                gate=benchmark["gate"],
+                count=benchmark["gate_count"],
+                tolerance=benchmark["gate_tolerance"],
+                cache=benchmark.get("setup_cache_key"),
+                rank=index,
+            ),
+        )
 
 
-def _one(name, dtype):
-    def make(fastgrad, n):
-        function, x, y = getattr(fastgrad, name), array(n, dtype), array(n, dtype, 5)
-        return lambda: function(x, out=y)
-
-    return make
-
-
-def _training(name, dtype):
-    def make(fastgrad, n):
-        function, x, out = fastgrad.value_and_derivative, array(n, dtype), (array(n, dtype, 5), array(n, dtype, 11))
-        return lambda: function(name, x, out=out)
-
-    return make
-
-
-def _calls(fastgrad, n):
-    function, x, y = fastgrad.tanh, array(100, "float32"), array(100, "float32", 5)
-
-    def calls():
-        for _ in range(n):
-            function(x, out=y)
-
-    return calls
+def _notes(sides, found):
+    """What cannot be imported, and where the suite of the base is another."""
+    notes = []
+    for side, has in found.items():
+        for module, error in has["failed"].items():
+            notes.append(f"On {sides[side].label} the module {module} of the suite cannot be imported: {error}.")
+    if sides["base"].own != sides["base"].suite and sides["base"].own.is_dir():
+        own = _discovered(sides["base"], sides["base"].own)["benchmarks"]
+        before, after = ({one["name"]: one for one in many} for many in (own, found["head"]["benchmarks"]))
+        changed = [
+            name
+            for name, one in after.items()
+            if name in before and any(one[key] != before[name][key] for key in ("version", "params"))
+        ]
+        if changed:
+            notes.append(f"Benchmarks that changed run on both sides as the head has them: {', '.join(changed)}.")
+        if gone := [name for name in before if name not in after]:
+            notes.append(f"Benchmarks that only the base has are not judged: {', '.join(gone)}.")
+    return notes
 
 
-def _dense_forward(fastgrad, n):
-    x, weight, bias, _ = _layer(n)
-    out = placed(x, 16), placed(x, 24)
-    return lambda: fastgrad.dense_forward(x, weight, bias, "tanh", out=out)
+def chosen(cases: Iterable[Case], patterns: Iterable[str]) -> tuple[list[Case], bool]:
+    """The cases to judge, and whether somebody chose them.
+
+    Parameters
+    ----------
+    cases : iterable of Case
+    patterns : iterable of str
+        Regular expressions, for labels.
+
+    Returns
+    -------
+    cases : list of Case
+    asked : bool
+
+    Raises
+    ------
+    ValueError
+        If a pattern fits nothing, or is none.
+    """
+    cases, patterns = list(cases), list(patterns)
+    if patterns:
+        for pattern in patterns:
+            if not any(_fits(pattern, case.label) for case in cases):
+                raise no_such("benchmark", pattern, [case.label for case in cases])
+        return [case for case in cases if any(_fits(pattern, case.label) for pattern in patterns)], True
+    marked = [case for case in cases if case.gate]
+    if marked:
+        return [case for case in cases if case.kind == "import"] + marked, True
+    return sorted((case for case in cases if case.gate is not False), key=lambda case: case.rank), False
 
 
-def _dense_backward(fastgrad, n):
-    x, weight, bias, dy = _layer(n)
-    out = placed(x, 16), placed(weight, 24), placed(bias, 40)
-    return lambda: fastgrad.dense_backward(dy, dy, x, weight, out=out)
+def no_such(what: str, given: str, names: Sequence[str]) -> ValueError:
+    """The error for a name or pattern that fits none of many: it tells the nearest, or the first few."""
+    near = difflib.get_close_matches(given, names, 1)
+    return unknown(what, given, near or [*names[:FEW], *["..."] * (len(names) > FEW)])
 
 
-def _layer(n, width=32):
-    x, weight = batch(n, width)[0], batch(width, width)[0] / np.float32(width**0.5)
-    return placed(x, 8), placed(weight), np.zeros(width, np.float32), placed(x, 32)
-
-
-def _gradients(depth, width):
-    def make(fastgrad, n):
-        net, (X, y) = _network(fastgrad, depth, width), batch(n, width)
-        out = net.loss_and_gradients(X, y)[1]
-        return lambda: net.loss_and_gradients(X, y, out=out)
-
-    return make
-
-
-def _profile(depth, width):
-    def make(fastgrad, n):
-        net, (X, y) = _network(fastgrad, depth, width), batch(n, width)
-        return lambda: net.gradient_profile(X, y)
-
-    return make
-
-
-def _network(fastgrad, depth, width):
-    return fastgrad.MLP([width] * (depth + 1) + [10], "tanh", "xavier_normal", seed=0)
-
-
-def _weights(name):
-    def make(fastgrad, n):
-        rule = getattr(fastgrad.initializers, name)
-        return lambda: rule((n, 256), rng=0)
-
-    return make
-
-
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu")
-CASES = {
-    **{f"{name} value float32": Case(ELEMENTS, "element", _one(name, "float32")) for name in ACTIVATIONS},
-    **{
-        f"{name} derivative float32": Case(ELEMENTS, "element", _one(f"{name}_derivative", "float32"), timed=False)
-        for name in ACTIVATIONS
-    },
-    **{f"{name} training float32": Case(ELEMENTS, "element", _training(name, "float32")) for name in ACTIVATIONS},
-    **{
-        f"{name} training float64": Case(ELEMENTS // 2, "element", _training(name, "float64"))
-        for name in ("sigmoid", "tanh", "elu")
-    },
-    "tanh of 100": Case(100, "call", _calls),
-    "dense forward 32": Case(64, "sample", _dense_forward),
-    "dense backward 32": Case(64, "sample", _dense_backward),
-    "gradients 10 x 32": Case(32, "sample", _gradients(10, 32)),
-    "gradients 20 x 64": Case(32, "sample", _gradients(20, 64)),
-    "profile 10 x 32": Case(32, "sample", _profile(10, 32)),
-    "he_normal": Case(128, "row of 256", _weights("he_normal")),
-    "xavier_uniform": Case(128, "row of 256", _weights("xavier_uniform")),
-}
-
-# Activations whose results and decay are judged, by what the tables call them: (name, parameter by its name).
-PARAMETERS = {"leaky_relu": ("negative_slope", (0.2, 0.9)), "elu": ("alpha", (0.5, 3.0))}
-JUDGED: dict[str, tuple[str, dict[str, float]]] = {name: (name, {}) for name in ACTIVATIONS} | {
-    f"{name}({parameter}={value:g})": (name, {parameter: value})
-    for name, (parameter, values) in PARAMETERS.items()
-    for value in values
-}
-KERNELS = {
-    f"{label} {kind}": (name, parameter, kind)
-    for label, (name, parameter) in JUDGED.items()
-    for kind in ("value", "derivative")
-}
-NETWORKS = {
-    f"{label} {init}": (name, parameter, init)
-    for label, (name, parameter) in JUDGED.items()
-    for init in ("xavier_normal", "he_normal")
-}
-SEEDS, DEPTH, WIDTH = 3, 20, 64
+def _fits(pattern, label):
+    try:
+        return re.search(pattern, label)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None

@@ -1,40 +1,89 @@
-"""Instructions per element by callgrind: the same on a busy machine, and on a good day as on a bad one."""
+"""Instructions of a call by callgrind: the same on a busy machine, and on a good day as on a bad one."""
 
-# Design: - One process of each side, both at once. The worker enters a function of the C library before and after what
-#           is counted, at which callgrind begins a new count; so Python's own start is paid once.
-#         - The slope between n/2 and n drops what a call costs whatever its size; "tanh of 100" counts calls.
-#         - valgrind knows no AVX-512: the counts are of the AVX2 kernels, on every machine alike.
+# Design: - A process of the base, one more of it, and one of the head, at once. The worker enters a function of the C
+#           library before and after what is counted, at which callgrind begins a new count; so Python's own start is
+#           paid once.
+#         - Of some calls and of twice as many: the difference has no part of the marks, and all of what a call costs.
+#         - A case whose count the base does not repeat is not judged by it.
+#         - valgrind knows no AVX-512: the counts are of what runs without, on every machine alike.
 
-import json
 import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fastgrad.bench.gate.cases import CASES, COUNTS, MARK
-from fastgrad.bench.gate.sides import Side, error_line
+from fastgrad.bench.gate.cases import Case
+from fastgrad.bench.gate.sides import Side
+from fastgrad.bench.gate.worker import MARK
 
 TOLERANCE = 0.01
+SLOWER = 60  # times, that a program takes under valgrind
+START = 20.0  # seconds, at most, of a first look under valgrind at Python itself
+PLANT, PLANTED = 1.05, "5 % more calls"
+FEWEST = 20  # calls to which 5 % more is one
+SHORT = 1e-3  # seconds of a call: a longer one warms up by itself, and one is enough
+LONGEST = 6.0  # seconds that a case may take under valgrind
+FUNCTION = re.compile(r"(fn|cfn)=\((\d+)\) ?(.*)")
+COSTS = "0123456789+-*"  # how a line that is a cost begins
 
 
 class CannotCount(Exception):
     """There is no callgrind, or it does not run here; the message says which."""
 
 
-def count(sides: Mapping[str, Side], items: Mapping[str, tuple[str, float]]) -> dict[str, dict[str, float]]:
-    """Instructions per unit.
+@dataclass(frozen=True)
+class Item:
+    """A case that is counted: in so many calls and in twice as many, after ``warm`` others."""
+
+    case: Case
+    calls: int
+    warm: int
+    seconds: float  # under valgrind
+
+    @property
+    def able(self) -> bool:
+        """Whether there is something to count, in the time that a case may take."""
+        case = self.case
+        return case.count is not False and not (case.raw or case.number) and self.seconds <= LONGEST
+
+
+def planned(case: Case, setup: float, call: float) -> Item:
+    """How to count a case whose setup and call take so many seconds without valgrind."""
+    calls, warm = (3, 10) if call < SHORT else (1, 2)  # after 10 Python has specialised its code
+    return Item(case, calls, warm, SLOWER * (setup + (warm + 3 * calls) * call))
+
+
+def count(
+    runs: Mapping[str, Side],
+    items: Iterable[Item],
+    late: Callable[[], bool],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    tables: bool = False,
+) -> dict[str, dict[str, dict]]:
+    """Instructions of a call.
 
     Parameters
     ----------
-    sides : mapping of name to Side
-    items : mapping of label to (case, factor on its size)
+    runs : mapping of str to Side
+        One process each.
+    items : iterable of Item
+        The first of them is counted once more, as ``PLANTED``.
+    late : callable
+        Whether there is no time for another.
+    progress : callable
+        Called with how many were counted, and of how many.
+    tables : bool
+        Whether to count those of every function too.
 
     Returns
     -------
     dict
-        {side: {label: instructions}}, without what the side cannot run.
+        {run: {label: {"total": instructions, "functions": {name: instructions}}}}, without what a run cannot count or
+        had no time for.
 
     Raises
     ------
@@ -42,49 +91,87 @@ def count(sides: Mapping[str, Side], items: Mapping[str, tuple[str, float]]) -> 
     """
     if not shutil.which("valgrind"):
         raise CannotCount("valgrind is not installed (apt-get install valgrind)")
-    request = json.dumps({"job": "counts", "items": [[label, *item] for label, item in items.items()]})
-    units = {label: COUNTS * CASES[case].n / 2 for label, (case, _) in items.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        running = {name: _start(side, Path(folder, name)) for name, side in sides.items()}
-        try:
-            said = {name: process.communicate(request + "\n") for name, process in running.items()}
-        finally:
-            for process in running.values():
-                process.kill()
-                process.wait()
-        return {name: _counted(out, error, Path(folder, name), units) for name, (out, error) in said.items()}
+    items = list(items)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(runs)) as pool:
+        jobs = {
+            name: pool.submit(_counted, side, Path(folder, name), items, late, progress, tables)
+            for name, side in runs.items()
+        }
+        return {name: job.result() for name, job in jobs.items()}
 
 
-def _start(side, out):
-    return subprocess.Popen(
-        [
-            "valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", f"--dump-before={MARK}*",
-            *side.command,
-        ],
-        env=side.environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+def _counted(side, out, items, late, progress, tables):
+    """{label: counts} of one run; a case in which its process dies is left out, and the next begin another."""
+    todo = [(PLANTED, replace(items[0], calls=FEWEST), PLANT), *((item.case.label, item, 1) for item in items)]
+    found, tried = {}, 0
+    while tried < len(todo) and not late():
+        folder = Path(out, str(tried))
+        folder.mkdir(parents=True)
+        options = ("--quiet", "--tool=callgrind", f"--callgrind-out-file={folder}/out", f"--dump-before={MARK}*")
+        first = {}  # {label: (the number of its first mark, calls)}
+        with side.process(prefix=("valgrind", *options)) as process:
+            while tried < len(todo) and not process.dead and not late():
+                label, item, plant = todo[tried]
+                tried += 1
+                request = item.case.of(side) | {"calls": item.calls, "warm": item.warm, "plant": plant}
+                answer = process.ask("count", START + SLOWER * item.case.timeout, **request)
+                if process.dead and not found and not first:
+                    raise CannotCount(f"valgrind failed: {answer['error']}")
+                if "found" in answer:
+                    first[label] = answer["found"], item.calls
+                progress(tried, len(todo))
+        process.running.wait()
+        for label, (mark, calls) in first.items():
+            few, many = (folder / f"out.{mark + number}" for number in (2, 3))  # they are numbered from 1
+            if not many.exists():
+                raise CannotCount(f"callgrind did not see the marks ({MARK} of the C library)")
+            found[label] = _difference(few, many, calls, tables)
+    return found
 
 
-def _counted(said, complained, out, units):
-    """{label: instructions per unit} from callgrind's files, one for every piece between two marks."""
-    if not said:
-        raise CannotCount(f"valgrind failed: {error_line(complained)}")
-    answer = json.loads(said)
-    if "error" in answer:
-        raise CannotCount(answer["error"])
-    pieces = sorted(out.parent.glob(f"{out.name}.*"), key=lambda path: int(path.suffix[1:]))
-    counts = [int(re.search(r"^summary: (\d+)", piece.read_text(), re.M)[1]) for piece in pieces]  # type: ignore[index]
-    if len(counts) != 3 * len(answer["found"]):
-        raise CannotCount(f"callgrind did not see the marks ({MARK} of the C library)")
-    return {
-        label: (whole - half) / units[label]
-        for label, half, whole in zip(answer["found"], counts[1::3], counts[2::3], strict=True)
-    }
+def _difference(few, many, calls, tables):
+    """Instructions of a call, from the pieces of some calls and of twice as many."""
+    total = (_summary(many) - _summary(few)) / calls
+    before, after = (_functions(piece) if tables else {} for piece in (few, many))
+    names = dict.fromkeys([*before, *after])
+    return {"total": total, "functions": {name: (after.get(name, 0) - before.get(name, 0)) / calls for name in names}}
 
 
-def verdict_of(base: float | None, head: float | None) -> str:
-    """In words, for instructions per unit."""
-    if base is None or head is None:
-        return {(True, False): "new", (False, True): "gone"}.get((base is None, head is None), "absent")
+def _summary(piece):
+    return int(re.search(r"^summary: (\d+)", piece.read_text(), re.M)[1])  # type: ignore[index]
+
+
+def _functions(piece):
+    """{function: instructions of its own}.
+
+    Not by callgrind_annotate, which gives functions that were entered before the piece the cost of those they call.
+    """
+    names, found, function, called = {}, defaultdict(int), "", False
+    for line in piece.read_text().splitlines():
+        if match := FUNCTION.match(line):
+            kind, number, name = match.groups()
+            names.setdefault(number, name)
+            if kind == "fn":
+                function = names[number].partition("'")[0]
+        elif line.startswith("calls="):
+            called = True  # the next line is the cost of what was called
+        elif line[:1] in COSTS and line[:1]:
+            found[function] += 0 if called else int(line.split()[-1])
+            called = False
+    return found
+
+
+def sees(counted: Mapping[str, dict], case: Case) -> bool:
+    """Whether what a run counted of its first case reads worse with ``PLANTED``."""
+    if not {case.label, PLANTED} <= set(counted):
+        return True  # there was no time
+    once, more = (counted[label]["total"] for label in (case.label, PLANTED))
+    return verdict_of(once, once, more) == "worse"
+
+
+def verdict_of(base: float, again: float, head: float) -> str:
+    """In words, for instructions of a call; ``again`` are the base's, counted once more."""
+    if not abs(again / base - 1) <= TOLERANCE / 2:
+        return "inconclusive"
     change = head / base - 1
     return "worse" if not change <= TOLERANCE else "improved" if change < -TOLERANCE else "same"

@@ -1,22 +1,26 @@
 """Is the head slower? Pairs of fresh processes, both sides of a pair within the same tenth of a second."""
 
-# Design: - A pair is a fresh process of each side, on the same processor, taking turns ABBA at every case; pairs
-#           alternate who begins, and the processor. What the two compare is the median over turns of time over the
-#           clock's time (worker.py).
-#         - Quiet pairs: those whose two times, multiplied, are within QUIET squared of the least such product. A limit
-#           for each side by its own best time prefers the side that was lucky once: of 600 simulated judgements with
-#           1.2 % of noise 6 % missed the truth at some look, where .5 % do now.
+# Design: - A pair is a fresh process of each side, on the idlest processor, taking turns ABBA at every case. What the
+#           two compare is the median over turns of time over the clock's time (worker.py).
+#         - Which side is A is drawn anew for every case of every pair. Whatever the machine does, in whatever rhythm,
+#           it then does to either side with the same probability: what it adds to a log ratio has a random sign,
+#           independent from pair to pair, however much its size drifts or repeats itself.
+#         - Quiet pairs: those whose two times, multiplied, are within QUIET squared of the least such product, and the
+#           ten that are next to it at least. A limit for each side by its own best time prefers the side that was lucky
+#           once: of 600 simulated judgements with 1.2 % of noise 6 % missed the truth at some look, where .5 % do now.
 #         - The interval lies between two order statistics of the quiet pairs' log ratios, which hold the median with a
 #           probability that is known whatever the distribution (the whole range of six pairs holds it with
 #           96.9 %; bootstrap intervals looked at after every second pair missed it in 16 % of the judgements).
 #         - The pairs are looked at LOOKS times at most. Each interval misses with a quarter of 1 - CONFIDENCE, so that
-#           all that are looked at hold the truth together with CONFIDENCE (Bonferroni). That takes 10 quiet pairs.
+#           all that are looked at hold the truth together with CONFIDENCE (Bonferroni). That takes 10 pairs.
 #         - Worse: the whole interval is above the margin. Same: all of it is within. Neither: more pairs, up to the
-#           last look, and then inconclusive. Too few quiet pairs is inconclusive too.
-#         - A case that reads worse is measured a second time with new pairs, and is worse only if it reads so again.
+#           last look or the end of the budget, and then inconclusive.
+#         - A case that reads worse is measured a second time with new pairs, and is worse only if it reads so again. So
+#           a row whose time is the same is called worse with a probability of ((1 - CONFIDENCE) / 2)^2 at most.
 
+import contextlib
 import math
-import os
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -24,14 +28,31 @@ from statistics import median
 import numpy as np
 from scipy.stats import binom
 
-from fastgrad.bench.gate.sides import Side
+from fastgrad.bench.gate import quiet
+from fastgrad.bench.gate.cases import Case
+from fastgrad.bench.gate.look import Plan
+from fastgrad.bench.gate.sides import Side, Worker
 
 MARGIN = 0.02
+PROCESS_MARGIN = 0.05  # where a call is a process: imports
 QUIET = 1.04
 LOOKS = (10, 16, 32, 64)  # pairs, at which a case may be decided
-TURNS, SAMPLES = 4, 12  # ABBA four times, twelve samples a turn: 96 of each side
 CONFIDENCE = 0.99  # of all looks together
+FALSE_ALARM = ((1 - CONFIDENCE) / 2) ** 2  # of a row, at most
 SIDES = ("base", "head")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A case that is timed, by which plan, and how many times the calls the second side makes of it."""
+
+    case: Case
+    plan: Plan
+    plant: float = 1
+
+    @property
+    def margin(self) -> float:
+        return PROCESS_MARGIN if self.case.raw else MARGIN
 
 
 @dataclass(frozen=True)
@@ -44,11 +65,13 @@ class Timing:
         The least seconds of a call.
     ratio, low, high : float or None
         Time of the head over time of the base, the median of the quiet pairs, and its interval, which all looks share
-        at 99 %. None with too few quiet pairs.
+        at 99 %. None with fewer than 10 pairs.
     quiet, pairs : int
     verdict : str
         ``worse``, ``same``, ``improved``, ``inconclusive``; ``new`` or ``gone`` if only one
         side can run it, ``absent`` if none can.
+    why : str
+        The error of the side that cannot.
     """
 
     base: float | None
@@ -59,79 +82,86 @@ class Timing:
     quiet: int
     pairs: int
     verdict: str
+    why: str = ""
 
 
-def measure_pair(sides: Mapping[str, Side], cases: Iterable[str], plants: Mapping[str, float], number: int) -> dict:
+def measure_pair(sides: Iterable[Side], items: Mapping[str, Item], number: int, late: Callable[[], bool]) -> dict:
     """One pair.
 
     Parameters
     ----------
-    sides : mapping of str to Side
-        ``"base"`` and ``"head"``.
-    cases : iterable of str
-        Names, of ``CASES``.
-    plants : mapping of str to float
-        Factors on the size at which the head runs a case.
+    sides : iterable of Side
+        Two, which may be the same.
+    items : mapping of str to Item
     number : int
-        Of the pair: it says on which processor, and who begins.
+        Of the pair.
+    late : callable
+        Whether there is no time for another case.
 
     Returns
     -------
     dict
-        {side: {case: [time over the clock's, least seconds] or the error in words}}.
+        {"base" and "head": {label: [time over the clock's, least seconds, the clock's] or the error in words}}, without
+        the cases for which there was no time.
     """
-    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [None]
-    cpu = cpus[number // 2 % len(cpus)]
-    order = SIDES if number % 2 == 0 else SIDES[::-1]
+    cpu, drawn = quiet.idlest(number), random.Random(f"{number} {', '.join(items)}")
     found = {side: {} for side in SIDES}
-    with sides["base"].process(cpu) as base, sides["head"].process(cpu) as head:
-        processes = {"base": base, "head": head}
-        for case in cases:
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker(side, cpu)) for name, side in zip(SIDES, sides, strict=True)}
+        for label, item in items.items():
+            if late():
+                break
             turns = {side: [] for side in SIDES}
-            for side in (*order, *order[::-1]) * TURNS:
-                plant = plants.get(case, 1) if side == "head" else 1
-                turns[side].append(processes[side].ask("seconds", name=case, samples=SAMPLES, plant=plant))
+            first, second = drawn.sample(SIDES, 2)
+            for side in (first, second, second, first) * item.plan.turns:
+                turns[side].append(_turn(workers[side], item, item.plant if side == "head" else 1))
             for side in SIDES:
-                found[side][case] = _of_turns(turns[side])
+                found[side][label] = _of_turns(turns[side])
     return found
+
+
+def _turn(worker, item, plant):
+    patience = item.case.timeout * (1 + item.plan.samples + item.plan.warm)
+    return worker.ask("seconds", patience, **item.case.of(worker.side), **item.plan.request, plant=plant)
 
 
 def _of_turns(answers):
     for answer in answers:
-        if "error" in answer:
-            return answer["error"]
+        if "found" not in answer:
+            return answer.get("error") or answer["skipped"]
     times = [answer["found"] for answer in answers]
-    return [median(seconds / clock for seconds, clock in times), min(seconds for seconds, _ in times)]
+    least, clock = (min(column) for column in zip(*times, strict=True))
+    return [median(seconds / clock for seconds, clock in times), least, clock]
 
 
-def judge(pairs: Iterable[dict], case: str) -> Timing:
+def judge(pairs: Iterable[dict], label: str, margin: float = MARGIN) -> Timing:
     """The verdict on a case from the pairs that hold it."""
-    pairs = [{side: pair[side][case] for side in SIDES} for pair in pairs if case in pair["base"]]
-    lacking = {side for side in SIDES if any(isinstance(pair[side], str) for pair in pairs)}
+    pairs = [{side: pair[side][label] for side in SIDES} for pair in pairs if label in pair["base"]]
+    errors = {side: pair[side] for side in SIDES for pair in pairs if isinstance(pair[side], str)}
+    lacking = set(errors)
     if lacking:
         base, head = (None if side in lacking else min(pair[side][1] for pair in pairs) for side in SIDES)
         verdict = {"base": "new", "head": "gone"}[lacking.pop()] if len(lacking) == 1 else "absent"
-        return Timing(base, head, None, None, None, 0, len(pairs), verdict)
+        return Timing(base, head, None, None, None, 0, len(pairs), verdict, next(iter(errors.values())))
     both = [math.prod(pair[side][0] for side in SIDES) for pair in pairs]
-    quiet = [pair for pair, product in zip(pairs, both, strict=True) if product <= QUIET**2 * min(both)]
+    within = max(QUIET**2 * min(both), sorted(both)[: LOOKS[0]][-1])
+    quiet = [pair for pair, product in zip(pairs, both, strict=True) if product <= within]
     base, head = (min(pair[side][1] for pair in pairs) for side in SIDES)
     logs = np.log([pair["head"][0] / pair["base"][0] for pair in quiet])
     found = interval(logs)
-    if found is None:
-        return Timing(base, head, None, None, None, len(quiet), len(pairs), "inconclusive")
     ratio, low, high = map(math.exp, (np.median(logs), *found))
-    return Timing(base, head, ratio, low, high, len(quiet), len(pairs), verdict_of(*found, math.log1p(MARGIN)))
+    return Timing(base, head, ratio, low, high, len(quiet), len(pairs), verdict_of(*found, math.log1p(margin)))
 
 
-def interval(logs: np.ndarray) -> tuple[float, float] | None:
+def interval(logs: np.ndarray) -> tuple[float, float]:
     """Of the median, for one of ``LOOKS``: from the k-th value to the k-th last (David and Nagaraja 2003, section 7.1).
 
-    k is the largest with 2 P(fewer than k heads of n fair coins) at most (1 - CONFIDENCE) / len(LOOKS). None if there
-    is none: for fewer than 10 values.
+    k is the largest with 2 P(fewer than k heads of n fair coins) at most (1 - CONFIDENCE) / len(LOOKS). There is
+    one from 10 values on.
     """
     k = int(binom.ppf((1 - CONFIDENCE) / len(LOOKS) / 2, logs.size, 0.5))
     ordered = np.sort(logs)
-    return (float(ordered[k - 1]), float(ordered[-k])) if k > 0 else None
+    return float(ordered[k - 1]), float(ordered[-k])
 
 
 def verdict_of(low: float, high: float, margin: float) -> str:
@@ -144,29 +174,41 @@ def verdict_of(low: float, high: float, margin: float) -> str:
 
 
 def measure(
-    take: Callable[[int, list[str]], dict],
-    cases: Iterable[str],
+    take: Callable[[int, dict[str, Item]], dict],
+    items: Mapping[str, Item],
+    late: Callable[[], bool],
     progress: Callable[[int, int], None],
-) -> dict[str, Timing]:
-    """Pairs until every case is decided, or the last of ``LOOKS``.
+) -> tuple[dict[str, Timing], list[dict]]:
+    """Pairs until every case is decided, or the last of ``LOOKS``, or there is no time left.
 
     Parameters
     ----------
     take : callable
-        (number of the pair, cases) -> what :func:`measure_pair` returns.
-    cases : iterable of str
+        (number of the pair, items) -> what :func:`measure_pair` returns.
+    items : mapping of str to Item
+    late : callable
+        Whether there is no time left.
     progress : callable
         Called with the number of pairs and of those that are needed at least.
 
     Returns
     -------
-    dict of case to Timing
+    timings : dict of label to Timing
+        A case that was not seen at the first look is inconclusive, without an interval.
+    pairs : list of dict
     """
-    pairs, timings, open_cases = [], {}, list(cases)
+    pairs, timings, undecided = [], {}, dict(items)
     for look in LOOKS:
-        while open_cases and len(pairs) < look:
-            pairs.append(take(len(pairs), open_cases))
+        while undecided and len(pairs) < look and not late():
+            pairs.append(take(len(pairs), undecided))
             progress(len(pairs), look)
-        timings |= {case: judge(pairs, case) for case in open_cases}
-        open_cases = [case for case in open_cases if timings[case].verdict == "inconclusive"]
-    return timings
+        for label, item in undecided.items():
+            taken = sum(label in pair["base"] for pair in pairs)
+            if taken == look:
+                timings[label] = judge(pairs, label, item.margin)
+            elif label not in timings:
+                timings[label] = Timing(
+                    None, None, None, None, None, 0, taken, "inconclusive", "no time was left to time it"
+                )
+        undecided = {label: item for label, item in undecided.items() if timings[label].verdict == "inconclusive"}
+    return timings, pairs

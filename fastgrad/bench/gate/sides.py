@@ -1,33 +1,36 @@
-"""The two sides of a comparison: a git revision or a wheel, built, installed in a folder of its own, and run."""
+"""The two sides of a comparison: a commit each, built by asv into an environment of its own, and processes of it."""
 
-# Design: - Both sides run in this Python, with its NumPy: only fastgrad differs. The builds share a compiler, the
-#           folders have names of equal length, and a wheel is built once per commit and kept.
-#         - What is built is the commit, by `git archive`; a working tree that differs from it is refused, since its
-#           changes would not be judged.
+# Design: - What is built is the commit, of the git repository that asv.conf.json lies in; a working tree that differs
+#           from it is refused, since its changes would not be judged.
+#         - One suite, that of the head, runs on both sides, as asv runs one: what is compared is the project, not the
+#           benchmarks.
 
 import contextlib
-import hashlib
 import json
 import os
 import re
-import shutil
+import select
+import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
-import tomllib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
+
+from asv.config import Config
 
 from fastgrad._validation import unknown
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER, BUILD = (Path(__file__).with_name(f"{name}.py") for name in ("worker", "build"))
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 FIXED = ONE_THREAD | {"PYTHONHASHSEED": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 FULL, LONGEST = "No space left on device", 300  # characters of somebody else's message
-BUILT_FROM = ("fastgrad", "setup.py", "pyproject.toml", "MANIFEST.in")
+CONFIGURATIONS = tuple(
+    f"{place}asv.conf.{end}" for place in ("", "benchmarks/", "asv_bench/") for end in ("json", "jsonc")
+)
+TIMEOUT = 60.0  # seconds, asv's default for a benchmark
 
 
 class GateError(ValueError):
@@ -40,63 +43,130 @@ class Side:
 
     Attributes
     ----------
+    name : str
+        ``"base"`` or ``"head"``.
     label : str
-        The revision or file as it was given, and for a revision its commit.
-    digest : str
-        Of the wheel.
-    folder : Path
-        Where it is installed.
+        The revision as it was given, and its commit.
+    commit, project : str
+    python : str
+        The Python of its environment.
+    variables : dict
+        What the matrix of its asv.conf.json sets in the environment of its processes.
+    suite, own : Path
+        The benchmarks that run on it, the head's; and those that its own commit has, if any.
+    scratch : Path
+        A folder for what the benchmarks' ``setup_cache`` make.
     """
 
+    name: str
     label: str
-    digest: str
-    folder: Path
+    commit: str
+    project: str
+    python: str
+    variables: dict[str, str]
+    suite: Path
+    own: Path
+    scratch: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """This process' environment, with this side first on Python's path and one thread."""
-        path = [str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return os.environ | FIXED | {"PYTHONPATH": os.pathsep.join(path)}
-
-    @property
-    def command(self) -> list[str]:
-        """What starts a process that measures this side."""
-        return [sys.executable, str(WORKER), str(self.folder)]
+        """That of its processes: one thread, its own programs first, and nobody else's packages."""
+        theirs = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        path = os.pathsep.join([str(Path(self.python).parent), os.environ.get("PATH", "")])
+        return theirs | FIXED | self.variables | {"PATH": path}
 
     @contextlib.contextmanager
-    def process(self, cpu: int | None = None) -> Iterator["Process"]:
-        """A fresh process of this side, on one processor if ``cpu`` says which."""
-        with subprocess.Popen(
-            self.command, env=self.environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    def process(
+        self, cpu: int | None = None, prefix: tuple[str, ...] = (), suite: Path | None = None, lean: bool = True
+    ) -> Iterator["Process"]:
+        """A fresh process of this side.
+
+        On one processor if ``cpu`` says which, under the program ``prefix``; not ``lean`` if it must know all kinds of
+        benchmarks.
+        """
+        command = [*prefix, self.python, str(WORKER), str(suite or self.suite), *["lean"] * lean]
+        with tempfile.TemporaryFile() as said, subprocess.Popen(
+            command, env=self.environment, cwd=self.scratch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+            start_new_session=True,
         ) as running:  # fmt: skip
+            process = Process(running, said)
             try:
                 if cpu is not None:
                     os.sched_setaffinity(running.pid, {cpu})
-                yield Process(running, self.label)
+                yield process
             except BaseException:
-                running.kill()
+                process.kill()
                 raise
             finally:
-                with contextlib.suppress(BrokenPipeError):
-                    running.stdin.close()  # type: ignore[union-attr]
+                process.close()
 
 
 class Process:
     """Puts questions to a running worker."""
 
-    def __init__(self, running: subprocess.Popen, label: str):
-        self.running, self.label = running, label
+    def __init__(self, running: subprocess.Popen, said):
+        self.running, self.said, self.rest, self.dead = running, said, b"", False
 
-    def ask(self, job: str, **request) -> dict:
-        """``{"found": ...}`` or ``{"error": ...}``; GateError if the process has died."""
+    def ask(self, job: str, timeout: float = TIMEOUT, **request) -> dict:
+        """``{"found": ...}``, ``{"skipped": why}`` or ``{"error": why}``; the process may be dead afterwards."""
         with contextlib.suppress(BrokenPipeError):
-            self.running.stdin.write(json.dumps({"job": job, **request}) + "\n")  # type: ignore[union-attr]
+            self.running.stdin.write(json.dumps({"job": job, **request}).encode() + b"\n")  # type: ignore[union-attr]
             self.running.stdin.flush()  # type: ignore[union-attr]
-        line = self.running.stdout.readline()  # type: ignore[union-attr]
+        line = self._line(time.monotonic() + timeout)
+        if line is None:
+            self.kill()
+            return {"error": f"timed out after {timeout:.3g} s"}
         if not line:
-            raise GateError(f"{self.label} cannot be measured: {error_line(self.running.stderr.read())}")  # type: ignore[union-attr]
+            self.dead = True
+            return {"error": self.last_words()}
         return json.loads(line)
+
+    def _line(self, deadline):
+        """The next line; b"" if there will be none, None if time has run out."""
+        pipe = self.running.stdout.fileno()  # type: ignore[union-attr]
+        while b"\n" not in self.rest:
+            if not select.select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
+                return None
+            more = os.read(pipe, 1 << 16)
+            if not more:
+                return b""
+            self.rest += more
+        line, _, self.rest = self.rest.partition(b"\n")
+        return line
+
+    def last_words(self) -> str:
+        """Why it died."""
+        code = self.running.wait()
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        self.said.seek(0)
+        return error_line(self.said.read().decode(errors="replace"))
+
+    def kill(self) -> None:
+        """End it, and what it has started."""
+        self.dead = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.running.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let it end."""
+        with contextlib.suppress(BrokenPipeError):
+            self.running.stdin.close()  # type: ignore[union-attr]
+
+
+class Worker(contextlib.ExitStack):
+    """Processes of one side, one at a time: the next is started when one has died."""
+
+    def __init__(self, side: Side, cpu: int | None = None):
+        super().__init__()
+        self.side, self.cpu = side, cpu
+        self.process: Process | None = None
+
+    def ask(self, job: str, timeout: float = TIMEOUT, **request) -> dict:
+        """As :meth:`Process.ask`."""
+        if self.process is None or self.process.dead:
+            self.process = self.enter_context(self.side.process(self.cpu))
+        return self.process.ask(job, timeout, **request)
 
 
 def error_line(text: str) -> str:
@@ -108,72 +178,49 @@ def error_line(text: str) -> str:
     return (said or lines[-1:] or ["it said nothing"])[0].lstrip("│╰─> ")[:LONGEST]
 
 
-def prepare(base: str, head: str, out: Path, allow_dirty: bool, progress) -> tuple[Side, Side]:
-    """Build and install both sides below ``out``.
-
-    Parameters
-    ----------
-    base, head : str
-        Revisions of the git repository of the working directory, or wheels.
-    out : Path
-    allow_dirty : bool
-        Judge the commit that is checked out although files differ from it.
-    progress : callable
-        Told what is being done.
-
-    Returns
-    -------
-    base : Side
-        Built and installed.
-    head : Side
-        The same.
+def configuration(suite: str | Path | None) -> Path:
+    """The asv.conf.json that is meant: a file, or where in a folder it usually lies.
 
     Raises
     ------
     GateError
-        If a revision is unknown, files differ from it, it does not build, or it is not fastgrad's.
-    OSError
-        If a folder cannot be written.
+        If there is none.
     """
-    wheels = {}
-    for given in dict.fromkeys((base, head)):
-        wheels[given] = _given_wheel(given) if given.endswith(".whl") else _commit(given, allow_dirty)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / ".gitignore").write_text("*\n")
-    todo = {commit for commit in wheels.values() if isinstance(commit, str) and _built(out, commit) is None}
-    if todo:
-        progress(f"building {len(todo)} {'commits' if len(todo) > 1 else 'commit'}")
-        _build(sorted(todo), out)
-    return tuple(_install(name, given, wheels[given], out) for name, given in (("base", base), ("head", head)))
+    place = Path(suite or ".")
+    if place.is_file():
+        return place.resolve()
+    found = [place / name for name in CONFIGURATIONS if (place / name).is_file()]
+    if not found:
+        where = f"{suite}" if suite else "here, in benchmarks/ or in asv_bench/"
+        raise GateError(f"there is no asv.conf.json {'in ' if suite else ''}{where}; --suite says where it is")
+    return found[0].resolve()
 
 
-def _given_wheel(given):
-    path = Path(given)
-    if not path.is_file():
-        raise GateError(f"{given} is not there")
-    return path
-
-
-def _git(*arguments):
+def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """What git says in a folder."""
     try:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        return subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise GateError("git is not installed; without it the gate compares two wheels") from None
+        raise GateError("git is not installed") from None
 
 
-def _commit(revision, allow_dirty):
-    """The commit of a revision."""
-    inside = _git("rev-parse", "--show-toplevel")
-    if inside.returncode:
-        raise GateError(f"{revision} would be a git revision, but {Path.cwd()} is in no git repository")
-    found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+def commit_of(folder: Path, revision: str, allow_dirty: bool = True) -> str:
+    """The commit of a revision of the repository in which a folder lies.
+
+    Raises
+    ------
+    GateError
+        If there is none, or it is checked out with changes and these are not allowed.
+    """
+    if git(folder, "rev-parse", "--show-toplevel").returncode:
+        raise GateError(f"{revision} would be a git revision, but {folder} is in no git repository")
+    found = git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if found.returncode:
-        names = _git("for-each-ref", "--format=%(refname:short)", "--count=20", "--sort=-committerdate").stdout.split()
-        raise GateError(str(unknown("revision", revision, ["HEAD", *names])))
+        listed = git(folder, "for-each-ref", "--format=%(refname:short)", "--count=20", "--sort=-committerdate")
+        raise GateError(str(unknown("revision", revision, ["HEAD", *listed.stdout.split()])))
     commit = found.stdout.strip()
-    if not allow_dirty and commit == _git("rev-parse", "HEAD").stdout.strip():
-        top = inside.stdout.strip()
-        changed = _git("-C", top, "status", "--porcelain", "--", *BUILT_FROM).stdout.splitlines()
+    if not allow_dirty and commit == git(folder, "rev-parse", "HEAD").stdout.strip():
+        changed = git(folder, "status", "--porcelain", "--untracked-files=no").stdout.splitlines()
         if changed:
             names = ", ".join(line[3:] for line in changed[:3]) + (", ..." if len(changed) > 3 else "")
             raise GateError(
@@ -183,83 +230,93 @@ def _commit(revision, allow_dirty):
     return commit
 
 
-def _wheels(out, commit):
-    """The folder of a commit's wheel, for this Python."""
-    return out / "wheels" / sys.implementation.cache_tag / commit
+def prepare(
+    revisions: dict[str, str], suite: str | Path | None, python: str, out: Path, allow_dirty: bool, progress
+) -> tuple[dict[str, Side], list[str]]:
+    """Build both sides below ``out``.
+
+    Parameters
+    ----------
+    revisions : dict
+        {``"base"`` and ``"head"``: a git revision}.
+    suite : path or None
+        An asv.conf.json, or the folder that has it.
+    python : str
+        As :mod:`build` takes it.
+    out : Path
+    allow_dirty : bool
+        Judge the commit that is checked out although files differ from it.
+    progress : callable
+        Told what is being done.
+
+    Returns
+    -------
+    sides : dict of name to Side
+    notes : list of str
+        What of the configuration is not judged.
+
+    Raises
+    ------
+    GateError
+        If there is no configuration, a revision is unknown or does not build, or files differ from it.
+    OSError
+        If a folder cannot be written.
+    """
+    conf = configuration(suite)
+    commits = {name: commit_of(conf.parent, revision, allow_dirty) for name, revision in revisions.items()}
+    top = git(conf.parent, "rev-parse", "--show-toplevel").stdout.strip()
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ".gitignore").write_text("*\n")
+    progress("building both commits")
+    facts = _build(conf, commits, python, out, top)
+    asv = Config.load(conf)
+    benchmarks = conf.parent / asv.benchmark_dir
+    inside = benchmarks.resolve().relative_to(top) if benchmarks.resolve().is_relative_to(top) else None
+    own = {name: Path(fact["tree"], inside) if inside else benchmarks for name, fact in facts.items()}
+    suite_of_head = own["head"] if own["head"].is_dir() else benchmarks
+    if not suite_of_head.is_dir():
+        raise GateError(f"{conf} says that the benchmarks are in {benchmarks}, where there is nothing")
+    sides = {}
+    for name, commit in commits.items():
+        fact, given = facts[name], revisions[name]
+        label = commit[:12] if commit.startswith(given) else f"{given} ({commit[:12]})"
+        scratch = out / "scratch" / name
+        scratch.mkdir(parents=True, exist_ok=True)
+        sides[name] = Side(
+            name, label, commit, asv.project, fact["python"], fact["variables"], suite_of_head, own[name], scratch
+        )
+    others = facts["head"]["others"]
+    kept = [f"Judged in the first environment of {conf.name}, {facts['head']['name']}; there are {len(others)} more."]
+    return sides, kept if others else []
 
 
-def _built(out, commit):
-    """The wheel of a commit, if there is one."""
-    return next(_wheels(out, commit).glob("*.whl"), None)
-
-
-def _build(commits, out):
-    """Build the wheels of these commits, all at once."""
+def _build(conf, commits, python, out, top):
+    """Build the commits, all at once, and read what each environment is."""
     with contextlib.ExitStack() as stack:
-        running = []
-        for commit in commits:
-            source = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"build-{commit[:12]}-", dir=out)))
-            log = stack.enter_context(open(out / f"build-{commit[:12]}.log", "w+"))
-            extract(commit, source / "tree")
-            process = start_wheel(source / "tree", source / "wheel", log)
+        running = {}
+        for name, commit in commits.items():
+            log = stack.enter_context(open(out / f"build-{name}.log", "w+"))
+            command = [sys.executable, BUILD, conf, out / "env" / name, commit, python, top]
+            process = subprocess.Popen(
+                command, cwd=conf.parent, env=os.environ | FIXED, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
             stack.callback(process.wait)
-            stack.callback(process.kill)
-            running.append((commit, process, source / "wheel", log))
-        for commit, process, wheel, log in running:
-            if process.wait():
-                log.seek(0)
-                raise GateError(f"{commit[:12]} does not build: {error_line(log.read())} (all of it: {log.name})")
-            _wheels(out, commit).parent.mkdir(parents=True, exist_ok=True)
-            wheel.rename(_wheels(out, commit))
+            stack.callback(_end, process)
+            running[name] = process, log
+        facts = {}
+        for name, (process, log) in running.items():
+            process.wait()
+            log.seek(0)
+            text = log.read()
+            if process.returncode:
+                raise GateError(
+                    f"{name}, {commits[name][:12]}, does not build: {error_line(text)} (all of it: {log.name})"
+                )
+            facts[name] = json.loads(text.splitlines()[-1])
+        return facts
 
 
-def extract(commit: str, folder: Path) -> None:
-    """The files of a commit of the working directory's repository."""
-    top = _git("rev-parse", "--show-toplevel").stdout.strip()
-    with tempfile.TemporaryFile(dir=folder.parent) as file:
-        command = ["git", "-C", top, "archive", "--format=tar", commit]
-        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise GateError(f"{commit[:12]} cannot be read: {error_line(done.stderr)}")
-        file.seek(0)
-        with tarfile.open(fileobj=file) as tar:
-            tar.extractall(folder, filter="data")
-
-
-def start_wheel(tree: Path, folder: Path, log) -> subprocess.Popen:
-    """Start to build a wheel into a folder; what pip says goes to an open file."""
-    isolation = ["--no-build-isolation"] if _can_build(tree / "pyproject.toml") else []
-    return subprocess.Popen(
-        [sys.executable, "-m", "pip", "wheel", "--no-deps", *isolation, "-w", folder, f"./{tree.name}"],
-        cwd=tree.parent, env=os.environ | FIXED, stdout=log, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-
-
-def _can_build(project: Path) -> bool:
-    """Whether this Python has what the build needs, so that pip need not fetch it again."""
-    try:
-        from packaging.requirements import Requirement
-
-        needs = tomllib.loads(project.read_text())["build-system"]["requires"]
-        return all(Requirement(need).specifier.contains(version(Requirement(need).name)) for need in needs)
-    except (ImportError, OSError, KeyError, tomllib.TOMLDecodeError):
-        return False
-
-
-def _install(name, given, source, out):
-    """Install a wheel, or that of a commit, as this side."""
-    wheel = _built(out, source) if isinstance(source, str) else source
-    label = given
-    if isinstance(source, str):
-        label = source[:12] if source.startswith(given) else f"{given} ({source[:12]})"
-    folder = out / name
-    shutil.rmtree(folder, ignore_errors=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, wheel],
-        env=os.environ | FIXED, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise GateError(f"{label} cannot be installed: {error_line(done.stderr)}")
-    if not (folder / "fastgrad").is_dir():
-        raise GateError(f"{label} has no fastgrad in it")
-    return Side(label, hashlib.sha256(wheel.read_bytes()).hexdigest()[:16], folder)
+def _end(process):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

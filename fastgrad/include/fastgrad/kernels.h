@@ -139,16 +139,28 @@ typedef struct {
 #define FG_UNROLL _Pragma("clang loop unroll(full)")
 #define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second-level cache */
 #define FG_PREFETCH_NEAR(p) __builtin_prefetch(p, 0, 3)
+#define FG_PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1, 3)
 #elif defined(__GNUC__)
 #define FG_INLINE static inline __attribute__((always_inline, unused))
 #define FG_UNROLL _Pragma("GCC unroll 12") /* else the sums of a GEMM block spill to memory */
 #define FG_PREFETCH(p) __builtin_prefetch(p, 0, 2) /* into the second-level cache */
 #define FG_PREFETCH_NEAR(p) __builtin_prefetch(p, 0, 3)
+#define FG_PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1, 3)
 #else
 #define FG_INLINE static inline
 #define FG_UNROLL
 #define FG_PREFETCH(p) (void)(p)
 #define FG_PREFETCH_NEAR(p) (void)(p)
+#define FG_PREFETCH_TO_WRITE(p) (void)(p)
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+/* Ask for gcc's scheduler, or it leaves long chains of operations one after the other. clang has its own. */
+#define FG_SCHEDULED _Pragma("GCC push_options") _Pragma("GCC optimize(\"schedule-insns\")")
+#define FG_AS_BEFORE _Pragma("GCC pop_options")
+#else
+#define FG_SCHEDULED
+#define FG_AS_BEFORE
 #endif
 
 #ifdef _MSC_VER

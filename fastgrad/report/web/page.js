@@ -95,7 +95,7 @@ function profile(chart, width) {
   const [inside, below] = [floors.filter((floor) => floor.at > low), floors.filter((floor) => floor.at <= low)];
   const above = Plot.plot(frame(width, height, {
     ...common, x: { ...x, label: chart.residuals ? null : LAYERS },
-    y: { ...right, domain: [low, high], ticks: 6, tickFormat: power, label: "delta / output layer's delta" },
+    y: { ...right, domain: [low, high], ...whole(low, high), tickFormat: power, label: "delta / output layer's delta" },
     marks: [
       Plot.ruleY(inside, { y: "at", stroke: "var(--soft)", strokeDasharray: "2 3" }),
       Plot.text(inside, { x: last, y: "at", text: "name", textAnchor: "end", dy: -7, fill: "var(--soft)" }),

@@ -7,9 +7,8 @@
            - FG(loop) is one function, inlined into each kernel with a constant `phi`, so that only one case of FG(apply)
              is left of it.
            - FG_BESIDE vectors at a time: a formula is one long chain, and what a processor looks ahead holds a few vectors
-             of it only. gcc has to be asked for its scheduler, or it leaves the chains one after the other (Zen 4, ns
-             per element, AVX2: tanh with derivative .95 -> .70, sigmoid .57 -> .46; AVX-512: .52 -> .46, .36 -> .33);
-             it is not asked in network.h, where it would spill the sums of a block. clang has its own. */
+             of it only. With gcc's scheduler (Zen 4, ns per element, AVX2): tanh with derivative .95 -> .70, sigmoid
+             .57 -> .46; AVX-512: .52 -> .46, .36 -> .33. Not in network.h, where it would spill the sums of a block. */
 
 #ifndef FG_LONG
 #define FG_LONG 512 /* elements */
@@ -17,10 +16,7 @@ enum { FG_ONLY_VALUE = 1, FG_ONLY_DERIVATIVE = 2, FG_VALUE_AND_DERIVATIVE = 3 };
 #define FG_EXP FG_ACTIVATIONS /* e^z, z <= 0, in the place of an activation */
 #endif
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC push_options
-#pragma GCC optimize("schedule-insns")
-#endif
+FG_SCHEDULED
 
 /* phi and phi' of a vector, as far as `wanted`. */
 FG_INLINE void FG(apply)(const int phi, const int wanted, FG_REAL z, FG_REAL parameter, FG_REAL *y, FG_REAL *d)
@@ -114,9 +110,7 @@ static void FG(exponential)(size_t n, const void *z, double parameter, void *y)
 }
 #endif
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC pop_options
-#endif
+FG_AS_BEFORE
 
 /* out = a b. */
 static void FG(multiply)(size_t n, const void *a, const void *b, void *out)

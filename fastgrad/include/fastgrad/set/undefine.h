@@ -4,6 +4,7 @@
 #undef FG_SCALAR
 #undef FG_WIDTH
 #undef FG_WIDEST
+#undef FG_LINE
 #undef FG_BESIDE
 #undef FG_REAL
 #undef FG_SET1

@@ -1,0 +1,250 @@
+"""The layers of a judgement: numbers, memory, instructions, times; each gives its rows, and says what it doubts."""
+
+# Design: - Every layer has a share of what is left of the budget; what it does not reach is inconclusive, by name.
+#         - The base is measured against itself. A number that it does not repeat disqualifies its own row. Times are
+#           rehearsed on one benchmark of each kind, calls that last less than KIND and longer ones: unchanged it
+#           must not read worse or improved, or the kind is not judged; with 5 % more calls it must read worse, or the
+#           machine is too busy for small differences, which is said at once, and large ones are still looked for.
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+
+from fastgrad.bench.gate import instructions, pairs, values
+from fastgrad.bench.gate.cases import TIMED, Case
+from fastgrad.bench.gate.instructions import FEWEST, PLANT, PLANTED, CannotCount
+from fastgrad.bench.gate.look import look_at, planned, prepare_caches
+from fastgrad.bench.gate.pairs import Item
+from fastgrad.bench.gate.quiet import Watch
+from fastgrad.bench.gate.rows import Options, Row
+from fastgrad.bench.gate.sides import Side
+from fastgrad.bench.journal import Parts
+
+# Shares of what is left of the budget that a stage may take.
+TRACK, MEMORY, LOOK, COUNT, PAIRS = 0.4, 0.3, 0.25, 0.3, 0.7
+AROUND = 1.0  # seconds in which the gate looks at what others do
+REHEARSAL, REHEARSED = 30.0, 0.2  # seconds, and share, after which a rehearsal that is not decided never will be
+KIND = 1e-3  # seconds of a call
+LONGEST = 0.02  # seconds of a call that is rehearsed with more calls
+TO_DO = {"instructions": "count it", "time": "time it"}
+
+
+class Run:
+    """One judgement on its way.
+
+    Parameters
+    ----------
+    sides : mapping of str to Side
+    parts : Parts
+        What is finished.
+    options : Options
+    progress, tell : callable
+        As :func:`judgement.judge` takes them.
+
+    Attributes
+    ----------
+    rows, doubts, missing, notes : list
+        As a :class:`Judgement` has them.
+    counted : dict of str to instructions.Item
+        How instructions are counted, by label.
+    """
+
+    def __init__(
+        self,
+        sides: Mapping[str, Side],
+        parts: Parts,
+        options: Options,
+        progress: Callable[[int | None, int | None, str], None],
+        tell: Callable[[str], None],
+    ):
+        self.sides, self.parts, self.options, self.progress, self.tell = sides, parts, options, progress, tell
+        self.runs = {"base": sides["base"], "again": sides["base"], "head": sides["head"]}
+        self.watch, self.end = Watch(), time.monotonic() + options.budget
+        self.rows: list[Row] = []
+        self.doubts: list[str] = []
+        self.missing: list[str] = []
+        self.notes: list[str] = []
+        self.counted: dict[str, instructions.Item] = {}
+
+    def late(self, share: float = 1, longest: float = float("inf")) -> Callable[[], bool]:
+        """A function that says when a share of what is left of the budget has gone."""
+        now = time.monotonic()
+        until = now + min(share * (self.end - now), longest)
+        return lambda: time.monotonic() > until
+
+    def doing(self, what: str) -> Callable[[int, int], None]:
+        """A function of how many are done, and of how many."""
+        self.progress(None, None, what)
+        return lambda done, total: self.progress(done, total, what)
+
+    def judge(self, cases: list[Case], asked: bool) -> None:
+        """All layers; ``asked``: whether somebody chose these cases, and not the budget."""
+        time.sleep(AROUND)
+        if causes := self.watch.causes():
+            self.tell(f"this machine is busy: {'; '.join(causes)}")
+        failed = self.parts.get("caches", lambda: prepare_caches(cases, self.sides))
+        for case in cases:
+            if case.cache in failed:
+                self._fails(case, {side: {"error": error} for side, error in failed[case.cache].items()})
+        cases = [case for case in cases if case.cache not in failed]
+        for layer, kinds, share in (("track", ("track",), TRACK), ("memory", ("peakmemory", "memory"), MEMORY)):
+            if layer in self.options.layers:
+                self._values(layer, [case for case in cases if case.kind in kinds], share, asked)
+        timed = [case for case in cases if case.kind in TIMED]
+        if timed and {"instructions", "time"} & set(self.options.layers):
+            seen = self._looked(timed, asked)
+            if "instructions" in self.options.layers:
+                self._instructions(timed, seen)
+            if "time" in self.options.layers:
+                self._times([case for case in timed if case.label in seen and case.count != "only"], seen, asked)
+
+    def _fails(self, case, answers):
+        """The row of a case that one side cannot run; none if both skip it."""
+        bad = {side: answer for side, answer in answers.items() if "found" not in answer}
+        if all("skipped" in answer for answer in bad.values()) and {"base", "head"} <= set(bad):
+            return
+        verdict = "absent" if {"base", "head"} <= set(bad) else "gone" if "head" in bad else "new"
+        answer = bad.get("head") or bad.get("base") or bad["again"]
+        why = answer.get("error") or answer["skipped"]
+        layer = {"track": "track", "peakmemory": "memory", "memory": "memory"}.get(case.kind, "time")
+        self.rows.append(Row(layer, case.label, case.unit, None, None, verdict, why))
+
+    def _unreached(self, layer, cases, asked):
+        """Say what there was no time for: a row each if somebody asked for them."""
+        if asked:
+            why = f"no time was left to {TO_DO.get(layer, 'measure it')}"
+            self.rows += [Row(layer, case.label, case.unit, None, None, "inconclusive", why) for case in cases]
+        elif cases:
+            self.notes.append(
+                f"{len(cases)} benchmarks did not fit the budget ({layer}); --bench chooses, --budget adds."
+            )
+
+    def _values(self, layer, cases, share, asked):
+        show = self.doing({"track": "numbers", "memory": "peak memory"}[layer])
+        answers = self.parts.get(layer, lambda: values.measured(cases, self.runs, self.late(share), show))
+        for case in cases:
+            found = answers.get(case.label, {})
+            if any("found" not in answer for answer in found.values()):
+                self._fails(case, found)
+            elif found:
+                base, again, head = (found[run]["found"] for run in self.runs)
+                verdict = values.verdict_of(case, base, again, head)
+                why = f"the base itself gives {base:.6g} and {again:.6g}" if verdict == "inconclusive" else ""
+                self.rows.append(Row(layer, case.label, case.unit, base, head, verdict, why))
+        self._unreached(layer, [case for case in cases if case.label not in answers], asked)
+
+    def _looked(self, cases, asked):
+        """{label: {side: seconds}} of the cases that run on both sides."""
+        show = self.doing("a first look")
+        answers = self.parts.get("look", lambda: look_at(cases, self.sides, self.late(LOOK), show))
+        seen = {}
+        for case in cases:
+            found = answers.get(case.label, {})
+            if any("found" not in answer for answer in found.values()):
+                self._fails(case, found)
+            elif found:
+                seen[case.label] = {key: max(one["found"][key] for one in found.values()) for key in ("setup", "call")}
+        layer = "time" if "time" in self.options.layers else "instructions"
+        self._unreached(layer, [case for case in cases if case.label not in answers], asked)
+        return seen
+
+    def _instructions(self, cases, seen):
+        items = [instructions.planned(case, **seen[case.label]) for case in cases if case.label in seen]
+        self.counted = {item.case.label: item for item in sorted(items, key=lambda item: item.seconds) if item.able}
+        able = list(self.counted.values())
+        if not able:
+            return
+        show, late = self.doing("counting instructions"), self.late(COUNT)
+        try:
+            counts = self.parts.get("instructions", lambda: instructions.count(self.runs, able, late, show))
+        except CannotCount as error:
+            self.missing.append(f"Instructions were not counted: {error}.")
+            return
+        base = counts["base"]
+        if not instructions.sees(base, able[0].case):
+            self.doubts.append(f"{able[0].case.label}, with {PLANTED}, does not read worse by instructions")
+            return
+        for label, item in self.counted.items():
+            if all(label in counts[run] for run in self.runs):
+                totals = [counts[run][label]["total"] for run in self.runs]
+                verdict = instructions.verdict_of(*totals)
+                why = "the base does not repeat its own count" if verdict == "inconclusive" else ""
+                self.rows.append(Row("instructions", label, "per call", totals[0], totals[2], verdict, why))
+            else:
+                self._unreached("instructions", [item.case], True)
+
+    def _times(self, cases, seen, asked):
+        items = {case.label: Item(case, planned(case, **seen[case.label])) for case in cases}
+        each, doubtful = self._rehearsed(items, seen)
+        for label, item in items.items():
+            if why := doubtful.get(_kind(item, seen)):
+                self.rows.append(Row("time", label, "seconds", None, None, "inconclusive", why))
+        items = {label: item for label, item in items.items() if _kind(item, seen) not in doubtful}
+        fitting = self.parts.get("what fits", lambda: self._fitting(items, each))
+        self._unreached("time", [item.case for label, item in items.items() if label not in fitting], asked)
+        timings, _ = self._stage("time", "head", {label: items[label] for label in fitting}, self.late(PAIRS))
+        worse = {label: items[label] for label, timing in timings.items() if timing.verdict == "worse"}
+        timings |= self._stage("again", "head", worse, self.late())[0]
+        self.rows += [Row("time", label, "seconds", **asdict(timing)) for label, timing in timings.items()]
+
+    def _fitting(self, items, each):
+        """The labels for which there is time until the first look, if a pair takes ``each`` seconds to start."""
+        left, fitting = PAIRS * (self.end - time.monotonic()) / pairs.LOOKS[0] - each, []
+        for label, item in items.items():
+            if item.plan.seconds <= left:
+                left -= item.plan.seconds
+                fitting.append(label)
+        return fitting
+
+    def _stage(self, name, second, items, late):
+        """As :func:`pairs.measure`, of the base and a second side."""
+        show = self.doing(f"{name}, pairs of processes")
+
+        def take(number, open_items):
+            part = f"{name} {number}"
+            if part not in self.parts.found:
+                found = pairs.measure_pair((self.sides["base"], self.sides[second]), open_items, number, late)
+                if len(found["base"]) < len(open_items):
+                    return found  # time ran out: it is not kept, so that more time completes it
+                self.parts.add(part, found)
+            return self.parts.found[part]
+
+        return pairs.measure(take, items, late, show)
+
+    def _rehearsed(self, items, seen):
+        """Seconds that it takes to start a pair, and {kind that cannot be judged: why}."""
+        kinds, rehearsed = {}, {}
+        for label, item in items.items():
+            if not item.case.raw:
+                kinds.setdefault(_kind(item, seen), []).append(label)
+        for labels in kinds.values():
+            label = sorted(labels, key=lambda label: seen[label]["call"])[len(labels) // 2]
+            case = items[label].case
+            rehearsed[label] = items[label]
+            if seen[label]["call"] <= LONGEST and not case.number:
+                rehearsed[f"{label}, {PLANTED}"] = Item(case, planned(case, **seen[label], fewest=FEWEST), PLANT)
+        start = time.monotonic()
+        timings, taken = self._stage("rehearsal", "base", rehearsed, self.late(REHEARSED, REHEARSAL))
+        each = (time.monotonic() - start) / max(len(taken), 1) - sum(item.plan.seconds for item in rehearsed.values())
+        doubtful, known = {}, len(self.doubts)
+        for label, timing in timings.items():
+            if timing.verdict in ("worse", "improved") and not label.endswith(PLANTED):
+                doubtful[_kind(rehearsed[label], seen)] = f"{label} reads {timing.verdict} against itself"
+                self.doubts.append(f"{label} against itself reads {_read(timing)}")
+            elif label.endswith(PLANTED) and timing.verdict != "worse":
+                self.doubts.append(f"{label}, reads {_read(timing)}")
+        if len(self.doubts) > known:
+            clocks = [pair[side][label][2] for pair in taken for side in pair for label in pair[side]]
+            self.doubts += self.watch.causes(clocks) or ["no cause of that was found"]
+            self.tell(f"times cannot be judged well here: {'; '.join(self.doubts)}")
+        return max(each, 0), doubtful
+
+
+def _kind(item, seen):
+    return "processes" if item.case.raw else "short calls" if seen[item.case.label]["call"] < KIND else "long calls"
+
+
+def _read(timing):
+    if timing.ratio is None:
+        return f"{timing.verdict}: {timing.why}"
+    return f"{timing.verdict}: {timing.ratio:.3f} ({timing.low:.3f} to {timing.high:.3f})"

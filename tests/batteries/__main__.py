@@ -1,0 +1,3 @@
+from tests.batteries import main
+
+main()
