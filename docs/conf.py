@@ -45,6 +45,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": ("matplotlib", "figures"),
     "abort_on_example_error": True,
+    "run_stale_examples": True,  # those too that are as they were: fastgrad may not be
     "write_computation_times": False,
     "show_memory": False,
     "download_all_examples": False,
