@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import click.testing
@@ -228,6 +229,21 @@ def test_a_logarithmic_axis_names_no_power_twice_and_one_depth_is_no_choice(brow
         ticks = chart.locator("svg").first.locator("g[aria-label='y-axis tick label'] text").all_text_contents()
         assert len(ticks) == len(set(ticks)) >= 3
     assert tab.locator("input").count() == 0
+    tab.close()
+
+
+def test_sigmoids_diagram_has_room_for_the_known_initialisations_though_its_critical_line_is_far(browser, tmp_path):
+    """On a linear axis to 144 those at 1 and 2 were one diamond."""
+    around = plan.grid(activation="sigmoid", init="xavier_normal", gain=[0.5, 6.0, 12.0], bias_std=[0.0, 0.3], depth=3,
+                       width=8, batch=4, seeds=1)  # fmt: skip
+    found = list(map(study.measure_cell, around))
+    page = survey.write_folder(survey.Report(found, {}, [], "", diagrams=phases.diagrams(found)), tmp_path)
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(page.as_uri())
+    chart = tab.locator("#phases ~ .charts svg").last
+    places = sorted(box["x"] for box in (one.bounding_box() for one in chart.locator("g[aria-label=dot] path").all()))
+    assert len(places) == 4
+    assert all(right - left >= 8 for left, right in pairwise(places))
     tab.close()
 
 

@@ -278,11 +278,14 @@ function phase(found, width) {
   const presets = found.presets.map(([name, ...p]) => [...p, name]);
   const away = presets.filter((p) => !inside(p)).map((p) => `${p[2]} (${number(p[0])}, ${number(p[1])})`);
   const step = ((top - bottom) * 17) / (Math.min(360, (width / em()) * 0.75) - 64);
+  const type = right > 20 ? "sqrt" : "linear"; // sigmoid's critical line is far from the initialisations
+  const ticks = type === "sqrt" ? d3.ticks(0, Math.sqrt(right), 5).map((root) => root ** 2) : 5;
+  const place = (type === "sqrt" ? d3.scaleSqrt : d3.scaleLinear)([left, right], [0, width - 72 * em()]);
   const here = presets.filter(inside).sort((a, b) => a[0] - b[0]).map((p, i, all) => ({
-    x: p[0], y: p[1], name: p[2], at: p[1] + step * (1.2 + (all.length - 1 - i)), right: ((p[0] - left) / (right - left)) * (width - 72 * em()) + 7 * em() * p[2].length > width - 60 * em(),
+    x: p[0], y: p[1], name: p[2], at: p[1] + step * (1.2 + (all.length - 1 - i)), right: place(p[0]) + 7 * em() * p[2].length > width - 60 * em(),
   }));
   return Plot.plot(frame(width, Math.min(360, (width / em()) * 0.75), {
-    x: { label: "σ_w², variance of weights × fan-in", domain: [left, right] },
+    x: { label: "σ_w², variance of weights × fan-in", domain: [left, right], type, ticks },
     y: { label: "σ_b², variance of biases", domain: [bottom, top] },
     color: decades(reach, "decades of delta lost per layer", width),
     caption: away.length ? `Outside, at (σ_w², σ_b²): ${away.join(", ")}.` : undefined,
