@@ -619,3 +619,8 @@ def test_the_rate_of_a_sweep_and_of_none():
     some, none = (Summary(**did, seconds=seconds, bytes=0, memory=0.0, cpu=0.0) for seconds in (3.0, 0.0))
     assert (some.rate, some.scheduling) == (2.0, 0.5)
     assert (none.rate, none.scheduling) == (0.0, 0.0)
+
+
+def test_the_time_of_the_workers_is_within_that_of_the_sweep(tmp_path):
+    did = fastgrad.sweep(tmp_path / "a.db", {**AXES, "seeds": [[0]]}, workers=1)
+    assert 0 < did.busy <= did.seconds

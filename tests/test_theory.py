@@ -67,6 +67,8 @@ def test_moments_are_vectorised_and_plain():
 def test_q_out_of_range(bad):
     with pytest.raises(ValueError, match="q must be finite and at least 0"):
         moments.second_moment("tanh", bad)
+    with pytest.raises(ValueError, match=f"at least 0, got {bad}$"):  # the first that is wrong
+        moments.second_moment("tanh", [1.0, bad, -2.0])
 
 
 # name, sigma_w^2, q*, chi at q*

@@ -161,7 +161,9 @@ def test_a_diverging_run_stops_with_the_reason():
     targets = np.eye(10)[Y]
     history = fastgrad.fit(network, X, targets, epochs=5, optimizer="sgd", learning_rate=1e4)
     assert history.stopped == "diverged"
-    assert "no longer finite in epoch" in history.reason
+    at = f"no longer finite in epoch {history.epochs + 1}, after "
+    assert at in history.reason
+    assert f"the network is as it was after epoch {history.epochs}" in history.reason
     assert "learning rate of 10000" in history.reason
     assert np.isfinite(flat(network)).all()
     assert np.isfinite(history.loss).all()
@@ -293,3 +295,10 @@ def test_a_history_with_numbers_that_json_has_not_comes_back_as_it_was():
     assert again.loss == [math.inf, -math.inf]
     assert math.isnan(again.learning_rate[1])
     assert again.accuracy == history.accuracy
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_a_frame_has_a_row_for_each_epoch_counted_from_1(epochs):
+    pytest.importorskip("pandas")
+    frame = fastgrad.fit(net(), X, Y, epochs=epochs).frame
+    assert list(frame.index) == list(range(1, epochs + 1))

@@ -121,10 +121,15 @@ def history(losses, accuracy=0.1, stopped="epochs", **options):
 # Steeply, then hardly: no noise at all, but far from any straight line.
 FLATTENS = 2.3 * np.exp(-np.append([0.0, 1.5, 2.5, 3.0], 3.2 + 1e-3 * np.arange(6)))
 
+# At a standstill just above the loss from which a network has converged, but for the last epoch.
+NEARLY = np.append(np.full(39, 1 + 1e-4), 1 - 1e-4) * trends.CONVERGED_LOSS * math.log(10)
+
 
 @pytest.mark.parametrize(
     ("run", "cause"),
     [
+        (history(NEARLY), "converged"),
+        (history(NEARLY[:-1]), "unknown"),
         (history(FALLING), None),
         (history(FALLING, lost=9), None),
         (history(FLAT, lost=9), "vanishing"),

@@ -17,7 +17,7 @@ from tests.batteries.building import program
 
 GUARDED_CALLS = 20_000
 LENGTHS, OFFSETS, STRIDES = range(258), (0, 1, 2, 3, 5, 7, 8, 15, 16), (1, 2, 3, -1)
-SECONDS, CALLS = 10, 100_000  # that one function is called, at most
+SECONDS, CALLS = 5, 100_000  # that one function is called, at most
 GROWTH = 1 << 20  # bytes: what an allocator may take more of
 MAPPED = 2**31 + 2**20 + 17  # numbers
 PERIOD = 1 << 24  # bytes: what is mapped again and again

@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import random
+import runpy
 import shutil
 import signal
 import sys
@@ -24,7 +25,7 @@ from pathlib import Path
 
 import click
 
-from tests.batteries.building import HERE, checked
+from tests.batteries.building import HERE
 
 ROOT = HERE.parent.parent
 COUNT, SEED = 300, 0
@@ -259,54 +260,31 @@ def source_mutants(work):
     return [of[mutant] for mutant in sample]
 
 
+OF_CONSTANTS = ("tests/test_exponential.py", "tests/test_kernels.py")
 CONSTANTS = [(dtype, f"c{i}") for dtype, last in (("f32", 7), ("f64", 12)) for i in range(2, last + 1)]
-IN_C = """#include <stdlib.h>
-double fg_factors[{count}];
-__attribute__((constructor)) static void fg_choose(void)
-{{
-    const char *const chosen = getenv("FASTGRAD_MUTANT");
-    for (int i = 0; i < {count}; i++)
-        fg_factors[i] = chosen && atoi(chosen) == i ? 1 + 1e-5 : 1;
-}}
-"""
-
-
-def tree_of_all_constants(work):
-    """A tree whose C kernels multiply each constant of their polynomials by a factor that the environment chooses."""
-    ignored = shutil.ignore_patterns(".*", "build", "__pycache__", "*.egg-info", "*.so", "lib", "compiled.c")
-    tree = work / "constants"
-    if not tree.exists():
-        shutil.copytree(ROOT, tree, ignore=ignored)
-        kernels = tree / "fastgrad" / "kernels"
-        printer, library = kernels / "as_c.py", kernels / "library.c"
-        old = 'return f"FG_SET1({self.constants[name]!r})"'
-        number = "(int(name[1:]) - 2 + 6 * ('c12' in self.constants))"
-        new = f"return f'FG_SET1({{self.constants[name]!r}} * fg_factors[{{{number}}}])' if name[1:].isdigit() else "
-        assert old in printer.read_text()
-        printer.write_text(printer.read_text().replace(old, new + old.removeprefix("return ")))
-        library.write_text(IN_C.format(count=len(CONSTANTS)) + library.read_text())
-    checked([sys.executable, "setup.py", "build_ext", "--inplace"], cwd=tree)
-    return tree
 
 
 def constant_mutants(work):
-    """{backend, type and name of a constant: whether a test fails where it is 1e-5 larger}."""
-    plain, in_c = copy_of_the_tree(work / "tree"), tree_of_all_constants(work)
-    exponential, log = plain / "fastgrad" / "kernels" / "exponential.py", work / "last.log"
-    source, noticed = exponential.read_text(), {}
-    tests = ("tests/test_exponential.py", "tests/test_kernels.py")
-    if forked(lambda: run_tests(in_c, tests), log, 1200):
-        raise RuntimeError(f"the tests fail before a constant is changed: {log}")
-    with click.progressbar(list(enumerate(CONSTANTS)), label="constants", file=sys.stderr) as bar:
-        for number, (dtype, name) in bar:
-            os.environ["FASTGRAD_MUTANT"] = str(number)
-            noticed["C", dtype, name] = forked(lambda: run_tests(in_c, tests), log, 1200) != 0
-            del os.environ["FASTGRAD_MUTANT"]
-            try:
-                replace(exponential, f'{source}\nCONSTANTS["{dtype}"]["{name}"] *= 1 + 1e-5\n')
-                noticed["Numba", dtype, name] = forked(lambda: run_tests(plain, tests), log, 1200) != 0
-            finally:
-                replace(exponential, source)
+    """{backend, type and name of a constant: whether a test fails where it is 1e-5 larger}, in C as it is printed."""
+    tree, log = copy_of_the_tree(work / "tree"), work / "last.log"
+    numbers = runpy.run_path(str(ROOT / "fastgrad" / "kernels" / "exponential.py"))["CONSTANTS"]
+    python = tree / "fastgrad" / "kernels" / "exponential.py"
+    noticed = {}
+    with click.progressbar(CONSTANTS, label="constants", file=sys.stderr) as bar:
+        for dtype, name in bar:
+            header = tree / "fastgrad" / "include" / "fastgrad" / "set" / f"formulas_{dtype}.h"
+            old = numbers[dtype][name]
+            in_c = header.read_text().replace(f"FG_SET1({old!r})", f"FG_SET1({old * (1 + 1e-5)!r})")
+            in_python = f'{python.read_text()}\nCONSTANTS["{dtype}"]["{name}"] *= 1 + 1e-5\n'
+            for backend, path, changed in (("C", header, in_c), ("Python", python, in_python)):
+                source = path.read_text()
+                assert source != changed
+                replace(path, changed)
+                try:
+                    code = forked(lambda: run_tests(tree, OF_CONSTANTS), log, 1200)
+                    noticed[backend, dtype, name] = code != 0
+                finally:
+                    replace(path, source)
     return noticed
 
 

@@ -52,13 +52,15 @@ def tsan(folder):
 
 
 def valgrind(folder):
-    """memcheck on c/../every_part.py; an error is ours if our module is in its stack."""
+    """memcheck on every_part.py; an error is ours if our module is in its stack."""
     need("valgrind")
     log = folder / "log.xml"
     options = ["--tool=memcheck", "--xml=yes", f"--xml-file={log}", "--num-callers=30", "--leak-check=no"]
     environment = {**os.environ, "PYTHONMALLOC": "malloc", "FASTGRAD_CPU": "avx2", "OPENBLAS_NUM_THREADS": "1"}
     checked(["valgrind", *options, sys.executable, HERE / "every_part.py", str(MEMCHECK_CALLS)], env=environment)
-    errors = re.findall(r"<error>.*?</error>", log.read_text(), re.S)
+    # with XML what a module keeps until the end is listed, asked for or not; battery `leaks` looks for what grows
+    listed = re.findall(r"<error>.*?</error>", log.read_text(), re.S)
+    errors = [error for error in listed if "<kind>Leak_" not in error]
     ours = [error for error in errors if "fastgrad" in error]
     (folder / "ours.xml").write_text("\n".join(ours))
     return not ours, f"{len(ours)} errors of ours, {len(errors) - len(ours)} of others"
