@@ -30,6 +30,7 @@ FULL, LONGEST = "No space left on device", 300  # characters of somebody else's 
 CONFIGURATIONS = tuple(
     f"{place}asv.conf.{end}" for place in ("", "benchmarks/", "asv_bench/") for end in ("json", "jsonc")
 )
+PATIENCE = 5.0  # seconds for a build to end
 TIMEOUT = 60.0  # seconds, asv's default for a benchmark
 
 
@@ -313,10 +314,13 @@ def _build(conf, commits, python, out, top):
                 raise GateError(
                     f"{name}, {commits[name][:12]}, does not build: {error_line(text)} (all of it: {log.name})"
                 )
-            facts[name] = json.loads(text.splitlines()[-1])
+            facts[name] = json.loads(next(line for line in reversed(text.splitlines()) if line.startswith("{")))
         return facts
 
 
 def _end(process):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """End a build; asv then ends the command that it runs, which is in a group of its own."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
+    process.kill()
