@@ -82,7 +82,8 @@ def silent(*_):
 
 def prepare(project, out, base="first", head="main", suite=None, python="same", allow_dirty=False):
     where = suite or project.folder
-    return sides.prepare({"base": base, "head": head}, where, python, out, allow_dirty, silent)
+    with sides.alone(out):
+        return sides.prepare({"base": base, "head": head}, where, python, out, allow_dirty, silent)
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +316,16 @@ def test_an_unwritable_folder(project, tmp_path, monkeypatch):
     result = call("gate", "first", "first", "--out", str(tmp_path / "file" / "out"))
     assert result.exit_code == 2
     assert "--out: cannot write" in result.stderr
+
+
+def test_two_gates_in_one_folder_do_not_build_over_each_other(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    with sides.alone(tmp_path):
+        result = call("gate", "first", "memory", "--out", str(tmp_path))
+    assert result.exit_code == 2
+    assert result.stderr == f"fastgrad: another gate is at work in {tmp_path}; --out says where this one may be\n"
+    with sides.alone(tmp_path):
+        pass
 
 
 def test_a_cancelled_job_ends_its_builds(project, tmp_path):

@@ -6,6 +6,7 @@
 #           benchmarks.
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -197,6 +198,19 @@ def configuration(suite: str | Path | None) -> Path:
     return found[0].resolve()
 
 
+@contextlib.contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Where no other gate builds in the folder ``out``, which is made; GateError if one does."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ".gitignore").write_text("*\n")
+    with open(out / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GateError(f"another gate is at work in {out}; --out says where this one may be") from None
+        yield
+
+
 def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """What git says in a folder."""
     try:
@@ -266,8 +280,6 @@ def prepare(
     conf = configuration(suite)
     commits = {name: commit_of(conf.parent, revision, allow_dirty) for name, revision in revisions.items()}
     top = git(conf.parent, "rev-parse", "--show-toplevel").stdout.strip()
-    out.mkdir(parents=True, exist_ok=True)
-    (out / ".gitignore").write_text("*\n")
     progress("building both commits")
     facts = _build(conf, commits, python, out, top)
     asv = Config.load(conf)
