@@ -82,7 +82,8 @@ def silent(*_):
 
 def prepare(project, out, base="first", head="main", suite=None, python="same", allow_dirty=False):
     where = suite or project.folder
-    return sides.prepare({"base": base, "head": head}, where, python, out, allow_dirty, silent)
+    with sides.alone(out):
+        return sides.prepare({"base": base, "head": head}, where, python, out, allow_dirty, silent)
 
 
 @pytest.fixture(scope="module")
@@ -317,6 +318,30 @@ def test_an_unwritable_folder(project, tmp_path, monkeypatch):
     assert "--out: cannot write" in result.stderr
 
 
+def test_two_gates_in_one_folder_do_not_build_over_each_other(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    with sides.alone(tmp_path):
+        result = call("gate", "first", "memory", "--out", str(tmp_path))
+    assert result.exit_code == 2
+    assert result.stderr == f"fastgrad: another gate is at work in {tmp_path}; --out says where this one may be\n"
+    with sides.alone(tmp_path):
+        pass
+
+
+def test_a_cancelled_job_ends_its_builds(project, tmp_path):
+    out = tmp_path / "out"
+    project.change("slow", "shutil.copy", "__import__('time').sleep(60) #", "install.py")
+    command = [sys.executable, "-m", "fastgrad", "gate", "slow", "slow", "--suite", project.folder, "--python", "same"]
+    with subprocess.Popen([*command, "--out", out], text=True, stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 120
+        while "install.py" not in _processes(out) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        running.send_signal(signal.SIGTERM)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert str(out) not in _processes(out)
+
+
 def test_ctrl_c_leaves_no_process_and_the_parts(project, tmp_path):
     """The real command, interrupted while it measures pairs."""
     out = tmp_path / "out"
@@ -346,7 +371,13 @@ def test_ctrl_c_leaves_no_process_and_the_parts(project, tmp_path):
         f"fastgrad: interrupted: finished parts are kept; the same command goes on from {out}"
     ]
     assert _parts(out) > 3
-    assert str(out) not in subprocess.run(["ps", "ax"], capture_output=True, text=True, check=False).stdout
+    assert str(out) not in _processes(out)
+
+
+def _processes(out):
+    """The processes that have the folder in their command."""
+    lines = subprocess.run(["ps", "axww"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return "\n".join(line for line in lines if str(out) in line)
 
 
 def _parts(out):

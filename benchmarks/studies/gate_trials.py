@@ -101,7 +101,7 @@ PLANTS = {
     "Leaky ReLU wrong at .2": Plant(
         LOOPS,
         "FG_SET1((FG_SCALAR)parameter);",
-        "FG_SET1((FG_SCALAR)(phi == FG_LEAKY_RELU && parameter == 0.2 ? 0.2003 : parameter));",
+        "FG_SET1((FG_SCALAR)(phi == FG_LEAKY_RELU && fabs(parameter - 0.2) < 1e-6 ? 0.2003 : parameter));",
         "leaky",
     ),
     "1 - y*y": Plant(

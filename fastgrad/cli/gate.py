@@ -1,6 +1,7 @@
 """``fastgrad gate``."""
 
 import re
+import signal
 from dataclasses import asdict
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def gate(typed, base, head, out, strict, bisect, form, **options):
     from fastgrad.machine import machine
     from fastgrad.report import survey
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled ends what it has started too
     try:
         with one_line(*BAD_INPUT), progress_bar() as show:
             asked = Options(**options)

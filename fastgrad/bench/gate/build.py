@@ -11,6 +11,7 @@ is this very Python, with its packages.
 
 import json
 import os
+import signal
 import sys
 import venv
 from pathlib import Path
@@ -83,6 +84,7 @@ def main(path: str, folder: str, commit: str, python: str, where: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # then asv ends the command that it runs
     try:
         main(*sys.argv[1:])
     except (util.UserError, environment.EnvironmentUnavailable, RuntimeError) as error:

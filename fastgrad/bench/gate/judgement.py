@@ -59,7 +59,12 @@ def judge(
         If ``out`` cannot be written.
     """
     out = Path(out).resolve()
-    revisions, label = {"base": base, "head": head}, partial(progress, None, None)
+    with sides.alone(out):
+        return _judge({"base": base, "head": head}, out, options, progress, tell)
+
+
+def _judge(revisions, out, options, progress, tell):
+    label = partial(progress, None, None)
     both, notes = sides.prepare(revisions, options.suite, options.python, out, options.allow_dirty, label)
     question = options.bench, options.layers, both["head"].python, both["head"].suite
     identity = " ".join(map(str, (VERSION, both["base"].commit, both["head"].commit, *question)))

@@ -6,6 +6,7 @@
 #           benchmarks.
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -30,6 +31,7 @@ FULL, LONGEST = "No space left on device", 300  # characters of somebody else's 
 CONFIGURATIONS = tuple(
     f"{place}asv.conf.{end}" for place in ("", "benchmarks/", "asv_bench/") for end in ("json", "jsonc")
 )
+PATIENCE = 5.0  # seconds for a build to end
 TIMEOUT = 60.0  # seconds, asv's default for a benchmark
 
 
@@ -196,6 +198,19 @@ def configuration(suite: str | Path | None) -> Path:
     return found[0].resolve()
 
 
+@contextlib.contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Where no other gate builds in the folder ``out``, which is made; GateError if one does."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / ".gitignore").write_text("*\n")
+    with open(out / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GateError(f"another gate is at work in {out}; --out says where this one may be") from None
+        yield
+
+
 def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """What git says in a folder."""
     try:
@@ -265,8 +280,6 @@ def prepare(
     conf = configuration(suite)
     commits = {name: commit_of(conf.parent, revision, allow_dirty) for name, revision in revisions.items()}
     top = git(conf.parent, "rev-parse", "--show-toplevel").stdout.strip()
-    out.mkdir(parents=True, exist_ok=True)
-    (out / ".gitignore").write_text("*\n")
     progress("building both commits")
     facts = _build(conf, commits, python, out, top)
     asv = Config.load(conf)
@@ -313,10 +326,13 @@ def _build(conf, commits, python, out, top):
                 raise GateError(
                     f"{name}, {commits[name][:12]}, does not build: {error_line(text)} (all of it: {log.name})"
                 )
-            facts[name] = json.loads(text.splitlines()[-1])
+            facts[name] = json.loads(next(line for line in reversed(text.splitlines()) if line.startswith("{")))
         return facts
 
 
 def _end(process):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """End a build; asv then ends the command that it runs, which is in a group of its own."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
+    process.kill()
