@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import sys
 from types import SimpleNamespace
 
@@ -42,6 +43,17 @@ def test_a_run_is_kept_and_its_exit_code_says_whether_it_passed(two):
     assert "failed: is-bad" in failed.output
     lines = list(map(json.loads, (two / "results.jsonl").read_text().splitlines()))
     assert [(line["battery"], line["passed"]) for line in lines] == [("good", True), ("good", True), ("is-bad", False)]
+
+
+def test_each_runs_in_a_process_of_its_own(two, monkeypatch):
+    """One changes its folder, one ends its process: the next is none the worse, and the end is kept."""
+    functions = sys.modules["tests.batteries.made_up"]
+    monkeypatch.setattr(functions, "good", lambda folder: os._exit(9))
+    monkeypatch.setattr(functions, "is_bad", lambda folder: (sys.modules.pop("click") and True, "fine"))
+    assert "failed: good" in call("--all", "--work", two).output
+    lines = list(map(json.loads, (two / "results.jsonl").read_text().splitlines()))
+    assert [(line["passed"], line["figure"]) for line in lines] == [(False, "its process ended with 9"), (True, "fine")]
+    assert "click" in sys.modules
 
 
 def test_the_table_has_the_last_run_of_each_and_names_those_without(two):

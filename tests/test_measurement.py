@@ -211,7 +211,8 @@ def test_weights_too_large_for_a_pass_are_refused_in_compiled_code_too():
 def test_a_long_measurement_can_be_interrupted(workers):
     """Between two seeds, although no Python runs there: long before the last of them."""
     too_late = threading.Event()
-    timers = [threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]), threading.Timer(30, too_late.set)]
+    # a second: while threads start, the exception may come in a callback of weakref, which loses it
+    timers = [threading.Timer(1, signal.raise_signal, [signal.SIGINT]), threading.Timer(30, too_late.set)]
     for timer in timers:
         timer.start()
     with pytest.raises(KeyboardInterrupt):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +52,23 @@ BATTERIES = {
 }
 
 
+def apart(function, *arguments):
+    """The exit code of a function in its own process, which may change its limits, its folder and what is imported."""
+    process = get_context("fork").Process(target=lambda: sys.exit(not function(*arguments)))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def run_apart(name, work):
+    """Run one battery; whether it passed."""
+    start = time.monotonic()
+    code = apart(run, name, work)
+    if code not in (0, 1):
+        apart(keep, name, False, f"its process ended with {code}", time.monotonic() - start)
+    return code == 0
+
+
 def run(name, work):
     """Run one battery and keep what it found; whether it passed."""
     click.echo(f"{name}: {BATTERIES[name].what}", err=True)
@@ -63,18 +81,22 @@ def run(name, work):
     except Exception as error:  # the next battery is tried all the same
         click.echo(f"{name}: {error}", err=True)
         passed, figure = False, f"{type(error).__name__}: {str(error).splitlines()[0]:.100}"
-    seconds = time.monotonic() - start
+    keep(name, bool(passed), figure, time.monotonic() - start)
+    return passed
+
+
+def keep(name, passed, figure, seconds):
+    """Add what a run found to the results, and say it."""
     from fastgrad.machine import machine  # not before: mutants are of a fastgrad that nobody has imported
 
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     found = {
-        "battery": name, "passed": bool(passed), "figure": figure, "seconds": round(seconds, 1),
+        "battery": name, "passed": passed, "figure": figure, "seconds": round(seconds, 1),
         "date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": head.stdout.strip()[:10], "machine": machine(),
     }  # fmt: skip
     with RESULTS.open("a") as file:
         file.write(json.dumps(found) + "\n")
     click.echo(f"{name}: {'passed' if passed else 'FAILED'}: {figure} ({seconds:.0f} s)")
-    return passed
 
 
 def last_runs():
@@ -125,6 +147,6 @@ def main(names, listed, every, printed, work):
         raise click.UsageError("name a battery, or say --all or --list")
     sys.path.insert(0, str(HERE.parent))  # the tests' own modules
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    failed = [name for name in (BATTERIES if every else names) if not run(name, work.resolve())]
+    failed = [name for name in (BATTERIES if every else names) if not run_apart(name, work.resolve())]
     if failed:
         raise click.ClickException(f"failed: {', '.join(failed)}")

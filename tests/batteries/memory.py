@@ -109,7 +109,7 @@ def hungry():
         "value_and_derivative": lambda: fastgrad.value_and_derivative("tanh", np.broadcast_to(x, (25, 1000, 1000))),
         "initializers": lambda: initializers.he_normal((8000, 8000)),
         "dense_forward": lambda: fastgrad.dense_forward(np.broadcast_to(x, (25, 1000, 1000)), x, None, "tanh"),
-        "MLP": lambda: fastgrad.MLP([5000, 5000, 5000], seed=0),
+        "MLP": lambda: fastgrad.MLP([5000, 5000, 5000], seed=0).weights,
         "forward": lambda: net.forward(np.broadcast_to(x, (25, 1000, 1000)).reshape(25_000, 1000)),
         "loss_and_gradients": lambda: net.loss_and_gradients(x, labels),
         "gradient_profile": lambda: net.gradient_profile(x, labels),
