@@ -18,7 +18,7 @@ from fastgrad.bench.gate.layers import Run
 from fastgrad.bench.gate.rows import BAD, Judgement, Options
 from fastgrad.bench.journal import Parts
 
-VERSION = 3  # counted up when what is measured changes its meaning: kept parts of another version are not used
+VERSION = 4  # counted up when what is measured changes its meaning: kept parts of another version are not used
 
 
 def judge(

@@ -29,7 +29,7 @@ class Row:
         Of what does not run, or is inconclusive.
     ratio, low, high : float or None
         Head over base, and its interval.
-    quiet, pairs : int or None
+    pairs : int or None
     grew : list of (str, float, float)
         Of a bad row: functions, by how many instructions or calls at the base and at the head.
     """
@@ -44,7 +44,6 @@ class Row:
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
-    quiet: int | None = None
     pairs: int | None = None
     grew: list[tuple[str, float, float]] = field(default_factory=list)
 

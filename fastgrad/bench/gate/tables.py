@@ -10,7 +10,7 @@ from fastgrad.bench.gate.rows import BAD, Judgement, Row
 from fastgrad.report.tables import Table
 
 NOTE = (
-    "us: the least time of a call at the base. Ratio: time of the head over time of the base, the median of the quiet "
+    "us: the least time of a call at the base. Ratio: time of the head over time of the base, the median of "
     f"pairs of fresh processes, and an interval that holds it with {CONFIDENCE:.0%} however often it is looked at. "
     f"Worse: all of the interval is above 1 + {MARGIN:.0%} ({PROCESS_MARGIN:.0%} where a call is a process), twice in "
     "a row; same: all of it is within; improved: all of it is below; inconclusive: none of these. Identical code has a "
@@ -63,7 +63,7 @@ def _time(row):
     if row is None:
         return ("",) * 4
     time = "" if row.base is None else f"{row.base * 1e6:.3g}"
-    pairs = "" if row.pairs is None else f"{row.quiet}/{row.pairs}"
+    pairs = "" if row.pairs is None else str(row.pairs)
     return time, "" if row.ratio is None else f"{row.ratio:.3f}", _interval(row), pairs
 
 
