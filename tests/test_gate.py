@@ -12,6 +12,7 @@ from test_cli import call
 
 from fastgrad.bench.gate import instructions, judgement, layers, pairs, search, tables, values
 from fastgrad.bench.gate.cases import Case
+from fastgrad.bench.gate.look import Plan
 from fastgrad.bench.gate.rows import Options
 from fastgrad.bench.journal import Parts
 
@@ -101,6 +102,28 @@ def test_a_regression_must_recur(machine, tmp_path):
     found = judged(tmp_path)
     assert verdicts(found) == TIMED
     assert machine.measured.count(0) == 3  # the rehearsal, the first stage, and again
+
+
+def test_a_regression_that_there_is_no_time_to_repeat_is_not_lost(machine, tmp_path, monkeypatch):
+    machine.slower |= dict.fromkeys(TIMED, 1.1)
+    late = layers.Run.late
+    end = lambda: machine.measured.count(0) == 2 and machine.measured[-1] == 9  # noqa: E731 - after the first stage
+    monkeypatch.setattr(layers.Run, "late", lambda run, *shares: lambda: end() or late(run, *shares)())
+    found = judged(tmp_path)
+    assert verdicts(found) == dict.fromkeys(TIMED, "worse")
+    assert found.exit_code() == 1
+    assert found.false_alarm == pytest.approx(len(TIMED) * pairs.ONCE, rel=0.02)
+    assert f"{CASE}: worse, time x 1.1" in " ".join(tables.verdict(found, 1))
+    assert "; no time was left to repeat it." in " ".join(tables.verdict(found, 1))
+
+
+def test_what_is_planned_leaves_time_to_repeat_all_of_it(machine, tmp_path):
+    run = layers.Run(machine.both, Parts(None, "", ""), Options(budget=100), lambda *_: None, lambda _: None)
+    items = {str(n): pairs.Item(machine.cases[1], Plan(1, 1, 1, 0, False, False, 0.1)) for n in range(1000)}
+    fitting = run._fitting(items, 0.5)
+    first_look = pairs.LOOKS[0] * (0.5 + 0.1 * len(fitting))
+    assert first_look < layers.PAIRS * 100
+    assert 2 * first_look < 100
 
 
 def test_decided_cases_are_not_measured_again(machine, tmp_path, monkeypatch):

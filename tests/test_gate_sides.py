@@ -190,6 +190,35 @@ def test_a_pair_takes_turns_and_sees_5_percent_more_calls_as_more_time(wild, mon
     assert pairs.measure_pair(both.values(), items, 4, lambda: True) == {"base": {}, "head": {}}
 
 
+THREADS = """
+import hashlib, os, sys, threading, time
+sys.argv.append("lean")
+sys.path.insert(0, sys.argv[1])
+import worker
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+def work():
+    hashlib.sha256(bytes(1 << 22)).digest()
+def both():
+    other = threading.Thread(target=work)
+    other.start()
+    work()
+    other.join()
+spent, shown = 0.0, 0.0
+for _ in range(10):
+    before = time.process_time()
+    shown += worker._sample(both, time.perf_counter, 1, True)
+    spent += time.process_time() - before
+print(shown / spent)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/schedstat").exists(), reason="not Linux")
+def test_the_work_of_a_second_thread_is_not_taken_off():
+    command = [sys.executable, "-c", THREADS, str(sides.WORKER.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 0.9
+
+
 def test_a_doubled_buffer_is_seen(project, tmp_path):
     both, _ = prepare(project, tmp_path, head="memory")
     run = layers.Run(both, Parts(None, "", ""), Options(layers=["memory"]), silent, silent)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fastgrad.bench.gate import instructions
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.layers import Run
-from fastgrad.bench.gate.rows import BAD, Row
+from fastgrad.bench.gate.rows import Row
 from fastgrad.bench.gate.sides import Side, Worker
 
 SHOWN, ROWS = 5, 10  # functions of a row; rows
@@ -17,7 +17,7 @@ PATIENCE = 60.0  # seconds, of a question and of all under valgrind
 
 def explained(rows: Sequence[Row], cases: Mapping[str, Case], run: Run) -> list[Row]:
     """The rows, the bad ones of time and instructions with what grew."""
-    bad = [row for row in rows if row.verdict in BAD and row.layer in ("instructions", "time") and not row.why]
+    bad = [row for row in rows if row.layer in ("instructions", "time") and row.verdict == "worse"]
     wanted = {row.what: cases[row.what] for row in bad[:ROWS]}
     if not wanted:
         return list(rows)

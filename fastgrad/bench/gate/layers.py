@@ -8,7 +8,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from fastgrad.bench.gate import instructions, pairs, values
 from fastgrad.bench.gate.cases import TIMED, Case
@@ -16,12 +16,13 @@ from fastgrad.bench.gate.instructions import FEWEST, PLANT, PLANTED, CannotCount
 from fastgrad.bench.gate.look import look_at, planned, prepare_caches
 from fastgrad.bench.gate.pairs import Item
 from fastgrad.bench.gate.quiet import Watch
-from fastgrad.bench.gate.rows import Options, Row
+from fastgrad.bench.gate.rows import UNREPEATED, Options, Row
 from fastgrad.bench.gate.sides import Side
 from fastgrad.bench.journal import Parts
 
 # Shares of what is left of the budget that a stage may take.
 TRACK, MEMORY, LOOK, COUNT, PAIRS = 0.4, 0.3, 0.25, 0.3, 0.7
+FILLED = 0.4  # and that the first look at all times is planned to take: if all of them read worse, as much comes again
 AROUND = 1.0  # seconds in which the gate looks at what others do
 REHEARSAL, REHEARSED = 30.0, 0.2  # seconds, and share, after which a rehearsal that is not decided never will be
 KIND = 1e-3  # seconds of a call
@@ -184,12 +185,13 @@ class Run:
         self._unreached("time", [item.case for label, item in items.items() if label not in fitting], asked)
         timings, _ = self._stage("time", "head", {label: items[label] for label in fitting}, self.late(PAIRS))
         worse = {label: items[label] for label, timing in timings.items() if timing.verdict == "worse"}
-        timings |= self._stage("again", "head", worse, self.late())[0]
+        for label, again in self._stage("again", "head", worse, self.late())[0].items():
+            timings[label] = replace(timings[label], why=UNREPEATED) if again.ratio is None else again
         self.rows += [Row("time", label, "seconds", **asdict(timing)) for label, timing in timings.items()]
 
     def _fitting(self, items, each):
         """The labels for which there is time until the first look, if a pair takes ``each`` seconds to start."""
-        left, fitting = PAIRS * (self.end - time.monotonic()) / pairs.LOOKS[0] - each, []
+        left, fitting = FILLED * (self.end - time.monotonic()) / pairs.LOOKS[0] - each, []
         for label, item in items.items():
             if item.plan.seconds <= left:
                 left -= item.plan.seconds

@@ -15,7 +15,8 @@
 #         - Worse: the whole interval is above the margin. Same: all of it is within. Neither: more pairs, up to the
 #           last look or the end of the budget, and then inconclusive.
 #         - A case that reads worse is measured a second time with new pairs, and is worse only if it reads so again. So
-#           a row whose time is the same is called worse with a probability of ((1 - CONFIDENCE) / 2)^2 at most.
+#           a row whose time is the same is called worse with a probability of ((1 - CONFIDENCE) / 2)^2 at most. If no
+#           time is left for that, it stays worse and says so: a regression is not lost because there are many.
 
 import contextlib
 import math
@@ -36,7 +37,8 @@ MARGIN = 0.02
 PROCESS_MARGIN = 0.05  # where a call is a process: imports
 LOOKS = (10, 16, 32, 64)  # pairs, at which a case may be decided
 CONFIDENCE = 0.99  # of all looks together
-FALSE_ALARM = ((1 - CONFIDENCE) / 2) ** 2  # of a row, at most
+ONCE = (1 - CONFIDENCE) / 2  # a row whose time is the same reads worse in one stage, at most
+FALSE_ALARM = ONCE**2  # and in both
 SIDES = ("base", "head")
 
 

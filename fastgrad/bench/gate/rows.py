@@ -1,14 +1,16 @@
 """A judgement: its rows, and how it is asked for."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastgrad.bench.gate.pairs import FALSE_ALARM
+from fastgrad.bench.gate.pairs import FALSE_ALARM, ONCE
 
 BAD = ("worse", "gone", "moved")
 LAYERS = ("track", "memory", "instructions", "time")
 BUDGET = 300.0  # seconds after the builds
+UNREPEATED = "no time was left to repeat it"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Row:
         ``same``, ``improved``, ``worse``, ``moved``, ``inconclusive``, ``new``, ``gone``, ``absent``, or ``allowed``:
         a bad one that the caller said was meant.
     why : str
-        Of what does not run, or is inconclusive.
+        Of what does not run, is inconclusive, or was measured once only.
     ratio, low, high : float or None
         Head over base, and its interval.
     pairs : int or None
@@ -80,7 +82,8 @@ class Judgement:
     @property
     def false_alarm(self) -> float:
         """How probable it is, at most, that identical code has a row whose time reads worse."""
-        return 1 - (1 - FALSE_ALARM) ** sum(row.ratio is not None for row in self.rows)
+        each = [ONCE if row.why == UNREPEATED else FALSE_ALARM for row in self.rows if row.ratio is not None]
+        return 1 - math.prod(1 - chance for chance in each)
 
     def exit_code(self, strict: bool = False) -> int:
         """1: something is worse, moved or gone. 3, if ``strict``: something could not be judged. 0: neither."""

@@ -109,10 +109,10 @@ def verdict(found: Judgement, code: int) -> list[str]:
 
 
 def _reason(row: Row) -> str:
+    if row.ratio is not None:
+        return f"time x {row.ratio:.3f} ({row.low:.3f} to {row.high:.3f})" + (row.why and f"; {row.why}")
     if row.why:
         return row.why
-    if row.layer == "time":
-        return f"time x {row.ratio:.3f} ({row.low:.3f} to {row.high:.3f})"
     base, head, unit = _numbers(row)
     change = f", {row.head - row.base:+.3g}" if row.layer == "track" else f", {row.head / row.base - 1:+.1%}"  # type: ignore[operator]
     return f"{'instructions' if row.layer == 'instructions' else unit} {base} -> {head}{change}"
