@@ -190,6 +190,15 @@ def test_what_one_side_cannot_run(machine, tmp_path, fails, verdict, code):
     assert verdict is None or f"{CASE}: {verdict}, AttributeError: gone." in tables.verdict(found, code)
 
 
+def test_where_nothing_is_judged_strict_fails(machine, tmp_path):
+    nowhere, skipped = ({"error": "OSError: no network"}, {"skipped": ""})
+    for answer, rows in ((nowhere, {CASE: "absent"}), (skipped, {})):
+        machine.fails[CASE] = {"base": answer, "head": answer}
+        found = judged(tmp_path, bench=[re.escape(CASE)])
+        assert verdicts(found) == rows
+        assert (found.exit_code(), found.exit_code(strict=True)) == (0, 3)
+
+
 def test_a_value_that_one_side_cannot_give(machine, tmp_path):
     machine.value["track_number"] = {"error": "timed out after 60 s"}
     found = judged(tmp_path)
@@ -234,17 +243,18 @@ def test_a_kind_that_is_not_the_same_as_itself_is_not_judged(machine, tmp_path, 
 
 def test_what_the_budget_does_not_reach_is_inconclusive_by_name(machine, tmp_path, monkeypatch):
     machine.cases = [replace(case, gate=True) for case in machine.cases]
-    monkeypatch.setattr(layers, "PAIRS", 0.0)
+    monkeypatch.setattr(layers, "FILLED", 0.0)
     found = judged(tmp_path)
     assert verdicts(found) == dict.fromkeys(TIMED, "inconclusive")
     assert f"{', '.join(TIMED)}: inconclusive, no time was left to time it." in tables.verdict(found, 0)
 
 
 def test_what_nobody_asked_for_and_does_not_fit_is_counted_only(machine, tmp_path, monkeypatch):
-    monkeypatch.setattr(layers, "PAIRS", 0.0)
+    monkeypatch.setattr(layers, "FILLED", 0.0)
     found = judged(tmp_path)
     assert verdicts(found) == {}
-    assert "4 benchmarks did not fit the budget (time); --bench chooses, --budget adds." in found.notes
+    assert "4 benchmarks did not fit the budget (time); --bench chooses, --budget adds." in found.missing
+    assert (found.exit_code(), found.exit_code(strict=True)) == (0, 3)
 
 
 def test_the_end_of_the_budget_leaves_pairs_undecided(machine, tmp_path, monkeypatch):

@@ -116,7 +116,7 @@ class Run:
             why = f"no time was left to {TO_DO.get(layer, 'measure it')}"
             self.rows += [Row(layer, case.label, case.unit, None, None, "inconclusive", why) for case in cases]
         elif cases:
-            self.notes.append(
+            self.missing.append(
                 f"{len(cases)} benchmarks did not fit the budget ({layer}); --bench chooses, --budget adds."
             )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastgrad.bench.gate.pairs import FALSE_ALARM, ONCE
 
-BAD = ("worse", "gone", "moved")
+BAD, UNCLEAR = ("worse", "gone", "moved"), ("inconclusive", "absent")
 LAYERS = ("track", "memory", "instructions", "time")
 BUDGET = 300.0  # seconds after the builds
 UNREPEATED = "no time was left to repeat it"
@@ -76,8 +76,8 @@ class Judgement:
 
     @property
     def unclear(self) -> bool:
-        """Whether something could not be judged."""
-        return bool(self.doubts or self.missing) or any(row.verdict == "inconclusive" for row in self.rows)
+        """Whether something could not be judged, or nothing was."""
+        return bool(self.doubts or self.missing or not self.rows) or any(row.verdict in UNCLEAR for row in self.rows)
 
     @property
     def false_alarm(self) -> float:
