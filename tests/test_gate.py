@@ -114,7 +114,7 @@ def test_a_regression_that_there_is_no_time_to_repeat_is_not_lost(machine, tmp_p
     assert found.exit_code() == 1
     assert found.false_alarm == pytest.approx(len(TIMED) * pairs.ONCE, rel=0.02)
     assert f"{CASE}: worse, time x 1.1" in " ".join(tables.verdict(found, 1))
-    assert "; no time was left to repeat it." in " ".join(tables.verdict(found, 1))
+    assert "; it could not be repeated." in " ".join(tables.verdict(found, 1))
 
 
 def test_what_is_planned_leaves_time_to_repeat_all_of_it(machine, tmp_path):
@@ -163,6 +163,14 @@ def test_a_number_that_moves_either_way_is_caught(machine, tmp_path, value):
     assert verdicts(found, "track") == {"track_number": "moved"}
     assert found.exit_code() == 1
     assert f"track_number: moved, decades -2 -> {value}, {value + 2:+.3g}." in tables.verdict(found, 1)
+
+
+def test_a_value_that_the_base_gives_only_once_is_not_new(machine, tmp_path):
+    machine.again["track_number"] = {"error": "FileExistsError: d"}
+    machine.value["track_number"] = -1.0
+    found = judged(tmp_path)
+    assert verdicts(found, "track") == {"track_number": "inconclusive"}
+    assert "track_number: inconclusive, FileExistsError: d." in tables.verdict(found, 0)
 
 
 def test_memory_that_grows_is_caught(machine, tmp_path):

@@ -79,6 +79,35 @@ def test_the_interval_is_no_wider_than_it_must_be():
 
 
 @pytest.mark.parametrize(
+    ("failing", "expected"),
+    [
+        ({"head": 1}, "worse"),
+        ({"base": 1}, "worse"),
+        ({"head": 2}, "gone"),
+        ({"base": 2}, "inconclusive"),
+        ({"base": 1, "head": 1}, "inconclusive"),
+        ({"base": 16, "head": 16}, "inconclusive"),
+    ],
+)
+def test_one_failure_decides_nothing(failing, expected):
+    taken = simulated_pairs(np.random.default_rng(4), 16, 1.2)
+    for side, times in failing.items():
+        for pair in taken[:times]:
+            pair[side][LABEL] = "timed out after 60 s"
+    found = pairs.judge(taken, LABEL)
+    assert found.verdict == expected
+    assert found.pairs == 16 - max(failing.values())
+    assert ("timed out" in found.why) == (expected != "worse")
+
+
+def test_the_first_look_waits_for_ten_pairs_without_a_failure():
+    taken = simulated_pairs(np.random.default_rng(4), 10, 1.2)
+    taken[3]["head"][LABEL] = "timed out after 60 s"
+    found = pairs.judge(taken, LABEL)
+    assert (found.verdict, found.ratio, found.pairs) == ("inconclusive", None, 9)
+
+
+@pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
         (0.021, 0.05, "worse"),

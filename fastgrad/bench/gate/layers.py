@@ -104,7 +104,10 @@ class Run:
         bad = {side: answer for side, answer in answers.items() if "found" not in answer}
         if all("skipped" in answer for answer in bad.values()) and {"base", "head"} <= set(bad):
             return
-        verdict = "absent" if {"base", "head"} <= set(bad) else "gone" if "head" in bad else "new"
+        sides = set(bad) - {"again"}
+        verdict = (
+            {"base": "new", "head": "gone"}[sides.pop()] if len(sides) == 1 else "absent" if sides else "inconclusive"
+        )
         answer = bad.get("head") or bad.get("base") or bad["again"]
         why = answer.get("error") or answer["skipped"]
         layer = {"track": "track", "peakmemory": "memory", "memory": "memory"}.get(case.kind, "time")
@@ -186,7 +189,8 @@ class Run:
         timings, _ = self._stage("time", "head", {label: items[label] for label in fitting}, self.late(PAIRS))
         worse = {label: items[label] for label, timing in timings.items() if timing.verdict == "worse"}
         for label, again in self._stage("again", "head", worse, self.late())[0].items():
-            timings[label] = replace(timings[label], why=UNREPEATED) if again.ratio is None else again
+            lost = again.ratio is None and again.verdict == "inconclusive"
+            timings[label] = replace(timings[label], why=UNREPEATED) if lost else again
         self.rows += [Row("time", label, "seconds", **asdict(timing)) for label, timing in timings.items()]
 
     def _fitting(self, items, each):

@@ -10,7 +10,7 @@ from fastgrad.bench.gate.pairs import FALSE_ALARM, ONCE
 BAD, UNCLEAR = ("worse", "gone", "moved"), ("inconclusive", "absent")
 LAYERS = ("track", "memory", "instructions", "time")
 BUDGET = 300.0  # seconds after the builds
-UNREPEATED = "no time was left to repeat it"
+UNREPEATED = "it could not be repeated"
 
 
 @dataclass(frozen=True)
