@@ -5,7 +5,9 @@ import math
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pytest
 from simulated import COUNTED, TIMED, Machine, judged, verdicts
 from test_cli import call
@@ -32,7 +34,7 @@ def machine(monkeypatch):
      (100, 101, 110, "inconclusive")],
 )  # fmt: skip
 def test_verdict_of_instructions(base, again, head, expected):
-    assert instructions.verdict_of(base, again, head) == expected
+    assert instructions.verdict_of([base, again], [head]) == expected
 
 
 TRACK = Case("track", {}, "track", tolerance=0.05)
@@ -50,6 +52,10 @@ PEAK = Case("peakmem", {}, "peakmemory")
         (TRACK, 1.4, math.nan, "moved"),
         (TRACK, 1.4, math.inf, "moved"),
         (TRACK, math.nan, math.nan, "same"),
+        (TRACK, math.nan, 1.0, "moved"),
+        (LOOSE, 1.4, math.inf, "moved"),
+        (LOOSE, -math.inf, math.inf, "moved"),
+        (LOOSE, math.inf, math.inf, "same"),
         (replace(TRACK, tolerance=0), 0, 0, "same"),
         (replace(TRACK, tolerance=0), 3, 2, "moved"),
         (LOOSE, -2, -2.01, "same"),
@@ -62,11 +68,49 @@ PEAK = Case("peakmem", {}, "peakmemory")
     ],
 )
 def test_verdict_of_a_value(case, base, head, expected):
-    assert values.verdict_of(case, base, base, head) == expected
+    assert values.verdict_of(case, [base, base], [head]) == expected
 
 
 def test_a_value_that_the_base_does_not_repeat_is_not_judged():
-    assert values.verdict_of(TRACK, 1.0, 1.2, 1.0) == "inconclusive"
+    assert values.verdict_of(TRACK, [1.0, 1.2], [1.0]) == "inconclusive"
+
+
+@pytest.mark.parametrize("verdict_of", [instructions.verdict_of, partial(values.verdict_of, LOOSE)])
+def test_numbers_that_scatter_are_not_bad_when_measured_twice(verdict_of):
+    rng = np.random.default_rng(0)
+    draws = 100 * (1 + 0.005 * rng.standard_normal((4000, 6)))
+    once, twice = ([verdict_of(row[:b], row[b:]) for row in draws[:, :n]] for n, b in ((3, 2), (6, 4)))
+    bad = [sum(verdict in ("moved", "worse") for verdict in found) for found in (once, twice)]
+    assert bad[0] > 20
+    assert bad[1] < 0.05 * bad[0]
+
+
+@pytest.mark.parametrize("what", ["track_number", "peakmem_array", CASE])
+def test_a_number_that_is_bad_only_once_is_inconclusive(machine, tmp_path, monkeypatch, what):
+    machine.value |= {"track_number": -1.0, "peakmem_array": 8e7}
+    machine.counted["head", CASE] = 1.02
+    for module, name, real in ((values, "measured", machine.values), (instructions, "count", machine.count)):
+
+        def first(*asked, real=real):
+            found = real(*asked)
+            if what in str(found):
+                machine.value.pop(what, None)
+                machine.counted.pop(("head", what), None)
+            return found
+
+        monkeypatch.setattr(module, name, first)
+    found = judged(tmp_path, layers=["track", "memory", "instructions"])
+    expected = {"track_number": "moved", "peakmem_array": "worse"} | COUNTED | {CASE: "worse", what: "inconclusive"}
+    assert {row.what: row.verdict for row in found.rows} == expected
+
+
+def test_a_number_that_there_is_no_time_to_measure_again_stays_bad(machine, tmp_path, monkeypatch):
+    machine.value["track_number"] = -1.0
+    real = machine.values
+    monkeypatch.setattr(values, "measured", lambda cases, *of: real(cases, *of) if isinstance(cases, list) else {})
+    found = judged(tmp_path, layers=["track"])
+    assert verdicts(found, "track") == {"track_number": "moved"}
+    assert "track_number: moved, decades -2 -> -1, +1; it could not be repeated." in tables.verdict(found, 1)
 
 
 def test_identical_code_is_the_same(machine, tmp_path):

@@ -4,14 +4,15 @@
 #           library before and after what is counted, at which callgrind begins a new count; so Python's own start is
 #           paid once.
 #         - Of some calls and of twice as many: the difference has no part of the marks, and all of what a call costs.
-#         - A case whose count the base does not repeat is not judged by it.
+#         - A case whose count the base does not repeat is not judged by it, and one that reads worse is counted again.
 #         - valgrind knows no AVX-512: the counts are of what runs without, on every machine alike.
 
+import itertools
 import re
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,12 +167,13 @@ def sees(counted: Mapping[str, dict], case: Case) -> bool:
     if not {case.label, PLANTED} <= set(counted):
         return True  # there was no time
     once, more = (counted[label]["total"] for label in (case.label, PLANTED))
-    return verdict_of(once, once, more) == "worse"
+    return verdict_of([once], [more]) == "worse"
 
 
-def verdict_of(base: float, again: float, head: float) -> str:
-    """In words, for instructions of a call; ``again`` are the base's, counted once more."""
-    if not abs(again / base - 1) <= TOLERANCE / 2:
+def verdict_of(bases: Sequence[float], heads: Sequence[float]) -> str:
+    """In words, where every count of the head says the same beside every count of the base."""
+    if not all(abs(again / bases[0] - 1) <= TOLERANCE / 2 for again in bases):
         return "inconclusive"
-    change = head / base - 1
-    return "worse" if not change <= TOLERANCE else "improved" if change < -TOLERANCE else "same"
+    changes = [head / base - 1 for base, head in itertools.product(bases, heads)]
+    found = {"worse" if not one <= TOLERANCE else "improved" if one < -TOLERANCE else "same" for one in changes}
+    return found.pop() if len(found) == 1 else "inconclusive"

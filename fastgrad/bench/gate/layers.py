@@ -16,7 +16,7 @@ from fastgrad.bench.gate.instructions import FEWEST, PLANT, PLANTED, CannotCount
 from fastgrad.bench.gate.look import look_at, planned, prepare_caches
 from fastgrad.bench.gate.pairs import Item
 from fastgrad.bench.gate.quiet import Watch
-from fastgrad.bench.gate.rows import UNREPEATED, Options, Row
+from fastgrad.bench.gate.rows import BAD, UNREPEATED, Options, Row
 from fastgrad.bench.gate.sides import Side
 from fastgrad.bench.journal import Parts
 
@@ -126,16 +126,40 @@ class Run:
     def _values(self, layer, cases, share, asked):
         show = self.doing({"track": "numbers", "memory": "peak memory"}[layer])
         answers = self.parts.get(layer, lambda: values.measured(cases, self.runs, self.late(share), show))
+        once = {}
         for case in cases:
             found = answers.get(case.label, {})
             if any("found" not in answer for answer in found.values()):
                 self._fails(case, found)
             elif found:
-                base, again, head = (found[run]["found"] for run in self.runs)
-                verdict = values.verdict_of(case, base, again, head)
-                why = f"the base itself gives {base:.6g} and {again:.6g}" if verdict == "inconclusive" else ""
-                self.rows.append(Row(layer, case.label, case.unit, base, head, verdict, why))
+                once[case.label] = {run: answer["found"] for run, answer in found.items()}
+        by = {case.label: case for case in cases}
+
+        def again(bad):
+            late = self.late(share)
+            answers = self.parts.get(f"{layer} again", lambda: values.measured(map(by.get, bad), self.runs, late, show))
+            good = {label: found for label, found in answers.items() if all("found" in one for one in found.values())}
+            return {label: {run: one["found"] for run, one in found.items()} for label, found in good.items()}
+
+        self._numbers(layer, by, once, lambda label, *of: values.verdict_of(by[label], *of), again)
         self._unreached(layer, [case for case in cases if case.label not in answers], asked)
+
+    def _numbers(self, layer, cases, once, verdict_of, measured):
+        """Rows of numbers of each run; what is bad is measured again, and every number must say so."""
+
+        def judged(label, *times):
+            bases = [numbers[run] for numbers in times for run in ("base", "again")]
+            return bases, verdict_of(label, bases, [numbers["head"] for numbers in times])
+
+        bad = [label for label, numbers in once.items() if judged(label, numbers)[1] in BAD]
+        twice = measured(bad) if bad else {}
+        for label, numbers in once.items():
+            bases, verdict = judged(label, *[found[label] for found in (once, twice) if label in found])
+            why = UNREPEATED if label in bad and label not in twice else ""
+            if verdict == "inconclusive":
+                why = f"the base itself gives {min(bases):.6g} and {max(bases):.6g}, the head {numbers['head']:.6g}"
+            unit = "per call" if layer == "instructions" else cases[label].unit
+            self.rows.append(Row(layer, label, unit, bases[0], numbers["head"], verdict, why))
 
     def _looked(self, cases, asked):
         """{label: {side: seconds}} of the cases that run on both sides."""
@@ -164,18 +188,18 @@ class Run:
         except CannotCount as error:
             self.missing.append(f"Instructions were not counted: {error}.")
             return
-        base = counts["base"]
-        if not instructions.sees(base, able[0].case):
+        if not instructions.sees(counts["base"], able[0].case):
             self.doubts.append(f"{able[0].case.label}, with {PLANTED}, does not read worse by instructions")
             return
-        for label, item in self.counted.items():
-            if all(label in counts[run] for run in self.runs):
-                totals = [counts[run][label]["total"] for run in self.runs]
-                verdict = instructions.verdict_of(*totals)
-                why = "the base does not repeat its own count" if verdict == "inconclusive" else ""
-                self.rows.append(Row("instructions", label, "per call", totals[0], totals[2], verdict, why))
-            else:
-                self._unreached("instructions", [item.case], True)
+
+        def again(bad):
+            items, late = [self.counted[label] for label in bad], self.late(COUNT)
+            return _totals(self.parts.get("count again", lambda: instructions.count(self.runs, items, late, show)), bad)
+
+        once = _totals(counts, self.counted)
+        by = {item.case.label: item.case for item in able}
+        self._numbers("instructions", by, once, lambda label, *of: instructions.verdict_of(*of), again)
+        self._unreached("instructions", [item.case for item in able if item.case.label not in once], True)
 
     def _times(self, cases, seen, asked):
         items = {case.label: Item(case, planned(case, **seen[case.label])) for case in cases}
@@ -244,6 +268,12 @@ class Run:
             self.doubts += self.watch.causes(clocks) or ["no cause of that was found"]
             self.tell(f"times cannot be judged well here: {'; '.join(self.doubts)}")
         return max(each, 0), doubtful
+
+
+def _totals(counts, labels):
+    """{label: {run: instructions}} of what every run has counted."""
+    whole = [label for label in labels if all(label in counted for counted in counts.values())]
+    return {label: {run: counted[label]["total"] for run, counted in counts.items()} for label in whole}
 
 
 def _kind(item, seen):

@@ -6,7 +6,7 @@ from collections import Counter
 
 from fastgrad.bench.gate.instructions import TOLERANCE as COUNT_TOLERANCE
 from fastgrad.bench.gate.pairs import CONFIDENCE, MARGIN, PROCESS_MARGIN
-from fastgrad.bench.gate.rows import BAD, Judgement, Row
+from fastgrad.bench.gate.rows import BAD, UNREPEATED, Judgement, Row
 from fastgrad.report.tables import Table
 
 NOTE = (
@@ -111,11 +111,12 @@ def verdict(found: Judgement, code: int) -> list[str]:
 def _reason(row: Row) -> str:
     if row.ratio is not None:
         return f"time x {row.ratio:.3f} ({row.low:.3f} to {row.high:.3f})" + (row.why and f"; {row.why}")
-    if row.why:
+    if row.why != UNREPEATED and row.why:
         return row.why
     base, head, unit = _numbers(row)
     change = f", {row.head - row.base:+.3g}" if row.layer == "track" else f", {row.head / row.base - 1:+.1%}"  # type: ignore[operator]
-    return f"{'instructions' if row.layer == 'instructions' else unit} {base} -> {head}{change}"
+    what = "instructions" if row.layer == "instructions" else unit
+    return f"{what} {base} -> {head}{change}" + (row.why and f"; {row.why}")
 
 
 def benchmark_action(found: Judgement) -> str:

@@ -1,11 +1,14 @@
 """Numbers that are not times: what track_ benchmarks return, and the memory of peakmem_ and mem_."""
 
 # Design: - The base is measured twice: a number that it does not repeat within its tolerance is not judged by it.
+#         - What is bad is measured once more in fresh processes: of identical code whose numbers scatter by the
+#           tolerance the base agrees with itself by luck, and the head, measured once, is then bad in 22 % of the rows.
 #         - A tracked number that moves is a finding in either direction: an error that halves, or a decay that slows,
 #           changes what users measure as much as its opposite. Less memory is an improvement.
 
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.look import on_each
@@ -50,19 +53,24 @@ def _value(worker, case):
     return min(answers, key=lambda answer: answer.get("found", -math.inf))
 
 
-def verdict_of(case: Case, base: float, again: float, head: float) -> str:
-    """In words; what is NaN on both sides is the same."""
-    if math.isnan(base) and math.isnan(again) and math.isnan(head):
-        return "same"
-    if not _near(case, base, again):
+def verdict_of(case: Case, bases: Sequence[float], heads: Sequence[float]) -> str:
+    """In words, where every value of the head says the same beside every value of the base."""
+    if not all(_near(case, bases[0], again) for again in bases):
         return "inconclusive"
+    found = {_one(case, base, head) for base, head in itertools.product(bases, heads)}
+    return found.pop() if len(found) == 1 else "inconclusive"
+
+
+def _one(case, base, head):
     if _near(case, base, head):
         return "same"
     return "moved" if case.kind == "track" else "worse" if not head <= base else "improved"
 
 
 def _near(case, one, other):
-    return one == other or abs(other - one) <= limit(case, one, other)
+    if math.isfinite(one) and math.isfinite(other):
+        return abs(other - one) <= limit(case, one, other)
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def limit(case: Case, one: float, other: float) -> float:
