@@ -357,6 +357,14 @@ def test_two_gates_in_one_folder_do_not_build_over_each_other(project, tmp_path,
         pass
 
 
+def test_a_folder_keeps_its_own_gitignore(tmp_path):
+    with sides.alone(tmp_path / "new"):
+        assert (tmp_path / "new" / ".gitignore").read_text() == "*\n"
+    (tmp_path / ".gitignore").write_text("mine\n")
+    with sides.alone(tmp_path):
+        assert (tmp_path / ".gitignore").read_text() == "mine\n"
+
+
 def test_a_cancelled_job_ends_its_builds(project, tmp_path):
     out = tmp_path / "out"
     project.change("slow", "shutil.copy", "__import__('time').sleep(60) #", "install.py")

@@ -202,7 +202,8 @@ def configuration(suite: str | Path | None) -> Path:
 def alone(out: Path) -> Iterator[None]:
     """Where no other gate builds in the folder ``out``, which is made; GateError if one does."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / ".gitignore").write_text("*\n")
+    with contextlib.suppress(FileExistsError), open(out / ".gitignore", "x") as ignored:
+        ignored.write("*\n")
     with open(out / "lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
