@@ -267,7 +267,7 @@ def test_what_is_meant_is_allowed(machine, tmp_path):
 
 
 def test_a_busy_machine_says_so_at_once_with_the_cause_and_still_sees_what_is_large(machine, tmp_path):
-    machine.noise, machine.slower[CASE], machine.busy = 0.03, 1.5, [BUSY]
+    machine.noise, machine.slower[CASE], machine.busy = 0.06, 1.5, [BUSY]
     said = []
     found = judgement.judge("base", "head", tmp_path, Options(), tell=said.append)
     assert verdicts(found)[CASE] == "worse"
@@ -291,6 +291,21 @@ def test_a_kind_that_is_not_the_same_as_itself_is_not_judged(machine, tmp_path, 
     found = judged(tmp_path)
     assert verdicts(found) == TIMED | {"time_slow": "inconclusive"}
     assert any(doubt.startswith("time_slow against itself reads worse") for doubt in found.doubts)
+
+
+def test_a_rehearsal_that_fails_is_doubted_and_the_rest_is_judged(machine, tmp_path, monkeypatch):
+    real = machine.pair
+
+    def pair(both, items, number, late):
+        found = real(both, items, number, late)
+        for label in found["head"] if both[1].name == "base" else ():
+            found["head"][label] = "OSError: too many files"
+        return found
+
+    monkeypatch.setattr(pairs, "measure_pair", pair)
+    found = judged(tmp_path)
+    assert verdicts(found) == TIMED
+    assert any("inconclusive: failed in 64 pairs: OSError: too many files" in doubt for doubt in found.doubts)
 
 
 def test_what_the_budget_does_not_reach_is_inconclusive_by_name(machine, tmp_path, monkeypatch):
@@ -419,7 +434,7 @@ def test_command_with_a_wide_finding_fits(machine, tmp_path):
 
 
 def test_command_that_cannot_judge(machine, tmp_path):
-    machine.noise, machine.busy = 0.05, [BUSY]
+    machine.noise, machine.busy = 0.06, [BUSY]
     result = call("gate", "main", "HEAD", "--out", str(tmp_path), "--strict")
     assert result.exit_code == 3
     assert "no regression seen, but not all of it could be judged" in " ".join(result.stdout.split())

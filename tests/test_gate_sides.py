@@ -55,6 +55,15 @@ class Cached:
         assert cache["answer"] == 42
     def track_it(self, cache):
         return cache["answer"]
+class Folder:
+    def setup(self):
+        os.mkdir("d")
+    def teardown(self):
+        os.rmdir("d")
+    def track_files(self):
+        time.sleep(0.2)
+        open(f"{os.getpid()}.txt", "w").close()
+        return len(os.listdir("."))
 class Broken:
     def setup_cache(self):
         raise OSError("no data")
@@ -127,7 +136,7 @@ def test_the_suite_is_the_list(wild):
     assert (by["wild.Pops.time_it(1)"].number, by["wild.Pops.time_it(1)"].gate) == (1, False)
     assert by["wild.time_hangs"].timeout == 0.5
     assert by["wild.Cached.time_it"].cache
-    assert len(by) == len(listed) == 22
+    assert len(by) == len(listed) == 23
 
 
 def test_where_the_suites_differ_is_said(wild):
@@ -172,8 +181,10 @@ def test_values_of_a_suite(wild):
     both, listed, _ = wild
     tracked = [case for case in listed if case.kind in ("track", "memory")]
     assert look.prepare_caches(tracked, both) == {}
-    found = values.measured(tracked, both, never, silent)
-    assert found["wild.Cached.track_it"] == {side: {"found": 42.0} for side in pairs.SIDES}
+    runs = both | {"again": both["base"]}
+    found = values.measured(tracked, runs, never, silent)
+    assert found["wild.Folder.track_files"] == {run: {"found": 2.0} for run in runs}
+    assert found["wild.Cached.track_it"] == {run: {"found": 42.0} for run in runs}
     assert found["work.Work.track_number(200)"]["head"] == {"found": 197.5}
     assert found["wild.Kept.mem_list"]["head"]["found"] == pytest.approx(8000, rel=0.1)
     assert found["wild.track_text"]["head"]["error"].startswith("ValueError")

@@ -70,10 +70,8 @@ class Case:
 
     def of(self, side: Side) -> dict[str, str]:
         """How a worker of a side is asked for it."""
-        folder = side.scratch
-        if self.cache:
-            folder /= hashlib.sha256(self.cache.encode()).hexdigest()[:12]
-        return {"name": self.ids[side.name], "folder": str(folder)}
+        folder = str(side.scratch / hashlib.sha256(self.cache.encode()).hexdigest()[:12]) if self.cache else ""
+        return {"name": self.ids[side.name], "folder": folder}
 
 
 def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:

@@ -59,7 +59,8 @@ class Run:
         tell: Callable[[str], None],
     ):
         self.sides, self.parts, self.options, self.progress, self.tell = sides, parts, options, progress, tell
-        self.runs = {"base": sides["base"], "again": sides["base"], "head": sides["head"]}
+        again = replace(sides["base"], scratch=sides["base"].scratch.with_name("again"))
+        self.runs = {"base": sides["base"], "again": again, "head": sides["head"]}
         self.watch, self.end = Watch(), time.monotonic() + options.budget
         self.rows: list[Row] = []
         self.doubts: list[str] = []
@@ -83,7 +84,7 @@ class Run:
         time.sleep(AROUND)
         if causes := self.watch.causes():
             self.tell(f"this machine is busy: {'; '.join(causes)}")
-        failed = self.parts.get("caches", lambda: prepare_caches(cases, self.sides))
+        failed = self.parts.get("caches", lambda: prepare_caches(cases, self.runs))
         for case in cases:
             if case.cache in failed:
                 self._fails(case, {side: {"error": error} for side, error in failed[case.cache].items()})
@@ -264,7 +265,8 @@ class Run:
             elif label.endswith(PLANTED) and timing.verdict != "worse":
                 self.doubts.append(f"{label}, reads {_read(timing)}")
         if len(self.doubts) > known:
-            clocks = [pair[side][label][2] for pair in taken for side in pair for label in pair[side]]
+            times = [one for pair in taken for of in pair.values() for one in of.values() if not isinstance(one, str)]
+            clocks = [clock for _, _, clock in times]
             self.doubts += self.watch.causes(clocks) or ["no cause of that was found"]
             self.tell(f"times cannot be judged well here: {'; '.join(self.doubts)}")
         return max(each, 0), doubtful

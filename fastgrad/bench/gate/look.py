@@ -6,6 +6,7 @@
 #           how many calls its setup is good. Shorter ones follow each other on the same state, as in asv up to 0.2.
 
 import math
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -137,7 +138,8 @@ def prepare_caches(cases: Iterable[Case], sides: Mapping[str, Side]) -> dict[str
 
     def ask(worker, case):
         request = case.of(worker.side)
-        Path(request["folder"]).mkdir(exist_ok=True)
+        shutil.rmtree(request["folder"], ignore_errors=True)  # of an earlier judgement
+        Path(request["folder"]).mkdir(parents=True)
         with worker.side.process() as process:  # its own, as in asv
             return process.ask("cache", case.timeout, **request)
 

@@ -57,7 +57,7 @@ class Side:
     suite, own : Path
         The benchmarks that run on it, the head's; and those that its own commit has, if any.
     scratch : Path
-        A folder for what the benchmarks' ``setup_cache`` make.
+        A folder for what the benchmarks' ``setup_cache`` make, and for those in which processes begin.
     """
 
     name: str
@@ -86,9 +86,12 @@ class Side:
         On one processor if ``cpu`` says which, under the program ``prefix``; not ``lean`` if it must know all kinds of
         benchmarks.
         """
+        self.scratch.mkdir(parents=True, exist_ok=True)
         command = [*prefix, self.python, str(WORKER), str(suite or self.suite), *["lean"] * lean]
-        with tempfile.TemporaryFile() as said, subprocess.Popen(
-            command, env=self.environment, cwd=self.scratch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+        with tempfile.TemporaryDirectory(
+            dir=self.scratch, ignore_cleanup_errors=True
+        ) as own, tempfile.TemporaryFile() as said, subprocess.Popen(
+            command, env=self.environment, cwd=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
             start_new_session=True,
         ) as running:  # fmt: skip
             process = Process(running, said)
@@ -295,7 +298,6 @@ def prepare(
         fact, given = facts[name], revisions[name]
         label = commit[:12] if commit.startswith(given) else f"{given} ({commit[:12]})"
         scratch = out / "scratch" / name
-        scratch.mkdir(parents=True, exist_ok=True)
         sides[name] = Side(
             name, label, commit, asv.project, fact["python"], fact["variables"], suite_of_head, own[name], scratch
         )

@@ -31,6 +31,7 @@ import pkgutil
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from importlib import metadata
@@ -50,6 +51,7 @@ if LEAN:
 
 MARK = "lcong48"  # of the C library; nothing else calls it, and callgrind begins a new count where it is entered
 LONG = 2e-3  # seconds of a sample
+START = os.getcwd()  # of this process alone
 LOOK = 0.3  # seconds, beyond which a first look is not repeated
 CHAIN = bytes(1 << 16)  # 35 us
 PLAIN = (str, int, float, list, dict, bool)
@@ -93,10 +95,13 @@ def _raw(benchmark):
 
 
 class Bench:
-    """A benchmark with its parameters; ``folder`` is where its setup_cache left what it made."""
+    """A benchmark with its parameters.
+
+    ``folder`` is where its setup_cache left what it made; without one, as in asv, it begins in a folder of its own.
+    """
 
     def __init__(self, root, name, folder):
-        os.chdir(folder)
+        os.chdir(folder or tempfile.mkdtemp(dir=START))
         self.asv = get_benchmark_from_name(root, name)
         self.cached = None
         if self.asv.setup_cache_key is not None:
