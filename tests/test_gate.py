@@ -267,7 +267,7 @@ def test_what_is_meant_is_allowed(machine, tmp_path):
 
 
 def test_a_busy_machine_says_so_at_once_with_the_cause_and_still_sees_what_is_large(machine, tmp_path):
-    machine.noise, machine.slower[CASE], machine.busy = 0.06, 1.5, [BUSY]
+    machine.noise, machine.slower[CASE], machine.busy = 0.15, 1.7, [BUSY]
     said = []
     found = judgement.judge("base", "head", tmp_path, Options(), tell=said.append)
     assert verdicts(found)[CASE] == "worse"
@@ -434,7 +434,7 @@ def test_command_with_a_wide_finding_fits(machine, tmp_path):
 
 
 def test_command_that_cannot_judge(machine, tmp_path):
-    machine.noise, machine.busy = 0.06, [BUSY]
+    machine.noise, machine.busy = 0.15, [BUSY]
     result = call("gate", "main", "HEAD", "--out", str(tmp_path), "--strict")
     assert result.exit_code == 3
     assert "no regression seen, but not all of it could be judged" in " ".join(result.stdout.split())
@@ -492,7 +492,7 @@ def test_bisect_names_the_first_bad_commit(machine, tmp_path, monkeypatch):
         machine.slower[CASE] = 1.2 if number >= 5 else 1.0
         judgements.append(number)
         if number == 3:
-            raise search.sides.GateError("does not build")
+            raise ValueError(f"unknown benchmark {CASE!r}")
         return judge("base", "head", tmp_path, Options(layers=options.layers))
 
     class Said:
@@ -513,6 +513,20 @@ def test_bisect_names_the_first_bad_commit(machine, tmp_path, monkeypatch):
     assert len(judgements) <= 4
     assert {tuple(layers) for _, _, layers in asked} == {("time",)}
     assert {tuple(bench) for _, bench, _ in asked} == {(rf"^{re.escape(CASE)}$",)}
+
+
+def test_bisect_does_not_lose_the_judgement(machine, tmp_path, monkeypatch):
+    def stops(*_):
+        assert json.loads((tmp_path / "gate.json").read_text())["exit_code"] == 1
+        raise search.sides.GateError("there is no commit between them")
+
+    machine.slower[CASE] = 1.2
+    monkeypatch.setattr(search, "first_bad", stops)
+    assert call("gate", "main", "HEAD", "--out", str(tmp_path), "--bisect").exit_code == 2
+    assert "time_fast(2): worse" in (tmp_path / "gate.md").read_text()
+    monkeypatch.setattr(search, "first_bad", lambda *_: "It was Colonel Mustard.")
+    assert call("gate", "main", "HEAD", "--out", str(tmp_path), "--bisect").exit_code == 1
+    assert "It was Colonel Mustard." in (tmp_path / "gate.md").read_text()
 
 
 def test_bisect_with_nothing_bad(machine, tmp_path):
