@@ -21,6 +21,7 @@
 #           time is left for that, it stays worse and says so: a regression is not lost because there are many.
 
 import contextlib
+import functools
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -105,7 +106,7 @@ def measure_pair(sides: Iterable[Side], items: Mapping[str, Item], number: int, 
         {"base" and "head": {label: [time over the clock's, least seconds, the clock's] or the error in words}}, without
         the cases for which there was no time.
     """
-    cpu, drawn = quiet.idlest(number), random.Random(f"{number} {', '.join(items)}")
+    cpu = quiet.idlest(number)
     found = {side: {} for side in SIDES}
     with contextlib.ExitStack() as stack:
         workers = {name: stack.enter_context(Worker(side, cpu)) for name, side in zip(SIDES, sides, strict=True)}
@@ -113,7 +114,7 @@ def measure_pair(sides: Iterable[Side], items: Mapping[str, Item], number: int, 
             if late():
                 break
             turns = {side: [] for side in SIDES}
-            first, second = drawn.sample(SIDES, 2)
+            first, second = random.sample(SIDES, 2)
             for side in (first, second, second, first) * item.plan.turns:
                 turns[side].append(_turn(workers[side], item, item.plant if side == "head" else 1))
             for side in SIDES:
@@ -158,9 +159,13 @@ def interval(logs: np.ndarray) -> tuple[float, float]:
     k is the largest with 2 P(fewer than k heads of n fair coins) at most (1 - CONFIDENCE) / len(LOOKS). There is
     one from 10 values on.
     """
-    k = int(binom.ppf((1 - CONFIDENCE) / len(LOOKS) / 2, logs.size, 0.5))
-    ordered = np.sort(logs)
+    k, ordered = _rank(logs.size), np.sort(logs)
     return float(ordered[k - 1]), float(ordered[-k])
+
+
+@functools.cache
+def _rank(number):
+    return int(binom.ppf((1 - CONFIDENCE) / len(LOOKS) / 2, number, 0.5))
 
 
 def verdict_of(low: float, high: float, margin: float) -> str:
