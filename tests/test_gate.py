@@ -107,7 +107,8 @@ def test_a_number_that_is_bad_only_once_is_inconclusive(machine, tmp_path, monke
 def test_a_number_that_there_is_no_time_to_measure_again_stays_bad(machine, tmp_path, monkeypatch):
     machine.value["track_number"] = -1.0
     real = machine.values
-    monkeypatch.setattr(values, "measured", lambda cases, *of: real(cases, *of) if isinstance(cases, list) else {})
+    several = iter([real, lambda *_: {}])
+    monkeypatch.setattr(values, "measured", lambda *of: next(several)(*of))
     found = judged(tmp_path, layers=["track"])
     assert verdicts(found, "track") == {"track_number": "moved"}
     assert "track_number: moved, decades -2 -> -1, +1; it could not be repeated." in tables.verdict(found, 1)
@@ -308,6 +309,26 @@ def test_a_rehearsal_that_fails_is_doubted_and_the_rest_is_judged(machine, tmp_p
     assert any("reads gone: OSError: too many files" in doubt for doubt in found.doubts)
 
 
+def test_a_rehearsal_that_is_too_slow_is_no_busy_machine(machine, tmp_path, monkeypatch):
+    monkeypatch.setattr(layers, "REHEARSAL", -1)
+    found = judged(tmp_path)
+    assert verdicts(found) == TIMED
+    assert (found.doubts, found.exit_code(strict=True)) == ([], 0)
+    assert any(note.startswith("There was no time to rehearse times with time_fast") for note in found.notes)
+
+
+def test_a_case_that_fails_under_valgrind_says_why(machine, tmp_path, monkeypatch):
+    def count(runs, *rest):
+        found = machine.count(runs, *rest)
+        found["again"][CASE] = {"error": "under valgrind: killed by SIGILL"}
+        return found
+
+    monkeypatch.setattr(instructions, "count", count)
+    found = judged(tmp_path)
+    assert verdicts(found, "instructions") == COUNTED | {CASE: "inconclusive"}
+    assert f"{CASE}: inconclusive, under valgrind: killed by SIGILL." in tables.verdict(found, 0)
+
+
 def test_what_the_budget_does_not_reach_is_inconclusive_by_name(machine, tmp_path, monkeypatch):
     machine.cases = [replace(case, gate=True) for case in machine.cases]
     monkeypatch.setattr(layers, "FILLED", 0.0)
@@ -365,13 +386,48 @@ def test_an_interrupted_judgement_goes_on(machine, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         judged(tmp_path)
     kept = len((tmp_path / "parts.jsonl").read_text().splitlines())
-    assert kept == 13 + 6  # pairs; caches, tracked numbers, memory, first look, instructions, what fits
+    assert kept == 13 + 5  # pairs; caches, tracked numbers, memory, first look, instructions
     with open(tmp_path / "parts.jsonl", "a") as file:
         file.write('{"identity": "half a li')
     machine.stop_after = None
     found = judged(tmp_path)
     assert verdicts(found) == TIMED
     assert machine.measured == [*range(10), *range(10)]  # none was taken twice
+
+
+def test_more_time_completes_what_was_cut_off(machine, tmp_path, monkeypatch):
+    with monkeypatch.context() as short:
+        short.setattr(values, "measured", lambda *_: {})
+        short.setattr(layers, "look_at", lambda cases, *of: machine.look(cases[:2], *of))
+        machine.stop_after = 15
+        with pytest.raises(KeyboardInterrupt):
+            judged(tmp_path)
+    machine.stop_after = None
+    found = judged(tmp_path)
+    assert verdicts(found) == TIMED
+    assert set(verdicts(found, "track")) == {"track_number"}
+    assert {row.verdict for row in found.rows} == {"same"}
+
+
+def test_a_pair_lasts_as_long_as_it_did_before_the_interruption(machine, tmp_path, monkeypatch):
+    clock, real, each = [0.0], machine.pair, []
+
+    def pair(*of):
+        found = real(*of)
+        clock[0] += 2.0
+        return found
+
+    fitting = layers.Run._fitting
+    monkeypatch.setattr(pairs, "measure_pair", pair)
+    monkeypatch.setattr(layers.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(layers.Run, "_fitting", lambda run, items, one: (each.append(one), fitting(run, items, one))[1])
+    machine.stop_after = 13
+    with pytest.raises(KeyboardInterrupt):
+        judged(tmp_path)
+    machine.stop_after = None
+    judged(tmp_path)
+    assert each[0] == pytest.approx(each[1], rel=1e-9)
+    assert each[0] > 1
 
 
 def test_parts_of_other_sides_or_questions_are_not_used(machine, tmp_path):

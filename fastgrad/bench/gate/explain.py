@@ -42,7 +42,8 @@ def _instructions(items: Sequence[instructions.Item], sides: Mapping[str, Side],
         counts = instructions.count(sides, items, late, tables=True)
     except instructions.CannotCount:
         return {}
-    both = [label for label in counts["base"] if label in counts["head"] and label != instructions.PLANTED]
+    able = [label for label, count in counts["base"].items() if "total" in count and label != instructions.PLANTED]
+    both = [label for label in able if "total" in counts["head"].get(label, {})]
     grown = {}
     for label in both:
         base, head = (counts[side][label] for side in ("base", "head"))

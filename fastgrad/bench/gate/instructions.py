@@ -83,8 +83,8 @@ def count(
     Returns
     -------
     dict
-        {run: {label: {"total": instructions, "functions": {name: instructions}}}}, without what a run cannot count or
-        had no time for.
+        {run: {label: {"total": instructions, "functions": {name: instructions}} or {"error": why}}}, without what a
+        run had no time for.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def count(
 
 
 def _counted(side, out, items, late, progress, tables):
-    """{label: counts} of one run; a case in which its process dies is left out, and the next begin another."""
+    """{label: counts or an error} of one run; if its process dies in a case, the next begin another."""
     todo = [(PLANTED, replace(items[0], calls=FEWEST), PLANT), *((item.case.label, item, 1) for item in items)]
     found, tried = {}, 0
     while tried < len(todo) and not late():
@@ -120,6 +120,8 @@ def _counted(side, out, items, late, progress, tables):
                     raise CannotCount(f"valgrind failed: {answer['error']}")
                 if "found" in answer:
                     first[label] = answer["found"], item.calls
+                else:
+                    found[label] = {"error": f"under valgrind: {answer.get('error') or answer['skipped']}"}
                 progress(tried, len(todo))
         process.running.wait()
         for label, (mark, calls) in first.items():
@@ -164,8 +166,8 @@ def _functions(piece):
 
 def sees(counted: Mapping[str, dict], case: Case) -> bool:
     """Whether what a run counted of its first case reads worse with ``PLANTED``."""
-    if not {case.label, PLANTED} <= set(counted):
-        return True  # there was no time
+    if not all("total" in counted.get(label, {}) for label in (case.label, PLANTED)):
+        return True  # there was no time, or it fails
     once, more = (counted[label]["total"] for label in (case.label, PLANTED))
     return verdict_of([once], [more]) == "worse"
 

@@ -6,6 +6,7 @@
 #           must not read worse or improved, or the kind is not judged; with 5 % more calls it must read worse, or the
 #           machine is too busy for small differences, which is said at once, and large ones are still looked for.
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -14,7 +15,7 @@ from fastgrad.bench.gate import instructions, pairs, values
 from fastgrad.bench.gate.cases import TIMED, Case
 from fastgrad.bench.gate.instructions import FEWEST, PLANT, PLANTED, CannotCount
 from fastgrad.bench.gate.look import look_at, planned, prepare_caches
-from fastgrad.bench.gate.pairs import Item
+from fastgrad.bench.gate.pairs import UNTIMED, Item
 from fastgrad.bench.gate.quiet import Watch
 from fastgrad.bench.gate.rows import BAD, UNREPEATED, Options, Row
 from fastgrad.bench.gate.sides import Side
@@ -27,7 +28,6 @@ AROUND = 1.0  # seconds in which the gate looks at what others do
 REHEARSAL, REHEARSED = 30.0, 0.2  # seconds, and share, after which a rehearsal that is not decided never will be
 KIND = 1e-3  # seconds of a call
 LONGEST = 0.02  # seconds of a call that is rehearsed with more calls
-TO_DO = {"instructions": "count it", "time": "time it"}
 
 
 class Run:
@@ -79,6 +79,16 @@ class Run:
         self.progress(None, None, what)
         return lambda done, total: self.progress(done, total, what)
 
+    def _whole(self, part, labels, make):
+        """{label: answers}, made now unless it is kept; kept if it is whole, so that more time completes it."""
+        kept = self.parts.found.get(part, {})
+        if set(labels) <= set(kept):
+            return kept
+        found = make()
+        if set(labels) <= set(found):
+            self.parts.add(part, found)
+        return found
+
     def judge(self, cases: list[Case], asked: bool) -> None:
         """All layers; ``asked``: whether somebody chose these cases, and not the budget."""
         time.sleep(AROUND)
@@ -117,7 +127,7 @@ class Run:
     def _unreached(self, layer, cases, asked):
         """Say what there was no time for: a row each if somebody asked for them."""
         if asked:
-            why = f"no time was left to {TO_DO.get(layer, 'measure it')}"
+            why = UNTIMED if layer == "time" else "no time was left to measure it"
             self.rows += [Row(layer, case.label, case.unit, None, None, "inconclusive", why) for case in cases]
         elif cases:
             self.missing.append(
@@ -126,7 +136,8 @@ class Run:
 
     def _values(self, layer, cases, share, asked):
         show = self.doing({"track": "numbers", "memory": "peak memory"}[layer])
-        answers = self.parts.get(layer, lambda: values.measured(cases, self.runs, self.late(share), show))
+        by = {case.label: case for case in cases}
+        answers = self._whole(layer, by, lambda: values.measured(cases, self.runs, self.late(share), show))
         once = {}
         for case in cases:
             found = answers.get(case.label, {})
@@ -134,11 +145,10 @@ class Run:
                 self._fails(case, found)
             elif found:
                 once[case.label] = {run: answer["found"] for run, answer in found.items()}
-        by = {case.label: case for case in cases}
 
         def again(bad):
-            late = self.late(share)
-            answers = self.parts.get(f"{layer} again", lambda: values.measured(map(by.get, bad), self.runs, late, show))
+            late, again = self.late(share), [by[label] for label in bad]
+            answers = self._whole(f"{layer} again", bad, lambda: values.measured(again, self.runs, late, show))
             good = {label: found for label, found in answers.items() if all("found" in one for one in found.values())}
             return {label: {run: one["found"] for run, one in found.items()} for label, found in good.items()}
 
@@ -165,7 +175,8 @@ class Run:
     def _looked(self, cases, asked):
         """{label: {side: seconds}} of the cases that run on both sides."""
         show = self.doing("a first look")
-        answers = self.parts.get("look", lambda: look_at(cases, self.sides, self.late(LOOK), show))
+        labels = [case.label for case in cases]
+        answers = self._whole("look", labels, lambda: look_at(cases, self.sides, self.late(LOOK), show))
         seen = {}
         for case in cases:
             found = answers.get(case.label, {})
@@ -185,22 +196,35 @@ class Run:
             return
         show, late = self.doing("counting instructions"), self.late(COUNT)
         try:
-            counts = self.parts.get("instructions", lambda: instructions.count(self.runs, able, late, show))
+            counts = self._counts("instructions", able, late, show)
         except CannotCount as error:
             self.missing.append(f"Instructions were not counted: {error}.")
             return
-        if not instructions.sees(counts["base"], able[0].case):
+        if not instructions.sees({label: of["base"] for label, of in counts.items()}, able[0].case):
             self.doubts.append(f"{able[0].case.label}, with {PLANTED}, does not read worse by instructions")
             return
 
         def again(bad):
-            items, late = [self.counted[label] for label in bad], self.late(COUNT)
-            return _totals(self.parts.get("count again", lambda: instructions.count(self.runs, items, late, show)), bad)
+            with contextlib.suppress(CannotCount):
+                late = self.late(COUNT)
+                return _totals(self._counts("instructions again", [self.counted[label] for label in bad], late, show))
+            return {}
 
-        once = _totals(counts, self.counted)
+        once = {label: of for label, of in _totals(counts).items() if label in self.counted}
         by = {item.case.label: item.case for item in able}
         self._numbers("instructions", by, once, lambda label, *of: instructions.verdict_of(*of), again)
-        self._unreached("instructions", [item.case for item in able if item.case.label not in once], True)
+        for label in [label for label in by if label not in once]:
+            errors = [count["error"] for count in counts.get(label, {}).values() if "error" in count]
+            why = errors[0] if errors else "no time was left to count it"
+            self.rows.append(Row("instructions", label, "per call", None, None, "inconclusive", why))
+
+    def _counts(self, part, items, late, show):
+        def by_label():
+            counts = instructions.count(self.runs, items, late, show)
+            both = [label for label in counts["base"] if all(label in counted for counted in counts.values())]
+            return {label: {run: counted[label] for run, counted in counts.items()} for label in both}
+
+        return self._whole(part, [item.case.label for item in items], by_label)
 
     def _times(self, cases, seen, asked):
         items = {case.label: Item(case, planned(case, **seen[case.label])) for case in cases}
@@ -209,7 +233,7 @@ class Run:
             if why := doubtful.get(_kind(item, seen)):
                 self.rows.append(Row("time", label, "seconds", None, None, "inconclusive", why))
         items = {label: item for label, item in items.items() if _kind(item, seen) not in doubtful}
-        fitting = self.parts.get("what fits", lambda: self._fitting(items, each))
+        fitting = self._fitting(items, each)
         self._unreached("time", [item.case for label, item in items.items() if label not in fitting], asked)
         timings, _ = self._stage("time", "head", {label: items[label] for label in fitting}, self.late(PAIRS))
         worse = {label: items[label] for label, timing in timings.items() if timing.verdict == "worse"}
@@ -232,13 +256,18 @@ class Run:
         show = self.doing(f"{name}, pairs of processes")
 
         def take(number, open_items):
-            part = f"{name} {number}"
-            if part not in self.parts.found:
-                found = pairs.measure_pair((self.sides["base"], self.sides[second]), open_items, number, late)
-                if len(found["base"]) < len(open_items):
-                    return found  # time ran out: it is not kept, so that more time completes it
-                self.parts.add(part, found)
-            return self.parts.found[part]
+            part, both = f"{name} {number}", (self.sides["base"], self.sides[second])
+            kept = self.parts.found.get(part, {"base": {}, "head": {}, "seconds": 0.0})
+            lacking = {label: item for label, item in open_items.items() if label not in kept["base"]}
+            if lacking:
+                start = time.monotonic()
+                found = pairs.measure_pair(both, lacking, number, late)
+                kept = {side: kept[side] | found[side] for side in pairs.SIDES} | {
+                    "seconds": kept["seconds"] + time.monotonic() - start
+                }
+                if len(found["base"]) == len(lacking):  # or time ran out, and more of it completes the pair
+                    self.parts.add(part, kept)
+            return kept
 
         return pairs.measure(take, items, late, show)
 
@@ -254,9 +283,12 @@ class Run:
             rehearsed[label] = items[label]
             if seen[label]["call"] <= LONGEST and not case.number:
                 rehearsed[f"{label}, {PLANTED}"] = Item(case, planned(case, **seen[label], fewest=FEWEST), PLANT)
-        start = time.monotonic()
         timings, taken = self._stage("rehearsal", "base", rehearsed, self.late(REHEARSED, REHEARSAL))
-        each = (time.monotonic() - start) / max(len(taken), 1) - sum(item.plan.seconds for item in rehearsed.values())
+        spent = sum(pair["seconds"] for pair in taken) / max(len(taken), 1)
+        each = spent - sum(item.plan.seconds for item in rehearsed.values())
+        if late := [label for label, timing in timings.items() if timing.why == UNTIMED]:
+            self.notes.append(f"There was no time to rehearse times with {', '.join(late)}.")
+        timings = {label: timing for label, timing in timings.items() if label not in late}
         doubtful, known = {}, len(self.doubts)
         for label, timing in timings.items():
             if timing.verdict in ("worse", "improved") and not label.endswith(PLANTED):
@@ -265,17 +297,18 @@ class Run:
             elif label.endswith(PLANTED) and timing.verdict != "worse":
                 self.doubts.append(f"{label}, reads {_read(timing)}")
         if len(self.doubts) > known:
-            times = [one for pair in taken for of in pair.values() for one in of.values() if not isinstance(one, str)]
+            times = [one for pair in taken for side in pairs.SIDES for one in pair[side].values()]
+            times = [one for one in times if not isinstance(one, str)]
             clocks = [clock for _, _, clock in times]
             self.doubts += self.watch.causes(clocks) or ["no cause of that was found"]
             self.tell(f"times cannot be judged well here: {'; '.join(self.doubts)}")
         return max(each, 0), doubtful
 
 
-def _totals(counts, labels):
+def _totals(counts):
     """{label: {run: instructions}} of what every run has counted."""
-    whole = [label for label in labels if all(label in counted for counted in counts.values())]
-    return {label: {run: counted[label]["total"] for run, counted in counts.items()} for label in whole}
+    whole = {label: of for label, of in counts.items() if all("total" in count for count in of.values())}
+    return {label: {run: count["total"] for run, count in of.items()} for label, of in whole.items()}
 
 
 def _kind(item, seen):

@@ -43,6 +43,7 @@ CONFIDENCE = 0.99  # of all looks together
 ONCE = (1 - CONFIDENCE) / 2  # a row whose time is the same reads worse in one stage, at most
 FALSE_ALARM = ONCE**2  # and in both
 SIDES = ("base", "head")
+UNTIMED = "no time was left to time it"
 
 
 @dataclass(frozen=True)
@@ -211,8 +212,6 @@ def measure(
             if taken == look:
                 timings[label] = judge(pairs, label, item.margin)
             elif label not in timings:
-                timings[label] = Timing(
-                    None, None, None, None, None, taken, "inconclusive", "no time was left to time it"
-                )
+                timings[label] = Timing(None, None, None, None, None, taken, "inconclusive", UNTIMED)
         undecided = {label: item for label, item in undecided.items() if timings[label].verdict == "inconclusive"}
     return timings, pairs
