@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -81,8 +83,7 @@ class Pops:
 """
 
 
-def never():
-    return False
+never = sides.Deadline()
 
 
 def silent(*_):
@@ -155,7 +156,7 @@ def test_where_the_suites_differ_is_said(wild):
 def test_a_first_look_finds_what_does_not_run_and_goes_on(wild):
     both, listed, _ = wild
     timed = [case for case in listed if case.kind in cases.TIMED]
-    broken = look.prepare_caches(timed, both)
+    broken = look.prepare_caches(timed, both, never)
     assert list(broken.values()) == [dict.fromkeys(pairs.SIDES, "its setup_cache: OSError: no data")]
     found = look.look_at([case for case in timed if case.cache not in broken], both, never, silent)
 
@@ -180,7 +181,7 @@ def test_a_first_look_finds_what_does_not_run_and_goes_on(wild):
 def test_values_of_a_suite(wild):
     both, listed, _ = wild
     tracked = [case for case in listed if case.kind in ("track", "memory")]
-    assert look.prepare_caches(tracked, both) == {}
+    assert look.prepare_caches(tracked, both, never) == {}
     runs = both | {"again": both["base"]}
     found = values.measured(tracked, runs, never, silent)
     assert found["wild.Folder.track_files"] == {run: {"found": 2.0} for run in runs}
@@ -198,7 +199,7 @@ def test_a_pair_takes_turns_and_sees_5_percent_more_calls_as_more_time(wild, mon
     found = pairs.measure_pair((both["base"], both["base"]), items, 3, never)
     ratios = {label: found["head"][label][0] / found["base"][label][0] for label in items}
     assert ratios["ten times"] / ratios["once"] == pytest.approx(10, rel=0.5)
-    assert pairs.measure_pair(both.values(), items, 4, lambda: True) == {"base": {}, "head": {}}
+    assert pairs.measure_pair(both.values(), items, 4, sides.Deadline(-1)) == {"base": {}, "head": {}}
 
 
 THREADS = """
@@ -366,6 +367,33 @@ def test_two_gates_in_one_folder_do_not_build_over_each_other(project, tmp_path,
     assert result.stderr == f"fastgrad: another gate is at work in {tmp_path}; --out says where this one may be\n"
     with sides.alone(tmp_path):
         pass
+
+
+def test_what_hangs_is_cut_off_at_the_end_of_the_budget(wild):
+    both, listed, _ = wild
+    by = {case.label: replace(case, timeout=60) for case in listed}
+    hangs, start = by["wild.time_hangs"], time.monotonic()
+    assert look.look_at([hangs], both, sides.Deadline(1), silent) == {}
+    plan = look.planned(hangs, 0, 1.0)
+    cut = pairs.measure_pair(both.values(), {"hangs": pairs.Item(hangs, plan)}, 0, sides.Deadline(1))
+    assert cut == {"base": {}, "head": {}}
+    assert time.monotonic() - start < 20
+
+
+def test_an_interruption_ends_what_runs_at_once(wild):
+    both, listed, _ = wild
+    (hangs,) = (replace(case, timeout=60) for case in listed if case.label == "wild.time_hangs")
+    start, late = time.monotonic(), sides.Deadline()
+
+    def interrupted():
+        while not sides.Process.alive:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sides.at_once({"stops": interrupted, "hangs": partial(look.look_at, [hangs], both, late, silent)}, late)
+    assert time.monotonic() - start < 20
+    assert not sides.Process.alive
 
 
 def test_a_folder_keeps_its_own_gitignore(tmp_path):

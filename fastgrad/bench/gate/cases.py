@@ -11,11 +11,11 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fastgrad._validation import unknown
-from fastgrad.bench.gate.sides import TIMEOUT, GateError, Side
+from fastgrad.bench.gate.sides import TIMEOUT, Deadline, GateError, Side, at_once
 
 TIMED = ("time", "import")
 VALUES = ("track", "peakmemory", "memory")
@@ -91,8 +91,7 @@ def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:
     GateError
         If no benchmark is found.
     """
-    with ThreadPoolExecutor(2) as pool:
-        found = dict(zip(sides, pool.map(lambda side: _discovered(side, side.suite), sides.values()), strict=True))
+    found = at_once({name: partial(_discovered, side, side.suite) for name, side in sides.items()}, Deadline())
     base, head = found["base"], found["head"]
     cases, ids = {}, defaultdict(dict)
     for side, has in found.items():

@@ -13,12 +13,12 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from fastgrad.bench.gate.cases import Case
-from fastgrad.bench.gate.sides import Side
+from fastgrad.bench.gate.sides import Deadline, Side, at_once
 from fastgrad.bench.gate.worker import MARK
 
 TOLERANCE = 0.01
@@ -28,6 +28,7 @@ PLANT, PLANTED = 1.05, "5 % more calls"
 FEWEST = 20  # calls to which 5 % more is one
 SHORT = 1e-3  # seconds of a call: a longer one warms up by itself, and one is enough
 LONGEST = 6.0  # seconds that a case may take under valgrind
+HANGS = 10  # times as long, after which it is given up
 FUNCTION = re.compile(r"(fn|cfn)=\((\d+)\) ?(.*)")
 COSTS = "0123456789+-*"  # how a line that is a cost begins
 
@@ -61,7 +62,7 @@ def planned(case: Case, setup: float, call: float) -> Item:
 def count(
     runs: Mapping[str, Side],
     items: Iterable[Item],
-    late: Callable[[], bool],
+    late: Deadline,
     progress: Callable[[int, int], None] = lambda done, total: None,
     tables: bool = False,
 ) -> dict[str, dict[str, dict]]:
@@ -73,8 +74,8 @@ def count(
         One process each.
     items : iterable of Item
         The first of them is counted once more, as ``PLANTED``.
-    late : callable
-        Whether there is no time for another.
+    late : Deadline
+        When there is no time for another.
     progress : callable
         Called with how many were counted, and of how many.
     tables : bool
@@ -93,12 +94,12 @@ def count(
     if not shutil.which("valgrind"):
         raise CannotCount("valgrind is not installed (apt-get install valgrind)")
     items = list(items)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(runs)) as pool:
-        jobs = {
-            name: pool.submit(_counted, side, Path(folder, name), items, late, progress, tables)
+    with tempfile.TemporaryDirectory() as folder:
+        work = {
+            name: partial(_counted, side, Path(folder, name), items, late, progress, tables)
             for name, side in runs.items()
         }
-        return {name: job.result() for name, job in jobs.items()}
+        return at_once(work, late)
 
 
 def _counted(side, out, items, late, progress, tables):
@@ -115,7 +116,10 @@ def _counted(side, out, items, late, progress, tables):
                 label, item, plant = todo[tried]
                 tried += 1
                 request = item.case.of(side) | {"calls": item.calls, "warm": item.warm, "plant": plant}
-                answer = process.ask("count", START + SLOWER * item.case.timeout, **request)
+                patience = START + HANGS * LONGEST
+                answer = process.ask("count", late.left(patience), **request)
+                if "error" in answer and late():
+                    break  # it was cut off
                 if process.dead and not found and not first:
                     raise CannotCount(f"valgrind failed: {answer['error']}")
                 if "found" in answer:

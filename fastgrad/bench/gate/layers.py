@@ -18,11 +18,11 @@ from fastgrad.bench.gate.look import look_at, planned, prepare_caches
 from fastgrad.bench.gate.pairs import UNTIMED, Item
 from fastgrad.bench.gate.quiet import Watch
 from fastgrad.bench.gate.rows import BAD, UNREPEATED, Options, Row
-from fastgrad.bench.gate.sides import Side
+from fastgrad.bench.gate.sides import Deadline, Side
 from fastgrad.bench.journal import Parts
 
 # Shares of what is left of the budget that a stage may take.
-TRACK, MEMORY, LOOK, COUNT, PAIRS = 0.4, 0.3, 0.25, 0.3, 0.7
+CACHES, TRACK, MEMORY, LOOK, COUNT, PAIRS = 0.5, 0.4, 0.3, 0.25, 0.3, 0.7
 FILLED = 0.4  # and that the first look at all times is planned to take: if all of them read worse, as much comes again
 AROUND = 1.0  # seconds in which the gate looks at what others do
 REHEARSAL, REHEARSED = 30.0, 0.2  # seconds, and share, after which a rehearsal that is not decided never will be
@@ -68,11 +68,9 @@ class Run:
         self.notes: list[str] = []
         self.counted: dict[str, instructions.Item] = {}
 
-    def late(self, share: float = 1, longest: float = float("inf")) -> Callable[[], bool]:
-        """A function that says when a share of what is left of the budget has gone."""
-        now = time.monotonic()
-        until = now + min(share * (self.end - now), longest)
-        return lambda: time.monotonic() > until
+    def late(self, share: float = 1, longest: float = float("inf")) -> Deadline:
+        """When a share of what is left of the budget will have gone."""
+        return Deadline(min(share * (self.end - time.monotonic()), longest))
 
     def doing(self, what: str) -> Callable[[int, int], None]:
         """A function of how many are done, and of how many."""
@@ -94,7 +92,7 @@ class Run:
         time.sleep(AROUND)
         if causes := self.watch.causes():
             self.tell(f"this machine is busy: {'; '.join(causes)}")
-        failed = self.parts.get("caches", lambda: prepare_caches(cases, self.runs))
+        failed = self.parts.get("caches", lambda: prepare_caches(cases, self.runs, self.late(CACHES)))
         for case in cases:
             if case.cache in failed:
                 self._fails(case, {side: {"error": error} for side, error in failed[case.cache].items()})

@@ -34,7 +34,7 @@ from scipy.stats import binom
 from fastgrad.bench.gate import quiet
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.look import Plan
-from fastgrad.bench.gate.sides import Side, Worker
+from fastgrad.bench.gate.sides import Deadline, Side, Worker
 
 MARGIN = 0.02
 PROCESS_MARGIN = 0.05  # where a call is a process: imports
@@ -88,7 +88,7 @@ class Timing:
     why: str = ""
 
 
-def measure_pair(sides: Iterable[Side], items: Mapping[str, Item], number: int, late: Callable[[], bool]) -> dict:
+def measure_pair(sides: Iterable[Side], items: Mapping[str, Item], number: int, late: Deadline) -> dict:
     """One pair.
 
     Parameters
@@ -98,8 +98,8 @@ def measure_pair(sides: Iterable[Side], items: Mapping[str, Item], number: int, 
     items : mapping of str to Item
     number : int
         Of the pair.
-    late : callable
-        Whether there is no time for another case.
+    late : Deadline
+        When there is no time for another case.
 
     Returns
     -------
@@ -117,14 +117,17 @@ def measure_pair(sides: Iterable[Side], items: Mapping[str, Item], number: int, 
             turns = {side: [] for side in SIDES}
             first, second = random.sample(SIDES, 2)
             for side in (first, second, second, first) * item.plan.turns:
-                turns[side].append(_turn(workers[side], item, item.plant if side == "head" else 1))
+                turns[side].append(_turn(workers[side], item, item.plant if side == "head" else 1, late))
+            of = {side: _of_turns(turns[side]) for side in SIDES}
+            if late() and any(isinstance(one, str) for one in of.values()):
+                break  # it was cut off
             for side in SIDES:
-                found[side][label] = _of_turns(turns[side])
+                found[side][label] = of[side]
     return found
 
 
-def _turn(worker, item, plant):
-    patience = item.case.timeout * (1 + item.plan.samples + item.plan.warm)
+def _turn(worker, item, plant, late):
+    patience = late.left(item.case.timeout * (1 + item.plan.samples + item.plan.warm))
     return worker.ask("seconds", patience, **item.case.of(worker.side), **item.plan.request, plant=plant)
 
 

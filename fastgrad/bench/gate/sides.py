@@ -8,6 +8,7 @@
 import contextlib
 import fcntl
 import json
+import math
 import os
 import re
 import select
@@ -16,9 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 from asv.config import Config
 
@@ -106,10 +109,42 @@ class Side:
                 process.close()
 
 
+class Deadline:
+    """When to stop; called, whether that was before now."""
+
+    def __init__(self, seconds: float = math.inf):
+        self.end = time.monotonic() + seconds
+
+    def __call__(self) -> bool:
+        return time.monotonic() > self.end
+
+    def left(self, most: float = math.inf) -> float:
+        """Seconds until then, and ``most`` at most."""
+        return min(max(self.end - time.monotonic(), 0), most)
+
+
+def at_once(work: Mapping[str, Callable[[], Any]], late: Deadline) -> dict[str, Any]:
+    """What each piece of work returns, all of them at once; if it is interrupted, their processes end."""
+    with ThreadPoolExecutor(len(work)) as pool:
+        running = {name: pool.submit(piece) for name, piece in work.items()}
+        try:
+            return {name: one.result() for name, one in running.items()}
+        except BaseException:
+            late.end = -math.inf
+            while not all(one.done() for one in running.values()):
+                for process in list(Process.alive):
+                    process.kill()
+                time.sleep(0.05)
+            raise
+
+
 class Process:
     """Puts questions to a running worker."""
 
+    alive: ClassVar[set["Process"]] = set()
+
     def __init__(self, running: subprocess.Popen, said):
+        Process.alive.add(self)
         self.running, self.said, self.rest, self.dead = running, said, b"", False
 
     def ask(self, job: str, timeout: float = TIMEOUT, **request) -> dict:
@@ -155,6 +190,7 @@ class Process:
 
     def close(self) -> None:
         """Let it end."""
+        Process.alive.discard(self)
         with contextlib.suppress(BrokenPipeError):
             self.running.stdin.close()  # type: ignore[union-attr]
 

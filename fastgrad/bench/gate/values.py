@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.look import on_each
-from fastgrad.bench.gate.sides import Side
+from fastgrad.bench.gate.sides import Deadline, Side
 
 TOLERANCE = {"track": 0.01, "peakmemory": 0.05, "memory": 0.05}  # of the number, where its benchmark says none
 SMALL = 2**20  # bytes that are never too many
@@ -20,7 +20,7 @@ TIMES = 3  # processes whose peak memory is measured, of which the least counts
 
 
 def measured(
-    cases: Iterable[Case], runs: Mapping[str, Side], late: Callable[[], bool], progress: Callable[[int, int], None]
+    cases: Iterable[Case], runs: Mapping[str, Side], late: Deadline, progress: Callable[[int, int], None]
 ) -> dict[str, dict[str, dict]]:
     """The numbers of each run.
 
@@ -30,8 +30,8 @@ def measured(
         Whose kind is a key of ``TOLERANCE``.
     runs : mapping of str to Side
         Each has processes of its own; they run at once.
-    late : callable
-        Whether there is no time for another.
+    late : Deadline
+        When there is no time for another.
     progress : callable
         Called with how many were measured, and of how many.
 
@@ -43,13 +43,13 @@ def measured(
     return on_each(cases, runs, _value, late, progress)
 
 
-def _value(worker, case):
+def _value(worker, case, patience):
     if case.kind == "track":
-        return worker.ask("value", case.timeout, **case.of(worker.side))
+        return worker.ask("value", patience, **case.of(worker.side))
     answers = []
     for _ in range(TIMES if case.kind == "peakmemory" else 1):
         with worker.side.process(lean=case.kind == "peakmemory") as process:
-            answers.append(process.ask("value", case.timeout, **case.of(worker.side)))
+            answers.append(process.ask("value", patience, **case.of(worker.side)))
     return min(answers, key=lambda answer: answer.get("found", -math.inf))
 
 
