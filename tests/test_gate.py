@@ -252,6 +252,13 @@ def test_where_nothing_is_judged_strict_fails(machine, tmp_path):
         assert (found.exit_code(), found.exit_code(strict=True)) == (0, 3)
 
 
+def test_a_suite_that_judges_less_is_no_clear_result(machine, tmp_path):
+    machine.looser = ["Benchmarks that only the base has are not judged: time_old."]
+    found = judged(tmp_path)
+    assert machine.looser[0] in tables.verdict(found, 0)
+    assert (found.exit_code(), found.exit_code(strict=True)) == (0, 3)
+
+
 def test_a_value_that_one_side_cannot_give(machine, tmp_path):
     machine.value["track_number"] = {"error": "timed out after 60 s"}
     found = judged(tmp_path)

@@ -104,6 +104,7 @@ def project(tmp_path_factory):
     text = (made.folder / "tiny.py").read_text() + "\ndef new():\n    pass\n"
     suite = (made.folder / "bench" / "work.py").read_text().replace("100, 300", "100, 200")
     suite = suite.replace("peakmem_memory", "peakmem_other")
+    suite = suite.replace("gate_tolerance = 0.01", "gate_tolerance = 0.02")
     made.commit(
         "wild", **{"bench/wild.py": WILD, "bench/lost.py": "import nowhere", "bench/work.py": suite, "tiny.py": text}
     )
@@ -127,11 +128,11 @@ def test_an_error_tells_the_nearest_name_or_a_few():
 
 
 def test_the_suite_is_the_list(wild):
-    _, listed, _ = wild
+    _, listed, *_ = wild
     by = {case.label: case for case in listed}
     assert by["import tiny"].kind == "import"
     assert by["work.Work.time_work(200)"].ids == dict.fromkeys(pairs.SIDES, "work.Work.time_work-1")
-    assert by["work.Work.track_number(100)"].tolerance == 0.01
+    assert by["work.Work.track_number(100)"].tolerance == 0.02
     assert by["work.peakmem_other"].kind == "peakmemory"
     assert by["wild.timeraw_import"].raw
     assert (by["wild.Pops.time_it(1)"].number, by["wild.Pops.time_it(1)"].gate) == (1, False)
@@ -141,7 +142,7 @@ def test_the_suite_is_the_list(wild):
 
 
 def test_where_the_suites_differ_is_said(wild):
-    _, _, notes = wild
+    _, _, notes, looser = wild
     assert (
         len([note for note in notes if "module bench.lost of the suite cannot be imported: ModuleNotFound" in note])
         == 2
@@ -150,11 +151,14 @@ def test_where_the_suites_differ_is_said(wild):
         "Benchmarks that changed run on both sides as the head has them: work.Work.time_work, work.Work.track_number."
         in notes
     )
-    assert "Benchmarks that only the base has are not judged: work.peakmem_memory." in notes
+    assert looser == [
+        "Benchmarks that only the base has are not judged: work.peakmem_memory.",
+        "The head judges these by other limits of its own: work.Work.track_number.",
+    ]
 
 
 def test_a_first_look_finds_what_does_not_run_and_goes_on(wild):
-    both, listed, _ = wild
+    both, listed, *_ = wild
     timed = [case for case in listed if case.kind in cases.TIMED]
     broken = look.prepare_caches(timed, both, never)
     assert list(broken.values()) == [dict.fromkeys(pairs.SIDES, "its setup_cache: OSError: no data")]
@@ -179,7 +183,7 @@ def test_a_first_look_finds_what_does_not_run_and_goes_on(wild):
 
 
 def test_values_of_a_suite(wild):
-    both, listed, _ = wild
+    both, listed, *_ = wild
     tracked = [case for case in listed if case.kind in ("track", "memory")]
     assert look.prepare_caches(tracked, both, never) == {}
     runs = both | {"again": both["base"]}
@@ -192,7 +196,7 @@ def test_values_of_a_suite(wild):
 
 
 def test_a_pair_takes_turns_and_sees_5_percent_more_calls_as_more_time(wild, monkeypatch):
-    both, listed, _ = wild
+    both, listed, *_ = wild
     (case,) = (case for case in listed if case.label == "work.Work.time_work(200)")
     plan = look.planned(case, 0, 1e-5, fewest=20)
     items = {"once": pairs.Item(case, plan), "ten times": pairs.Item(case, plan, 10)}
@@ -242,7 +246,7 @@ def test_a_doubled_buffer_is_seen(project, tmp_path):
 
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
 def test_instructions_repeat_and_grow_with_the_work(wild):
-    both, listed, _ = wild
+    both, listed, *_ = wild
     work = [case for case in listed if case.label.startswith("work.Work.time_work")]
     items = [instructions.planned(case, 0, 1e-5) for case in work]
     (counts,) = instructions.count({"base": both["base"]}, items, never, tables=True).values()
@@ -254,7 +258,7 @@ def test_instructions_repeat_and_grow_with_the_work(wild):
 
 
 def test_what_grew_is_named(wild):
-    both, listed, _ = wild
+    both, listed, *_ = wild
     by = {case.label: case for case in listed}
     run = layers.Run(both, Parts(None, "", ""), Options(), silent, silent)
     bad = Row("time", "wild.time_new", "seconds", 1e-6, 2e-6, "worse", ratio=2.0)
@@ -370,7 +374,7 @@ def test_two_gates_in_one_folder_do_not_build_over_each_other(project, tmp_path,
 
 
 def test_what_hangs_is_cut_off_at_the_end_of_the_budget(wild):
-    both, listed, _ = wild
+    both, listed, *_ = wild
     by = {case.label: replace(case, timeout=60) for case in listed}
     hangs, start = by["wild.time_hangs"], time.monotonic()
     assert look.look_at([hangs], both, sides.Deadline(1), silent) == {}
@@ -381,7 +385,7 @@ def test_what_hangs_is_cut_off_at_the_end_of_the_budget(wild):
 
 
 def test_an_interruption_ends_what_runs_at_once(wild):
-    both, listed, _ = wild
+    both, listed, *_ = wild
     (hangs,) = (replace(case, timeout=60) for case in listed if case.label == "wild.time_hangs")
     start, late = time.monotonic(), sides.Deadline()
 

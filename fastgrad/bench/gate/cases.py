@@ -18,7 +18,7 @@ from fastgrad._validation import unknown
 from fastgrad.bench.gate.sides import TIMEOUT, Deadline, GateError, Side, at_once
 
 TIMED = ("time", "import")
-VALUES = ("track", "peakmemory", "memory")
+COMPARED = ("code", "version", "params", "number", "timeout")  # of a benchmark, between the suites
 QUOTE = "'"
 FEW = 5  # names that an error tells
 
@@ -74,7 +74,7 @@ class Case:
         return {"name": self.ids[side.name], "folder": folder}
 
 
-def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:
+def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str], list[str]]:
     """The cases of the head's suite, and what is to be said of it beside the base's.
 
     Parameters
@@ -85,6 +85,8 @@ def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:
     -------
     cases : list of Case
     notes : list of str
+    looser : list of str
+        What the head's suite judges no more, or by other limits.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:
         raise GateError(f"no benchmarks in {sides['head'].suite}{why}")
     packages = [name for name in head["packages"] if name in base["packages"]]
     imports = [Case(f"import {name}", dict.fromkeys(sides, f"import {name}"), "import", raw=True) for name in packages]
-    return imports + [replace(cases[label], ids=ids[label]) for label in cases], _notes(sides, found)
+    return imports + [replace(cases[label], ids=ids[label]) for label in cases], *_compared(sides, found)
 
 
 def _discovered(side, suite):
@@ -140,25 +142,29 @@ def _cases(benchmark):
         )
 
 
-def _notes(sides, found):
-    """What cannot be imported, and where the suite of the base is another."""
-    notes = []
+def _compared(sides, found):
+    """What cannot be imported or is another in the suite of the base; and what is judged no more, or otherwise."""
+    notes, looser = [], []
     for side, has in found.items():
         for module, error in has["failed"].items():
             notes.append(f"On {sides[side].label} the module {module} of the suite cannot be imported: {error}.")
     if sides["base"].own != sides["base"].suite and sides["base"].own.is_dir():
         own = _discovered(sides["base"], sides["base"].own)["benchmarks"]
         before, after = ({one["name"]: one for one in many} for many in (own, found["head"]["benchmarks"]))
-        changed = [
-            name
-            for name, one in after.items()
-            if name in before and any(one[key] != before[name][key] for key in ("version", "params"))
-        ]
+        both = [name for name in after if name in before]
+        changed = [name for name in both if any(after[name].get(key) != before[name].get(key) for key in COMPARED)]
         if changed:
             notes.append(f"Benchmarks that changed run on both sides as the head has them: {', '.join(changed)}.")
         if gone := [name for name in before if name not in after]:
-            notes.append(f"Benchmarks that only the base has are not judged: {', '.join(gone)}.")
-    return notes
+            looser.append(f"Benchmarks that only the base has are not judged: {', '.join(gone)}.")
+        if others := [name for name in both if _otherwise(before[name], after[name])]:
+            looser.append(f"The head judges these by other limits of its own: {', '.join(others)}.")
+    return notes, looser
+
+
+def _otherwise(before, after):
+    """Whether a benchmark's own attributes choose, count or limit otherwise."""
+    return any(before[key] != after[key] for key in ("gate", "gate_count", "gate_tolerance"))
 
 
 def chosen(cases: Iterable[Case], patterns: Iterable[str]) -> tuple[list[Case], bool]:
