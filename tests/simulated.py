@@ -71,7 +71,7 @@ class Machine:
         for case in seen:
             call = next(seconds for name, seconds in CALL.items() if name in case.label)
             for side in both:
-                good = {"found": {"setup": 0.0, "first": call, "call": call}}
+                good = {"found": {"setup": 0.0, "call": call}}
                 found[case.label][side] = self.fails.get(case.label, {}).get(side, good)
         return found
 

@@ -259,6 +259,13 @@ def test_a_suite_that_judges_less_is_no_clear_result(machine, tmp_path):
     assert (found.exit_code(), found.exit_code(strict=True)) == (0, 3)
 
 
+def test_what_is_not_counted_is_said(machine, tmp_path):
+    machine.cases = [replace(case, number=3) if case.label == CASE else case for case in machine.cases]
+    found = judged(tmp_path)
+    assert CASE not in verdicts(found, "instructions")
+    assert any(note.startswith("Instructions of 1 benchmarks are not counted") for note in found.notes)
+
+
 def test_a_value_that_one_side_cannot_give(machine, tmp_path):
     machine.value["track_number"] = {"error": "timed out after 60 s"}
     found = judged(tmp_path)

@@ -141,6 +141,24 @@ def test_the_suite_is_the_list(wild):
     assert len(by) == len(listed) == 23
 
 
+def test_parameters_that_read_alike_are_cases_of_their_own():
+    facts = dict.fromkeys(("unit", "number", "raw", "gate", "gate_count", "gate_tolerance"))
+    benchmark = {"name": "b.time_it", "type": "time", "setups": False, **facts}
+    labels = [case.label for _, case in cases._cases(benchmark | {"params": [["'1'", "1", "None", "'None'"]]})]
+    assert labels == ["b.time_it('1')", "b.time_it(1)", "b.time_it(None)", "b.time_it('None')"]
+    assert [case.label for _, case in cases._cases(benchmark | {"params": [["'a'"], ["1"]]})] == ["b.time_it(a, 1)"]
+
+
+def test_a_cache_is_made_for_a_case_that_both_sides_have_and_in_its_own_time(wild):
+    both, listed, *_ = wild
+    (case,) = (case for case in listed if case.label == "wild.Cached.time_it")
+    lost = replace(case, label="lost", ids={"head": case.ids["head"]})
+    for order in ([case, lost], [lost, case]):
+        assert look.prepare_caches(order, both, never) == {}
+    (errors,) = look.prepare_caches([replace(case, patience=1e-3)], both, never).values()
+    assert errors == dict.fromkeys(pairs.SIDES, "its setup_cache: timed out after 0.001 s")
+
+
 def test_where_the_suites_differ_is_said(wild):
     _, _, notes, looser = wild
     assert (
@@ -293,6 +311,7 @@ def test_configurations_that_are_not_there_or_cannot_be_used(project, tmp_path, 
         ({"environment_type": "existing"}, "", "environment_type 'existing' holds one revision, not two"),
         ({}, "9.9", "no virtualenv of Python 9.9 can be made"),
         ({"benchmark_dir": "nowhere"}, "same", "where there is nothing"),
+        ({"repo": str(Path(__file__).parent)}, "same", "its commits can be judged only by a suite within it"),
     ):
         conf = project.folder / "other.conf.json"
         conf.write_text(json.dumps(CONF | changes))

@@ -48,6 +48,8 @@ class Case:
         The attribute ``gate_tolerance``.
     cache : str or None
         The key of its ``setup_cache``.
+    patience : float
+        Seconds for that.
     rank : int
         Of its parameters among those of its benchmark.
     gate : bool or None
@@ -65,6 +67,7 @@ class Case:
     count: bool | str | None = None
     tolerance: float | None = None
     cache: str | None = None
+    patience: float = TIMEOUT
     rank: int = 0
     gate: bool | None = None
 
@@ -119,9 +122,11 @@ def _discovered(side, suite):
 
 def _cases(benchmark):
     """(what asv_runner calls it, case) for every combination of a benchmark's parameters."""
-    name = benchmark["name"]
-    for index, values in enumerate(itertools.product(*benchmark["params"])):
-        given = f"({', '.join(value.strip(QUOTE) for value in values)})" if values else ""
+    name, combinations = benchmark["name"], list(itertools.product(*benchmark["params"]))
+    plain = [tuple(value.strip(QUOTE) for value in values) for values in combinations]
+    shown = plain if len(set(plain)) == len(plain) else combinations  # '1' beside 1
+    for index, values in enumerate(shown):
+        given = f"({', '.join(values)})" if values else ""
         yield (
             f"{name}-{index}" if values else name,
             Case(
@@ -137,6 +142,7 @@ def _cases(benchmark):
                 count=benchmark["gate_count"],
                 tolerance=benchmark["gate_tolerance"],
                 cache=benchmark.get("setup_cache_key"),
+                patience=benchmark.get("setup_cache_timeout") or benchmark.get("timeout") or TIMEOUT,
                 rank=index,
             ),
         )

@@ -190,6 +190,9 @@ class Run:
         items = [instructions.planned(case, **seen[case.label]) for case in cases if case.label in seen]
         self.counted = {item.case.label: item for item in sorted(items, key=lambda item: item.seconds) if item.able}
         able = list(self.counted.values())
+        if slow := [item for item in items if not item.able and item.case.count is not False and not item.case.raw]:
+            why = f"over {instructions.LONGEST:g} s under valgrind, or a setup for a `number` of calls"
+            self.notes.append(f"Instructions of {len(slow)} benchmarks are not counted: {why}.")
         if not able:
             return
         show, late = self.doing("counting instructions"), self.late(COUNT)

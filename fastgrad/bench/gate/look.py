@@ -8,7 +8,7 @@
 import math
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def look_at(
     Returns
     -------
     dict
-        {label: {side: ``{"found": {"setup", "first" and fastest "call"}}``, ``{"skipped": why}`` or
+        {label: {side: ``{"found": {"setup" and fastest "call"}}``, ``{"skipped": why}`` or
         ``{"error": why}``}}, without the cases for which there was no time.
     """
     cases = list(cases)
@@ -137,7 +137,8 @@ def on_each(
 
 def prepare_caches(cases: Iterable[Case], sides: Mapping[str, Side], late: Deadline) -> dict[str, dict[str, str]]:
     """Run every ``setup_cache`` once on each side; {its key: {side: its error}} of those that fail."""
-    keyed = {case.cache: case for case in cases if case.cache}
+    having = sorted((case for case in cases if case.cache), key=lambda case: len(case.ids))
+    keyed = {case.cache: replace(case, timeout=case.patience) for case in having}  # by one that both sides have
 
     def ask(worker, case, patience):
         request = case.of(worker.side)

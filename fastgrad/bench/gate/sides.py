@@ -320,9 +320,11 @@ def prepare(
     conf = configuration(suite)
     commits = {name: commit_of(conf.parent, revision, allow_dirty) for name, revision in revisions.items()}
     top = git(conf.parent, "rev-parse", "--show-toplevel").stdout.strip()
+    asv = Config.load(conf)
+    if Path(conf.parent, asv.repo).is_dir() and not _within(Path(conf.parent, asv.repo), top):
+        raise GateError(f"{conf} is for the repository {asv.repo}; its commits can be judged only by a suite within it")
     progress("building both commits")
     facts = _build(conf, commits, python, out, top)
-    asv = Config.load(conf)
     benchmarks = conf.parent / asv.benchmark_dir
     inside = benchmarks.resolve().relative_to(top) if benchmarks.resolve().is_relative_to(top) else None
     own = {name: Path(fact["tree"], inside) if inside else benchmarks for name, fact in facts.items()}
@@ -340,6 +342,10 @@ def prepare(
     others = facts["head"]["others"]
     kept = [f"Judged in the first environment of {conf.name}, {facts['head']['name']}; there are {len(others)} more."]
     return sides, kept if others else []
+
+
+def _within(folder, top):
+    return git(folder, "rev-parse", "--show-toplevel").stdout.strip() == top
 
 
 def _build(conf, commits, python, out, top):

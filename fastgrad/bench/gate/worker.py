@@ -187,7 +187,7 @@ def cache(root, name, folder):
 
 
 def look(root, name, folder, fresh):
-    """Seconds of the setup, of the first call and of the fastest of three."""
+    """Seconds of the setup, and of the fastest of three calls."""
     one = bench(root, name, folder)
     start = time.perf_counter()
     sample = one.set_up()
@@ -198,7 +198,7 @@ def look(root, name, folder, fresh):
             sample = one.set_up()
         times.append(sample(1, times[-1] > LONG))
     one.tear_down()
-    return {"setup": setup, "first": times[0], "call": min(times)}
+    return {"setup": setup, "call": min(times)}
 
 
 def seconds(root, name, folder, samples, calls, warm, fresh, long, plant=1):
