@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +13,7 @@ import pytest
 from simulated import COUNTED, TIMED, Machine, judged, verdicts
 from test_cli import call
 
-from fastgrad.bench.gate import instructions, judgement, layers, pairs, search, tables, values
+from fastgrad.bench.gate import instructions, judgement, layers, pairs, rows, search, tables, values
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.look import Plan
 from fastgrad.bench.gate.rows import Options
@@ -245,10 +246,10 @@ def test_what_one_side_cannot_run(machine, tmp_path, fails, verdict, code):
 
 def test_where_nothing_is_judged_strict_fails(machine, tmp_path):
     nowhere, skipped = ({"error": "OSError: no network"}, {"skipped": ""})
-    for answer, rows in ((nowhere, {CASE: "absent"}), (skipped, {})):
+    for answer, expected in ((nowhere, {CASE: "absent"}), (skipped, {})):
         machine.fails[CASE] = {"base": answer, "head": answer}
         found = judged(tmp_path, bench=[re.escape(CASE)])
-        assert verdicts(found) == rows
+        assert verdicts(found) == expected
         assert (found.exit_code(), found.exit_code(strict=True)) == (0, 3)
 
 
@@ -480,6 +481,13 @@ def test_command(machine, tmp_path):
     for form, file in (("--json", "gate.json"), ("--markdown", "gate.md")):
         result = call("gate", "main", "HEAD", "--out", str(tmp_path), form)
         assert result.stdout == (tmp_path / file).read_text()
+
+
+def test_the_command_offers_the_layers_and_the_budget_that_there_are():
+    command = sys.modules["fastgrad.cli.gate"]  # its name in the package is the command
+    assert command.LAYERS == rows.LAYERS
+    (budget,) = (option for option in command.gate.params if option.name == "budget")
+    assert budget.type.convert(budget.default, budget, None) == rows.BUDGET
 
 
 def test_forms_for_others_who_draw_histories(machine, tmp_path):

@@ -10,13 +10,13 @@ from fastgrad.bench.gate.rows import BAD, UNREPEATED, Judgement, Row
 from fastgrad.report.tables import Table
 
 NOTE = (
-    "us: the least time of a call at the base. Ratio: time of the head over time of the base, the median of "
-    f"pairs of fresh processes, and an interval that holds it with {CONFIDENCE:.0%} however often it is looked at. "
-    f"Worse: all of the interval is above 1 + {MARGIN:.0%} ({PROCESS_MARGIN:.0%} where a call is a process), twice in "
-    "a row; same: all of it is within; improved: all of it is below; inconclusive: none of these. Identical code has a "
-    "row of time that reads worse with a probability of ALARM at most. Instructions: of a call, without AVX-512; "
-    f"{COUNT_TOLERANCE:.0%} more is worse. Tracked numbers may not move beyond their tolerance, in either direction; "
-    "memory may not grow."
+    "us: the least time of a call at the base. Ratio: time of the head over time of the base, the median of pairs of "
+    f"fresh processes, and an interval that holds it with {CONFIDENCE:.0%} however often it is looked at. Worse: all "
+    f"of the interval is above 1 + {MARGIN:.0%} ({PROCESS_MARGIN:.0%} where a call is a process), twice in a row "
+    "unless it could not be repeated; same: all of it is within; improved: all of it is below; inconclusive: none "
+    "of these. Identical code has a row of time that reads worse with a probability of ALARM at most. Instructions: of "
+    f"a call, without AVX-512; {COUNT_TOLERANCE:.0%} more is worse. Tracked numbers may not move beyond their "
+    "tolerance, in either direction; memory may not grow."
 )
 WORDS = {0: "no regression", 1: "a regression", 3: "no regression seen, but not all of it could be judged"}
 
