@@ -15,7 +15,7 @@ import pytest
 from gate_project import CONF, Project
 from test_cli import call
 
-from fastgrad.bench.gate import cases, explain, instructions, layers, look, pairs, sides, values
+from fastgrad.bench.gate import cases, explain, instructions, layers, look, pairs, processes, sides, values
 from fastgrad.bench.gate.rows import Options, Row
 from fastgrad.bench.gate.sides import GateError
 from fastgrad.bench.journal import Parts
@@ -83,7 +83,7 @@ class Pops:
 """
 
 
-never = sides.Deadline()
+never = processes.Deadline()
 
 
 def silent(*_):
@@ -221,7 +221,7 @@ def test_a_pair_takes_turns_and_sees_5_percent_more_calls_as_more_time(wild, mon
     found = pairs.measure_pair((both["base"], both["base"]), items, 3, never)
     ratios = {label: found["head"][label][0] / found["base"][label][0] for label in items}
     assert ratios["ten times"] / ratios["once"] == pytest.approx(10, rel=0.5)
-    assert pairs.measure_pair(both.values(), items, 4, sides.Deadline(-1)) == {"base": {}, "head": {}}
+    assert pairs.measure_pair(both.values(), items, 4, processes.Deadline(-1)) == {"base": {}, "head": {}}
 
 
 THREADS = """
@@ -371,7 +371,7 @@ def test_without_git(tmp_path, monkeypatch):
     ],
 )
 def test_why_a_command_failed(said, line):
-    assert sides.error_line(said) == line
+    assert processes.error_line(said) == line
 
 
 def test_an_unwritable_folder(project, tmp_path, monkeypatch):
@@ -396,9 +396,9 @@ def test_what_hangs_is_cut_off_at_the_end_of_the_budget(wild):
     both, listed, *_ = wild
     by = {case.label: replace(case, timeout=60) for case in listed}
     hangs, start = by["wild.time_hangs"], time.monotonic()
-    assert look.look_at([hangs], both, sides.Deadline(1), silent) == {}
+    assert look.look_at([hangs], both, processes.Deadline(1), silent) == {}
     plan = look.planned(hangs, 0, 1.0)
-    cut = pairs.measure_pair(both.values(), {"hangs": pairs.Item(hangs, plan)}, 0, sides.Deadline(1))
+    cut = pairs.measure_pair(both.values(), {"hangs": pairs.Item(hangs, plan)}, 0, processes.Deadline(1))
     assert cut == {"base": {}, "head": {}}
     assert time.monotonic() - start < 20
 
@@ -406,17 +406,17 @@ def test_what_hangs_is_cut_off_at_the_end_of_the_budget(wild):
 def test_an_interruption_ends_what_runs_at_once(wild):
     both, listed, *_ = wild
     (hangs,) = (replace(case, timeout=60) for case in listed if case.label == "wild.time_hangs")
-    start, late = time.monotonic(), sides.Deadline()
+    start, late = time.monotonic(), processes.Deadline()
 
     def interrupted():
-        while not sides.Process.alive:
+        while not processes.Process.alive:
             time.sleep(0.01)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sides.at_once({"stops": interrupted, "hangs": partial(look.look_at, [hangs], both, late, silent)}, late)
+        processes.at_once({"stops": interrupted, "hangs": partial(look.look_at, [hangs], both, late, silent)}, late)
     assert time.monotonic() - start < 20
-    assert not sides.Process.alive
+    assert not processes.Process.alive
 
 
 def test_a_folder_keeps_its_own_gitignore(tmp_path):

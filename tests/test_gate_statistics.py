@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from fastgrad.bench.gate import pairs, quiet, sides
+from fastgrad.bench.gate import pairs, processes, quiet
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.look import Plan, planned
 from fastgrad.bench.gate.pairs import Item
@@ -180,7 +180,7 @@ def missed(runs, ratio, seed=5):
     found = np.zeros(len(pairs.LOOKS) + 1, int)
     for _ in range(runs):
         FakeWorker.noise = Noise(FakeWorker.rng, 16 * pairs.LOOKS[-1])
-        taken = [pairs.measure_pair(both, ITEMS, number, sides.Deadline()) for number in range(pairs.LOOKS[-1])]
+        taken = [pairs.measure_pair(both, ITEMS, number, processes.Deadline()) for number in range(pairs.LOOKS[-1])]
         found += misses(taken, ratio)
     return found
 
@@ -219,7 +219,7 @@ def test_who_begins_is_drawn_anew_in_every_stage(machine):
     began = []
     for _ in range(20):
         FakeWorker.rng, FakeWorker.noise = np.random.default_rng(0), Noise(np.random.default_rng(0), 16)
-        found = pairs.measure_pair((FakeSide("base"), FakeSide("head")), ITEMS, 0, sides.Deadline())
+        found = pairs.measure_pair((FakeSide("base"), FakeSide("head")), ITEMS, 0, processes.Deadline())
         began.append(found["base"][LABEL][0])
     assert len(set(began)) == 2
 

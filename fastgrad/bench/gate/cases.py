@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from fastgrad._validation import unknown
-from fastgrad.bench.gate.sides import TIMEOUT, Deadline, GateError, Side, at_once
+from fastgrad.bench.gate.processes import TIMEOUT, Deadline, at_once
+from fastgrad.bench.gate.sides import GateError, Side
 
 TIMED = ("time", "import")
 COMPARED = ("code", "version", "params", "number", "timeout")  # of a benchmark, between the suites

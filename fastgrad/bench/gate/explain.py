@@ -6,8 +6,9 @@ from dataclasses import replace
 from fastgrad.bench.gate import instructions
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.layers import Run
+from fastgrad.bench.gate.processes import Deadline
 from fastgrad.bench.gate.rows import Row
-from fastgrad.bench.gate.sides import Deadline, Side, Worker
+from fastgrad.bench.gate.sides import Side, Worker
 
 SHOWN, ROWS = 5, 10  # functions of a row; rows
 SHARE = 0.005  # of a row's instructions: what a function that is shown gained, at least

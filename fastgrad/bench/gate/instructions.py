@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 
 from fastgrad.bench.gate.cases import Case
-from fastgrad.bench.gate.sides import Deadline, Side, at_once
+from fastgrad.bench.gate.processes import Deadline, at_once
+from fastgrad.bench.gate.sides import Side
 from fastgrad.bench.gate.worker import MARK
 
 TOLERANCE = 0.01

@@ -16,9 +16,10 @@ from fastgrad.bench.gate.cases import TIMED, Case
 from fastgrad.bench.gate.instructions import FEWEST, PLANT, PLANTED, CannotCount
 from fastgrad.bench.gate.look import look_at, planned, prepare_caches
 from fastgrad.bench.gate.pairs import UNTIMED, Item
+from fastgrad.bench.gate.processes import Deadline
 from fastgrad.bench.gate.quiet import Watch
 from fastgrad.bench.gate.rows import BAD, UNREPEATED, Options, Row
-from fastgrad.bench.gate.sides import Deadline, Side
+from fastgrad.bench.gate.sides import Side
 from fastgrad.bench.journal import Parts
 
 # Shares of what is left of the budget that a stage may take.

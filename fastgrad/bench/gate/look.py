@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from fastgrad.bench.gate.cases import Case
-from fastgrad.bench.gate.sides import Deadline, Side, Worker, at_once
+from fastgrad.bench.gate.processes import Deadline, at_once
+from fastgrad.bench.gate.sides import Side, Worker
 from fastgrad.bench.gate.worker import LONG
 
 ASV_SAMPLE = 0.01  # seconds

@@ -34,7 +34,8 @@ from scipy.stats import binom
 from fastgrad.bench.gate import quiet
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.look import Plan
-from fastgrad.bench.gate.sides import Deadline, Side, Worker
+from fastgrad.bench.gate.processes import Deadline
+from fastgrad.bench.gate.sides import Side, Worker
 
 MARGIN = 0.02
 PROCESS_MARGIN = 0.05  # where a call is a process: imports

@@ -8,34 +8,26 @@
 import contextlib
 import fcntl
 import json
-import math
 import os
-import re
-import select
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
 
 from asv.config import Config
 
 from fastgrad._validation import unknown
+from fastgrad.bench.gate.processes import TIMEOUT, Process, error_line
 
 WORKER, BUILD = (Path(__file__).with_name(f"{name}.py") for name in ("worker", "build"))
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 FIXED = ONE_THREAD | {"PYTHONHASHSEED": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-FULL, LONGEST = "No space left on device", 300  # characters of somebody else's message
 CONFIGURATIONS = tuple(
     f"{place}asv.conf.{end}" for place in ("", "benchmarks/", "asv_bench/") for end in ("json", "jsonc")
 )
 PATIENCE = 5.0  # seconds for a build to end
-TIMEOUT = 60.0  # seconds, asv's default for a benchmark
 
 
 class GateError(ValueError):
@@ -83,7 +75,7 @@ class Side:
     @contextlib.contextmanager
     def process(
         self, cpu: int | None = None, prefix: tuple[str, ...] = (), suite: Path | None = None, lean: bool = True
-    ) -> Iterator["Process"]:
+    ) -> Iterator[Process]:
         """A fresh process of this side.
 
         On one processor if ``cpu`` says which, under the program ``prefix``; not ``lean`` if it must know all kinds of
@@ -109,92 +101,6 @@ class Side:
                 process.close()
 
 
-class Deadline:
-    """When to stop; called, whether that was before now."""
-
-    def __init__(self, seconds: float = math.inf):
-        self.end = time.monotonic() + seconds
-
-    def __call__(self) -> bool:
-        return time.monotonic() > self.end
-
-    def left(self, most: float = math.inf) -> float:
-        """Seconds until then, and ``most`` at most."""
-        return min(max(self.end - time.monotonic(), 0), most)
-
-
-def at_once(work: Mapping[str, Callable[[], Any]], late: Deadline) -> dict[str, Any]:
-    """What each piece of work returns, all of them at once; if it is interrupted, their processes end."""
-    with ThreadPoolExecutor(len(work)) as pool:
-        running = {name: pool.submit(piece) for name, piece in work.items()}
-        try:
-            return {name: one.result() for name, one in running.items()}
-        except BaseException:
-            late.end = -math.inf
-            while not all(one.done() for one in running.values()):
-                for process in list(Process.alive):
-                    process.kill()
-                time.sleep(0.05)
-            raise
-
-
-class Process:
-    """Puts questions to a running worker."""
-
-    alive: ClassVar[set["Process"]] = set()
-
-    def __init__(self, running: subprocess.Popen, said):
-        Process.alive.add(self)
-        self.running, self.said, self.rest, self.dead = running, said, b"", False
-
-    def ask(self, job: str, timeout: float = TIMEOUT, **request) -> dict:
-        """``{"found": ...}``, ``{"skipped": why}`` or ``{"error": why}``; the process may be dead afterwards."""
-        with contextlib.suppress(BrokenPipeError):
-            self.running.stdin.write(json.dumps({"job": job, **request}).encode() + b"\n")  # type: ignore[union-attr]
-            self.running.stdin.flush()  # type: ignore[union-attr]
-        line = self._line(time.monotonic() + timeout)
-        if line is None:
-            self.kill()
-            return {"error": f"timed out after {timeout:.3g} s"}
-        if not line:
-            self.dead = True
-            return {"error": self.last_words()}
-        return json.loads(line)
-
-    def _line(self, deadline):
-        """The next line; b"" if there will be none, None if time has run out."""
-        pipe = self.running.stdout.fileno()  # type: ignore[union-attr]
-        while b"\n" not in self.rest:
-            if not select.select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
-                return None
-            more = os.read(pipe, 1 << 16)
-            if not more:
-                return b""
-            self.rest += more
-        line, _, self.rest = self.rest.partition(b"\n")
-        return line
-
-    def last_words(self) -> str:
-        """Why it died."""
-        code = self.running.wait()
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        self.said.seek(0)
-        return error_line(self.said.read().decode(errors="replace"))
-
-    def kill(self) -> None:
-        """End it, and what it has started."""
-        self.dead = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.running.pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        """Let it end."""
-        Process.alive.discard(self)
-        with contextlib.suppress(BrokenPipeError):
-            self.running.stdin.close()  # type: ignore[union-attr]
-
-
 class Worker(contextlib.ExitStack):
     """Processes of one side, one at a time: the next is started when one has died."""
 
@@ -208,15 +114,6 @@ class Worker(contextlib.ExitStack):
         if self.process is None or self.process.dead:
             self.process = self.enter_context(self.side.process(self.cpu))
         return self.process.ask(job, timeout, **request)
-
-
-def error_line(text: str) -> str:
-    """Why a command failed: a full disk, or the first line that speaks of an error, or the last of all."""
-    if FULL in text:
-        return FULL
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = [line for line in lines if re.search(r"(\berror|Error):", line) and "subprocess" not in line]
-    return (said or lines[-1:] or ["it said nothing"])[0].lstrip("│╰─> ")[:LONGEST]
 
 
 def configuration(suite: str | Path | None) -> Path:

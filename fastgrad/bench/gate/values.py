@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.look import on_each
-from fastgrad.bench.gate.sides import Deadline, Side
+from fastgrad.bench.gate.processes import Deadline
+from fastgrad.bench.gate.sides import Side
 
 TOLERANCE = {"track": 0.01, "peakmemory": 0.05, "memory": 0.05}  # of the number, where its benchmark says none
 SMALL = 2**20  # bytes that are never too many
