@@ -79,14 +79,12 @@ class Run:
         return lambda done, total: self.progress(done, total, what)
 
     def _whole(self, part, labels, make):
-        """{label: answers}, made now unless it is kept; kept if it is whole, so that more time completes it."""
+        """{label: answers}, made now unless it is kept and whole: more time completes what was cut off."""
         kept = self.parts.found.get(part, {})
         if set(labels) <= set(kept):
             return kept
-        found = make()
-        if set(labels) <= set(found):
-            self.parts.add(part, found)
-        return found
+        self.parts.add(part, make())
+        return self.parts.found[part]
 
     def judge(self, cases: list[Case], asked: bool) -> None:
         """All layers; ``asked``: whether somebody chose these cases, and not the budget."""
