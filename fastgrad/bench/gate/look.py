@@ -139,7 +139,7 @@ def on_each(
 def prepare_caches(cases: Iterable[Case], sides: Mapping[str, Side], late: Deadline) -> dict[str, dict[str, str]]:
     """Run every ``setup_cache`` once on each side; {its key: {side: its error}} of those that fail."""
     having = sorted((case for case in cases if case.cache), key=lambda case: len(case.ids))
-    keyed = {case.cache: replace(case, timeout=case.patience) for case in having}  # by one that both sides have
+    keyed = {str(case.cache): replace(case, timeout=case.patience) for case in having}  # by one that both sides have
 
     def ask(worker, case, patience):
         request = case.of(worker.side)
