@@ -163,6 +163,20 @@ def test_a_regression_that_there_is_no_time_to_repeat_is_not_lost(machine, tmp_p
     assert "; it could not be repeated." in " ".join(tables.verdict(found, 1))
 
 
+def test_what_does_not_come_to_a_first_look_has_the_rest_of_the_time(machine, tmp_path, monkeypatch):
+    clock, real = [0.0], machine.pair
+
+    def pair(*of):
+        clock[0] += 20.0  # of 300 seconds: seven pairs until .7 of what a rehearsal leaves
+        return real(*of)
+
+    monkeypatch.setattr(pairs, "measure_pair", pair)
+    monkeypatch.setattr(layers.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(layers.Run, "_fitting", lambda run, items, each: list(items))
+    assert verdicts(judged(tmp_path, layers=["time"])) == TIMED
+    assert clock[0] <= 300
+
+
 def test_what_is_planned_leaves_time_to_repeat_all_of_it(machine, tmp_path):
     run = layers.Run(machine.both, Parts(None, "", ""), Options(budget=100), lambda *_: None, lambda _: None)
     items = {str(n): pairs.Item(machine.cases[1], Plan(1, 1, 1, 0, False, False, 0.1)) for n in range(1000)}

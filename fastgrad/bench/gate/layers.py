@@ -235,12 +235,19 @@ class Run:
         items = {label: item for label, item in items.items() if _kind(item, seen) not in doubtful}
         fitting = self._fitting(items, each)
         self._unreached("time", [item.case for label, item in items.items() if label not in fitting], asked)
-        timings, _ = self._stage("time", "head", {label: items[label] for label in fitting}, self.late(PAIRS))
+        timings = self._confirmed({label: items[label] for label in fitting}, PAIRS)
+        untimed = {label: items[label] for label, timing in timings.items() if timing.why == UNTIMED}
+        timings |= self._confirmed(untimed, 1)  # what did not come to a first look has the rest
+        self.rows += [Row("time", label, "seconds", **asdict(timing)) for label, timing in timings.items()]
+
+    def _confirmed(self, items, share):
+        """Timings in a share of what is left; what reads worse is timed again."""
+        timings, _ = self._stage("time", "head", items, self.late(share))
         worse = {label: items[label] for label, timing in timings.items() if timing.verdict == "worse"}
         for label, again in self._stage("again", "head", worse, self.late())[0].items():
             lost = again.ratio is None and again.verdict == "inconclusive"
             timings[label] = replace(timings[label], why=UNREPEATED) if lost else again
-        self.rows += [Row("time", label, "seconds", **asdict(timing)) for label, timing in timings.items()]
+        return timings
 
     def _fitting(self, items, each):
         """The labels for which there is time until the first look, if a pair takes ``each`` seconds to start."""
