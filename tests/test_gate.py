@@ -167,7 +167,7 @@ def test_what_does_not_come_to_a_first_look_has_the_rest_of_the_time(machine, tm
     clock, real = [0.0], machine.pair
 
     def pair(*of):
-        clock[0] += 20.0  # of 300 seconds: seven pairs until .7 of what a rehearsal leaves
+        clock[0] += 24.0  # of 300 seconds: two to rehearse, eight until .7 of the rest
         return real(*of)
 
     monkeypatch.setattr(pairs, "measure_pair", pair)
