@@ -48,6 +48,28 @@ def test_the_table_counts_what_was_caught_by_whom_and_what_was_not_there():
     ]
 
 
+@pytest.mark.parametrize(
+    ("plant", "layer", "what", "expected"),
+    [
+        ("a doubled buffer", "memory", "bench_networks.Memory.peakmem_profile", True),
+        ("a doubled buffer", "time", "bench_networks.Networks.time_profile((10, 32, 32))", True),
+        ("a doubled buffer", "time", "import fastgrad", False),
+        ("a doubled buffer", "memory", "bench_networks.Memory.peakmem_gradients", False),
+        ("elu 5 % slower", "time", "bench_kernels.Kernels.time_value(elu, float32)", True),
+        ("elu 5 % slower", "time", "bench_kernels.Kernels.time_value(relu, float32)", False),
+        ("elu 5 % slower", "time", "bench_kernels.Kernels.time_value(elu(alpha=0.5), float32)", True),
+        ("leaky_relu 5 % slower", "time", "bench_kernels.Kernels.time_value(leaky_relu, float32)", True),
+        ("elu 5 % slower", "track", "bench_decay.Decay.track_measured(elu, he_normal)", False),
+        ("1 - y*y", "time", "import fastgrad", False),
+        ("1 - y*y", "track", "bench_accuracy.Errors.track_max_ulp(tanh, derivative)", True),
+        ("import 100 ms", "time", "bench_networks.timeraw_import", True),
+        (trials.IDENTICAL, "time", "import fastgrad", False),
+    ],
+)
+def test_a_row_is_the_doing_of_a_plant_only_where_it_can_be(plant, layer, what, expected):
+    assert trials.guilty(plant, {"layer": layer, "what": what}) == expected
+
+
 def test_every_plant_is_a_commit_on_the_same_base(tmp_path):
     clone = trials.prepared(tmp_path)
     for number, plant in enumerate(trials.PLANTS.values()):

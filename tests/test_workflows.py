@@ -193,7 +193,8 @@ def test_gate_script(clone, tmp_path, code, table):
     judge.chmod(0o755)
     out = tmp_path / "a folder"
     out.mkdir()
-    (out / "gate.md").write_text("of an earlier run")
+    for ending in ("md", "json", "smaller.json", "bmf.json"):
+        (out / f"gate.{ending}").write_text("of an earlier run")
     summary = tmp_path / "summary"
     variables = {"PATH": f"{judge.parent}:{os.environ['PATH']}"}
     found = script(clone, ".ci/gate", "main", "branch", str(out), GITHUB_STEP_SUMMARY=str(summary), **variables)
@@ -202,6 +203,7 @@ def test_gate_script(clone, tmp_path, code, table):
     assert (tmp_path / "called").read_text() == f"gate {base} {head} --out {out}\n"
     expected = f"{table or f'The gate could not judge (exit code {code}); its log says why.'}\n"
     assert (out / "gate.md").read_text() == summary.read_text() == expected
+    assert [path.name for path in out.iterdir()] == ["gate.md"]
 
 
 @BASH

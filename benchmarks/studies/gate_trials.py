@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOOPS, FORMULAS = "fastgrad/include/fastgrad/set/loops.h", "fastgrad/formulas.py"
 VALUE = "        FG(loop)(FG_##UPPER, FG_ONLY_VALUE, n, (const FG_SCALAR *)z, parameter, (FG_SCALAR *)y, NULL);"
 SLOPE = "        FG(loop)(FG_##UPPER, FG_ONLY_DERIVATIVE, n, (const FG_SCALAR *)z, parameter, NULL, (FG_SCALAR *)d);"
+COST = "(time|instructions)"  # layers
 IDENTICAL, KERNELS = "identical code", ("sigmoid", "tanh", "leaky_relu", "elu")
 
 
@@ -42,7 +43,7 @@ class Plant:
     file, old, new : str
         What is replaced by what; nothing for identical code.
     rows : str
-        A regular expression for the rows that are bad because of it.
+        A regular expression for the rows that are bad because of it, each its layer and its benchmark.
     """
 
     file: str = ""
@@ -54,7 +55,9 @@ class Plant:
 def slower(kernel: str, percent: int) -> Plant:
     """A value goes over that part of its elements twice."""
     more = VALUE.replace("n,", f"n * {percent} / 100,")
-    return Plant(LOOPS, VALUE, f"if (FG_##UPPER == FG_{kernel.upper()} && y != z) {more} {VALUE}", kernel)
+    return Plant(
+        LOOPS, VALUE, f"if (FG_##UPPER == FG_{kernel.upper()} && y != z) {more} {VALUE}", rf"{COST} .*\b{kernel}\b"
+    )
 
 
 def before(file: str, line: str, statement: str, rows: str) -> Plant:
@@ -63,52 +66,52 @@ def before(file: str, line: str, statement: str, rows: str) -> Plant:
     return Plant(file, line, f"{indent}{statement}\n{line}", rows)
 
 
-MANY = r"profile|measured|Sweep|fit|peakmem|import|Training"  # what runs through more than one function
+PROFILES = rf"{COST} .*(time_profile|time_fit|twelve_cells)|memory .*peakmem_profile"  # what calls gradient_profile
 PLANTS = {
     IDENTICAL: Plant(),
     **{f"{kernel} {percent} % slower": slower(kernel, percent) for kernel in KERNELS for percent in (3, 5, 10)},
-    "derivatives twice": Plant(LOOPS, SLOPE, f"{SLOPE} {SLOPE}", "derivative|Sweep|fit"),
+    "derivatives twice": Plant(LOOPS, SLOPE, f"{SLOPE} {SLOPE}", rf"{COST} .*(derivative|time_fit|twelve_cells)"),
     "theory 3 % off": Plant(
         "fastgrad/prediction.py",
         "np.log(derivative_second_moment(",
         "np.log(1.03 * derivative_second_moment(",
-        "predict|Sweep",
+        "track .*predict",
     ),
     "import 100 ms": before(
         "fastgrad/__init__.py",
         "from fastgrad.activations import ACTIVATIONS, Activation, activation",
         "__import__('time').sleep(0.1)",
-        "import",
+        "time .*import",
     ),
     "fit 50 ms": before(
         "fastgrad/learning/fit.py",
         "    rule = optimizers.optimizer(optimizer)",
         "__import__('time').sleep(0.05)",
-        "fit|Training",
+        "time .*time_fit",
     ),
     "a doubled buffer": before(
         "fastgrad/decay.py",
         "    threshold = network.activation.saturation_threshold",
         "kept = np.ones((network.depth, len(X), max(network.sizes)), network.dtype)  # noqa: F841",
-        MANY,
+        PROFILES,
     ),
     "Python for every layer": before(
         "fastgrad/decay.py",
         "    threshold = network.activation.saturation_threshold",
         "_ = [sum(range(20)) for _ in range(network.depth)]",
-        MANY,
+        PROFILES,
     ),
     "Leaky ReLU wrong at .2": Plant(
         LOOPS,
         "FG_SET1((FG_SCALAR)parameter);",
         "FG_SET1((FG_SCALAR)(phi == FG_LEAKY_RELU && fabs(parameter - 0.2) < 1e-6 ? 0.2003 : parameter));",
-        "leaky",
+        "track .*leaky",
     ),
     "1 - y*y": Plant(
         FORMULAS,
         "    return fma(-part, part, where(minus_twice(z) < tanh_split, part + part, one))",
         "    return one - tanh(z) * tanh(z)",
-        rf"tanh|{MANY}|Networks|Dense",
+        rf"track .*tanh|{COST} .*(tanh|Networks|Dense|time_fit|twelve_cells)",
     ),
 }
 
@@ -233,7 +236,7 @@ def _counted(plant, runs):
 
 def guilty(plant, row):
     """Whether a bad row is the plant's doing."""
-    return bool(re.search(PLANTS[plant].rows, row["what"]))
+    return bool(re.match(PLANTS[plant].rows, f"{row['layer']} {row['what']}"))
 
 
 if __name__ == "__main__":

@@ -80,29 +80,39 @@ def gate(typed, base, head, out, strict, bisect, form, **options):
         import asv  # noqa: F401 - only whether it is there
     except ImportError:
         raise click.UsageError("fastgrad gate needs asv: pip install 'fastgrad[asv]'") from None
-    from fastgrad.bench.gate import judgement, search, tables
+    from fastgrad.bench.gate import judgement, search
     from fastgrad.bench.gate.rows import Options
-    from fastgrad.machine import machine
-    from fastgrad.report import survey
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a job that is cancelled ends what it has started too
     try:
         with one_line(*BAD_INPUT), progress_bar() as show:
             asked = Options(**options)
             judged = judgement.judge(base, head, out, asked, show, say)
-            guilty = [search.first_bad(base, head, judged, out, asked, show, say)] if bisect else []
+            code = judged.exit_code(strict)
+            found, texts = _reports(judged, code, out, typed)
+            if bisect:
+                guilty = search.first_bad(base, head, judged, out, asked, show, say)
+                found, texts = _reports(judged, code, out, typed, guilty)
     except KeyboardInterrupt:
         raise click.exceptions.Exit(interrupted("finished parts are kept", out)) from None
-    code = judged.exit_code(strict)
-    words = tables.verdict(judged, code) + guilty
+    show_as(form, found, texts["json"], texts["md"])
+    return code
+
+
+def _reports(judged, code, out, typed, *guilty):
+    """The findings, and the files that say them by how they end; what ``--bisect`` found is added later."""
+    from fastgrad.bench.gate import tables
+    from fastgrad.machine import machine
+    from fastgrad.report import survey
+
+    words = [*tables.verdict(judged, code), *guilty]
     found = survey.Comparison(tables.tables(judged), words, tables.note(judged), machine(), typed)
     texts = {
         "json": comparison_json(found, **asdict(judged), verdict=found.verdicts, exit_code=code),
         "md": survey.folded_markdown(found),
+        "smaller.json": tables.benchmark_action(judged),
+        "bmf.json": tables.bencher(judged),
     }
-    show_as(form, found, *texts.values())
-    with one_line(OSError):
-        texts |= {"smaller.json": tables.benchmark_action(judged), "bmf.json": tables.bencher(judged)}
-        for ending, text in texts.items():
-            Path(out, f"gate.{ending}").write_text(text, encoding="utf-8")
-    return code
+    for ending, text in texts.items():
+        Path(out, f"gate.{ending}").write_text(text, encoding="utf-8")
+    return found, texts

@@ -11,14 +11,15 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fastgrad._validation import unknown
-from fastgrad.bench.gate.sides import TIMEOUT, GateError, Side
+from fastgrad.bench.gate.processes import TIMEOUT, Deadline, at_once
+from fastgrad.bench.gate.sides import GateError, Side
 
 TIMED = ("time", "import")
-VALUES = ("track", "peakmemory", "memory")
+COMPARED = ("code", "version", "params", "number", "timeout")  # of a benchmark, between the suites
 QUOTE = "'"
 FEW = 5  # names that an error tells
 
@@ -48,6 +49,8 @@ class Case:
         The attribute ``gate_tolerance``.
     cache : str or None
         The key of its ``setup_cache``.
+    patience : float
+        Seconds for that.
     rank : int
         Of its parameters among those of its benchmark.
     gate : bool or None
@@ -65,18 +68,17 @@ class Case:
     count: bool | str | None = None
     tolerance: float | None = None
     cache: str | None = None
+    patience: float = TIMEOUT
     rank: int = 0
     gate: bool | None = None
 
     def of(self, side: Side) -> dict[str, str]:
         """How a worker of a side is asked for it."""
-        folder = side.scratch
-        if self.cache:
-            folder /= hashlib.sha256(self.cache.encode()).hexdigest()[:12]
-        return {"name": self.ids[side.name], "folder": str(folder)}
+        folder = str(side.scratch / hashlib.sha256(self.cache.encode()).hexdigest()[:12]) if self.cache else ""
+        return {"name": self.ids[side.name], "folder": folder}
 
 
-def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:
+def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str], list[str]]:
     """The cases of the head's suite, and what is to be said of it beside the base's.
 
     Parameters
@@ -87,14 +89,15 @@ def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:
     -------
     cases : list of Case
     notes : list of str
+    looser : list of str
+        What the head's suite judges no more, or by other limits.
 
     Raises
     ------
     GateError
         If no benchmark is found.
     """
-    with ThreadPoolExecutor(2) as pool:
-        found = dict(zip(sides, pool.map(lambda side: _discovered(side, side.suite), sides.values()), strict=True))
+    found = at_once({name: partial(_discovered, side, side.suite) for name, side in sides.items()}, Deadline())
     base, head = found["base"], found["head"]
     cases, ids = {}, defaultdict(dict)
     for side, has in found.items():
@@ -107,7 +110,7 @@ def listed(sides: Mapping[str, Side]) -> tuple[list[Case], list[str]]:
         raise GateError(f"no benchmarks in {sides['head'].suite}{why}")
     packages = [name for name in head["packages"] if name in base["packages"]]
     imports = [Case(f"import {name}", dict.fromkeys(sides, f"import {name}"), "import", raw=True) for name in packages]
-    return imports + [replace(cases[label], ids=ids[label]) for label in cases], _notes(sides, found)
+    return imports + [replace(cases[label], ids=ids[label]) for label in cases], *_compared(sides, found)
 
 
 def _discovered(side, suite):
@@ -120,9 +123,11 @@ def _discovered(side, suite):
 
 def _cases(benchmark):
     """(what asv_runner calls it, case) for every combination of a benchmark's parameters."""
-    name = benchmark["name"]
-    for index, values in enumerate(itertools.product(*benchmark["params"])):
-        given = f"({', '.join(value.strip(QUOTE) for value in values)})" if values else ""
+    name, combinations = benchmark["name"], list(itertools.product(*benchmark["params"]))
+    plain = [tuple(value.strip(QUOTE) for value in values) for values in combinations]
+    shown = plain if len(set(plain)) == len(plain) else combinations  # '1' beside 1
+    for index, values in enumerate(shown):
+        given = f"({', '.join(values)})" if values else ""
         yield (
             f"{name}-{index}" if values else name,
             Case(
@@ -138,30 +143,35 @@ def _cases(benchmark):
                 count=benchmark["gate_count"],
                 tolerance=benchmark["gate_tolerance"],
                 cache=benchmark.get("setup_cache_key"),
+                patience=benchmark.get("setup_cache_timeout") or benchmark.get("timeout") or TIMEOUT,
                 rank=index,
             ),
         )
 
 
-def _notes(sides, found):
-    """What cannot be imported, and where the suite of the base is another."""
-    notes = []
+def _compared(sides, found):
+    """What cannot be imported or is another in the suite of the base; and what is judged no more, or otherwise."""
+    notes, looser = [], []
     for side, has in found.items():
         for module, error in has["failed"].items():
             notes.append(f"On {sides[side].label} the module {module} of the suite cannot be imported: {error}.")
     if sides["base"].own != sides["base"].suite and sides["base"].own.is_dir():
         own = _discovered(sides["base"], sides["base"].own)["benchmarks"]
         before, after = ({one["name"]: one for one in many} for many in (own, found["head"]["benchmarks"]))
-        changed = [
-            name
-            for name, one in after.items()
-            if name in before and any(one[key] != before[name][key] for key in ("version", "params"))
-        ]
+        both = [name for name in after if name in before]
+        changed = [name for name in both if any(after[name].get(key) != before[name].get(key) for key in COMPARED)]
         if changed:
             notes.append(f"Benchmarks that changed run on both sides as the head has them: {', '.join(changed)}.")
         if gone := [name for name in before if name not in after]:
-            notes.append(f"Benchmarks that only the base has are not judged: {', '.join(gone)}.")
-    return notes
+            looser.append(f"Benchmarks that only the base has are not judged: {', '.join(gone)}.")
+        if others := [name for name in both if _otherwise(before[name], after[name])]:
+            looser.append(f"The head judges these by other limits of its own: {', '.join(others)}.")
+    return notes, looser
+
+
+def _otherwise(before, after):
+    """Whether a benchmark's own attributes choose, count or limit otherwise."""
+    return any(before[key] != after[key] for key in ("gate", "gate_count", "gate_tolerance"))
 
 
 def chosen(cases: Iterable[Case], patterns: Iterable[str]) -> tuple[list[Case], bool]:

@@ -1,48 +1,51 @@
 """Where a bad row comes from: functions in which the head spends more instructions, or which it calls more often."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fastgrad.bench.gate import instructions
 from fastgrad.bench.gate.cases import Case
 from fastgrad.bench.gate.layers import Run
-from fastgrad.bench.gate.rows import BAD, Row
+from fastgrad.bench.gate.processes import Deadline
+from fastgrad.bench.gate.rows import Row
 from fastgrad.bench.gate.sides import Side, Worker
 
 SHOWN, ROWS = 5, 10  # functions of a row; rows
 SHARE = 0.005  # of a row's instructions: what a function that is shown gained, at least
-PATIENCE = 60.0  # seconds, of a question and of all under valgrind
+PATIENCE = 60.0  # seconds, of all of it
 
 
 def explained(rows: Sequence[Row], cases: Mapping[str, Case], run: Run) -> list[Row]:
     """The rows, the bad ones of time and instructions with what grew."""
-    bad = [row for row in rows if row.verdict in BAD and row.layer in ("instructions", "time") and not row.why]
+    bad = [row for row in rows if row.layer in ("instructions", "time") and row.verdict == "worse"]
     wanted = {row.what: cases[row.what] for row in bad[:ROWS]}
     if not wanted:
         return list(rows)
-    until = time.monotonic() + PATIENCE
+    late = Deadline(PATIENCE)
     run.progress(None, None, "looking for what grew")
     items = [run.counted[label] for label in wanted if label in run.counted]
-    grew = _instructions(items, run.sides, lambda: time.monotonic() > until)
+    grew = _instructions(items, run.sides, late)
     for label, case in wanted.items():
+        if late():
+            break
         found = {}
         for side in run.sides.values():
             with Worker(side) as worker:
-                found[side.name] = worker.ask("calls", PATIENCE, **case.of(side)).get("found", {})
+                found[side.name] = worker.ask("calls", late.left(), **case.of(side)).get("found", {})
         unit, least = ("microseconds", 1000) if case.kind == "import" else ("calls", 0)
         grew[label] = grew.get(label, []) + _grown(found["base"], found["head"], unit, least)
     return [replace(row, grew=grew[row.what]) if row in bad and row.what in grew else row for row in rows]
 
 
-def _instructions(items: Sequence[instructions.Item], sides: Mapping[str, Side], late: Callable[[], bool]):
+def _instructions(items: Sequence[instructions.Item], sides: Mapping[str, Side], late: Deadline):
     if not items:
         return {}
     try:
         counts = instructions.count(sides, items, late, tables=True)
     except instructions.CannotCount:
         return {}
-    both = [label for label in counts["base"] if label in counts["head"] and label != instructions.PLANTED]
+    able = [label for label, count in counts["base"].items() if "total" in count and label != instructions.PLANTED]
+    both = [label for label in able if "total" in counts["head"].get(label, {})]
     grown = {}
     for label in both:
         base, head = (counts[side][label] for side in ("base", "head"))

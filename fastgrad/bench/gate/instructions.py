@@ -4,19 +4,21 @@
 #           library before and after what is counted, at which callgrind begins a new count; so Python's own start is
 #           paid once.
 #         - Of some calls and of twice as many: the difference has no part of the marks, and all of what a call costs.
-#         - A case whose count the base does not repeat is not judged by it.
+#         - A case whose count the base does not repeat is not judged by it, and one that reads worse is counted again.
 #         - valgrind knows no AVX-512: the counts are of what runs without, on every machine alike.
 
+import itertools
 import re
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from fastgrad.bench.gate.cases import Case
+from fastgrad.bench.gate.processes import Deadline, at_once
 from fastgrad.bench.gate.sides import Side
 from fastgrad.bench.gate.worker import MARK
 
@@ -27,6 +29,7 @@ PLANT, PLANTED = 1.05, "5 % more calls"
 FEWEST = 20  # calls to which 5 % more is one
 SHORT = 1e-3  # seconds of a call: a longer one warms up by itself, and one is enough
 LONGEST = 6.0  # seconds that a case may take under valgrind
+HANGS = 10  # times as long, after which it is given up
 FUNCTION = re.compile(r"(fn|cfn)=\((\d+)\) ?(.*)")
 COSTS = "0123456789+-*"  # how a line that is a cost begins
 
@@ -60,7 +63,7 @@ def planned(case: Case, setup: float, call: float) -> Item:
 def count(
     runs: Mapping[str, Side],
     items: Iterable[Item],
-    late: Callable[[], bool],
+    late: Deadline,
     progress: Callable[[int, int], None] = lambda done, total: None,
     tables: bool = False,
 ) -> dict[str, dict[str, dict]]:
@@ -72,8 +75,8 @@ def count(
         One process each.
     items : iterable of Item
         The first of them is counted once more, as ``PLANTED``.
-    late : callable
-        Whether there is no time for another.
+    late : Deadline
+        When there is no time for another.
     progress : callable
         Called with how many were counted, and of how many.
     tables : bool
@@ -82,8 +85,8 @@ def count(
     Returns
     -------
     dict
-        {run: {label: {"total": instructions, "functions": {name: instructions}}}}, without what a run cannot count or
-        had no time for.
+        {run: {label: {"total": instructions, "functions": {name: instructions}} or {"error": why}}}, without what a
+        run had no time for.
 
     Raises
     ------
@@ -92,16 +95,16 @@ def count(
     if not shutil.which("valgrind"):
         raise CannotCount("valgrind is not installed (apt-get install valgrind)")
     items = list(items)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(runs)) as pool:
-        jobs = {
-            name: pool.submit(_counted, side, Path(folder, name), items, late, progress, tables)
+    with tempfile.TemporaryDirectory() as folder:
+        work = {
+            name: partial(_counted, side, Path(folder, name), items, late, progress, tables)
             for name, side in runs.items()
         }
-        return {name: job.result() for name, job in jobs.items()}
+        return at_once(work, late)
 
 
 def _counted(side, out, items, late, progress, tables):
-    """{label: counts} of one run; a case in which its process dies is left out, and the next begin another."""
+    """{label: counts or an error} of one run; if its process dies in a case, the next begin another."""
     todo = [(PLANTED, replace(items[0], calls=FEWEST), PLANT), *((item.case.label, item, 1) for item in items)]
     found, tried = {}, 0
     while tried < len(todo) and not late():
@@ -114,11 +117,16 @@ def _counted(side, out, items, late, progress, tables):
                 label, item, plant = todo[tried]
                 tried += 1
                 request = item.case.of(side) | {"calls": item.calls, "warm": item.warm, "plant": plant}
-                answer = process.ask("count", START + SLOWER * item.case.timeout, **request)
+                patience = START + HANGS * LONGEST
+                answer = process.ask("count", late.left(patience), **request)
+                if "error" in answer and late():
+                    break  # it was cut off
                 if process.dead and not found and not first:
                     raise CannotCount(f"valgrind failed: {answer['error']}")
                 if "found" in answer:
                     first[label] = answer["found"], item.calls
+                else:
+                    found[label] = {"error": f"under valgrind: {answer.get('error') or answer['skipped']}"}
                 progress(tried, len(todo))
         process.running.wait()
         for label, (mark, calls) in first.items():
@@ -163,15 +171,16 @@ def _functions(piece):
 
 def sees(counted: Mapping[str, dict], case: Case) -> bool:
     """Whether what a run counted of its first case reads worse with ``PLANTED``."""
-    if not {case.label, PLANTED} <= set(counted):
-        return True  # there was no time
+    if not all("total" in counted.get(label, {}) for label in (case.label, PLANTED)):
+        return True  # there was no time, or it fails
     once, more = (counted[label]["total"] for label in (case.label, PLANTED))
-    return verdict_of(once, once, more) == "worse"
+    return verdict_of([once], [more]) == "worse"
 
 
-def verdict_of(base: float, again: float, head: float) -> str:
-    """In words, for instructions of a call; ``again`` are the base's, counted once more."""
-    if not abs(again / base - 1) <= TOLERANCE / 2:
+def verdict_of(bases: Sequence[float], heads: Sequence[float]) -> str:
+    """In words, where every count of the head says the same beside every count of the base."""
+    if not all(abs(again / bases[0] - 1) <= TOLERANCE / 2 for again in bases):
         return "inconclusive"
-    change = head / base - 1
-    return "worse" if not change <= TOLERANCE else "improved" if change < -TOLERANCE else "same"
+    changes = [head / base - 1 for base, head in itertools.product(bases, heads)]
+    found = {"worse" if not one <= TOLERANCE else "improved" if one < -TOLERANCE else "same" for one in changes}
+    return found.pop() if len(found) == 1 else "inconclusive"

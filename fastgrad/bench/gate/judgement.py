@@ -18,7 +18,7 @@ from fastgrad.bench.gate.layers import Run
 from fastgrad.bench.gate.rows import BAD, Judgement, Options
 from fastgrad.bench.journal import Parts
 
-VERSION = 3  # counted up when what is measured changes its meaning: kept parts of another version are not used
+VERSION = 4  # counted up when what is measured changes its meaning: kept parts of another version are not used
 
 
 def judge(
@@ -70,7 +70,7 @@ def _judge(revisions, out, options, progress, tell):
     identity = " ".join(map(str, (VERSION, both["base"].commit, both["head"].commit, *question)))
     parts = Parts(out / "parts.jsonl", identity, "a judgement")
     label("listing the benchmarks")
-    listed, said = cases.listed(both)
+    listed, said, looser = cases.listed(both)
     names = [case.label for case in listed]
     for pattern in options.allow:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -80,7 +80,9 @@ def _judge(revisions, out, options, progress, tell):
     rows = [_allowed(row, options.allow) for row in run.rows]
     rows = explained(rows, {case.label: case for case in listed}, run)
     parts.finish()
-    return Judgement(both["base"].label, both["head"].label, rows, run.doubts, run.missing, notes + said + run.notes)
+    return Judgement(
+        both["base"].label, both["head"].label, rows, run.doubts, looser + run.missing, notes + said + run.notes
+    )
 
 
 def _allowed(row, patterns):

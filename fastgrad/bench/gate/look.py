@@ -6,12 +6,14 @@
 #           how many calls its setup is good. Shorter ones follow each other on the same state, as in asv up to 0.2.
 
 import math
+import shutil
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from fastgrad.bench.gate.cases import Case
+from fastgrad.bench.gate.processes import Deadline, at_once
 from fastgrad.bench.gate.sides import Side, Worker
 from fastgrad.bench.gate.worker import LONG
 
@@ -73,7 +75,7 @@ def planned(case: Case, setup: float, call: float, fewest: int = 1) -> Plan:
 def look_at(
     cases: Iterable[Case],
     sides: Mapping[str, Side],
-    late: Callable[[], bool],
+    late: Deadline,
     progress: Callable[[int, int], None],
 ) -> dict[str, dict[str, dict]]:
     """Run each case once on every side that has it, all sides at once.
@@ -83,21 +85,21 @@ def look_at(
     cases : iterable of Case
         Whose kind is ``time`` or ``import``.
     sides : mapping of str to Side
-    late : callable
-        Whether there is no time for another.
+    late : Deadline
+        When there is no time for another.
     progress : callable
         Called with how many were looked at, and of how many.
 
     Returns
     -------
     dict
-        {label: {side: ``{"found": {"setup", "first" and fastest "call"}}``, ``{"skipped": why}`` or
+        {label: {side: ``{"found": {"setup" and fastest "call"}}``, ``{"skipped": why}`` or
         ``{"error": why}``}}, without the cases for which there was no time.
     """
     cases = list(cases)
 
-    def ask(worker, case):
-        return worker.ask("look", case.timeout, **case.of(worker.side), fresh=case.setups and bool(case.number))
+    def ask(worker, case, patience):
+        return worker.ask("look", patience, **case.of(worker.side), fresh=case.setups and bool(case.number))
 
     return on_each(cases, sides, ask, late, progress)
 
@@ -105,8 +107,8 @@ def look_at(
 def on_each(
     cases: Iterable[Case],
     runs: Mapping[str, Side],
-    ask: Callable[[Worker, Case], dict],
-    late: Callable[[], bool],
+    ask: Callable[[Worker, Case, float], dict],
+    late: Deadline,
     progress: Callable[[int, int], None],
 ) -> dict[str, dict[str, dict]]:
     """Ask processes of every run, all runs at once, about each case; {label: {run: answer}}, as :func:`look_at`."""
@@ -118,12 +120,15 @@ def on_each(
             for case in cases:
                 if late():
                     break
-                found[case.label] = ask(worker, case) if side.name in case.ids else {"error": ABSENT}
+                patience = late.left(case.timeout)
+                answer = ask(worker, case, patience) if side.name in case.ids else {"error": ABSENT}
+                if "error" in answer and patience < case.timeout and late():
+                    break  # it was cut off
+                found[case.label] = answer
                 progress(len(found), len(cases))
         return found
 
-    with ThreadPoolExecutor(len(runs)) as pool:
-        found = dict(zip(runs, pool.map(run, runs.values()), strict=True))
+    found = at_once({name: partial(run, side) for name, side in runs.items()}, late)
     return {
         case.label: {name: found[name][case.label] for name in runs}
         for case in cases
@@ -131,20 +136,23 @@ def on_each(
     }
 
 
-def prepare_caches(cases: Iterable[Case], sides: Mapping[str, Side]) -> dict[str, dict[str, str]]:
+def prepare_caches(cases: Iterable[Case], sides: Mapping[str, Side], late: Deadline) -> dict[str, dict[str, str]]:
     """Run every ``setup_cache`` once on each side; {its key: {side: its error}} of those that fail."""
-    keyed = {case.cache: case for case in cases if case.cache}
+    having = sorted((case for case in cases if case.cache), key=lambda case: len(case.ids))
+    keyed = {str(case.cache): replace(case, timeout=case.patience) for case in having}  # by one that both sides have
 
-    def ask(worker, case):
+    def ask(worker, case, patience):
         request = case.of(worker.side)
-        Path(request["folder"]).mkdir(exist_ok=True)
+        shutil.rmtree(request["folder"], ignore_errors=True)  # of an earlier judgement
+        Path(request["folder"]).mkdir(parents=True)
         with worker.side.process() as process:  # its own, as in asv
-            return process.ask("cache", case.timeout, **request)
+            return process.ask("cache", patience, **request)
 
-    found = on_each(keyed.values(), sides, ask, lambda: False, lambda done, total: None)
+    found = on_each(keyed.values(), sides, ask, late, lambda done, total: None)
     failed = {}
     for key, case in keyed.items():
-        errors = {side: answer["error"] for side, answer in found[case.label].items() if "error" in answer}
+        answers = found.get(case.label, {side: {"error": "no time was left for it"} for side in sides})
+        errors = {side: answer["error"] for side, answer in answers.items() if "error" in answer}
         if errors:
             failed[key] = {side: f"its setup_cache: {error}" for side, error in errors.items()}
     return failed

@@ -1,14 +1,16 @@
 """A judgement: its rows, and how it is asked for."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastgrad.bench.gate.pairs import FALSE_ALARM
+from fastgrad.bench.gate.pairs import FALSE_ALARM, ONCE
 
-BAD = ("worse", "gone", "moved")
+BAD, UNCLEAR = ("worse", "gone", "moved"), ("inconclusive", "absent")
 LAYERS = ("track", "memory", "instructions", "time")
 BUDGET = 300.0  # seconds after the builds
+UNREPEATED = "it could not be repeated"
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,10 @@ class Row:
         ``same``, ``improved``, ``worse``, ``moved``, ``inconclusive``, ``new``, ``gone``, ``absent``, or ``allowed``:
         a bad one that the caller said was meant.
     why : str
-        Of what does not run, or is inconclusive.
+        Of what does not run, is inconclusive, or was measured once only.
     ratio, low, high : float or None
         Head over base, and its interval.
-    quiet, pairs : int or None
+    pairs : int or None
     grew : list of (str, float, float)
         Of a bad row: functions, by how many instructions or calls at the base and at the head.
     """
@@ -44,7 +46,6 @@ class Row:
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
-    quiet: int | None = None
     pairs: int | None = None
     grew: list[tuple[str, float, float]] = field(default_factory=list)
 
@@ -75,13 +76,14 @@ class Judgement:
 
     @property
     def unclear(self) -> bool:
-        """Whether something could not be judged."""
-        return bool(self.doubts or self.missing) or any(row.verdict == "inconclusive" for row in self.rows)
+        """Whether something could not be judged, or nothing was."""
+        return bool(self.doubts or self.missing or not self.rows) or any(row.verdict in UNCLEAR for row in self.rows)
 
     @property
     def false_alarm(self) -> float:
         """How probable it is, at most, that identical code has a row whose time reads worse."""
-        return 1 - (1 - FALSE_ALARM) ** sum(row.ratio is not None for row in self.rows)
+        each = [ONCE if row.why == UNREPEATED else FALSE_ALARM for row in self.rows if row.ratio is not None]
+        return 1 - math.prod(1 - chance for chance in each)
 
     def exit_code(self, strict: bool = False) -> int:
         """1: something is worse, moved or gone. 3, if ``strict``: something could not be judged. 0: neither."""

@@ -74,6 +74,6 @@ def first_bad(
 def _judged(base, commit, out, options, progress, tell):
     try:
         found = judgement.judge(base, commit, out, options, progress, tell)
-    except sides.GateError as error:
+    except ValueError as error:  # it does not build, or its suite has no such benchmark
         return f"not judged: {error}"
     return "bad" if found.exit_code() else "not judged: inconclusive" if found.unclear else "good"

@@ -9,13 +9,9 @@ import contextlib
 import fcntl
 import json
 import os
-import re
-import select
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +19,15 @@ from pathlib import Path
 from asv.config import Config
 
 from fastgrad._validation import unknown
+from fastgrad.bench.gate.processes import TIMEOUT, Process, error_line
 
 WORKER, BUILD = (Path(__file__).with_name(f"{name}.py") for name in ("worker", "build"))
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 FIXED = ONE_THREAD | {"PYTHONHASHSEED": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-FULL, LONGEST = "No space left on device", 300  # characters of somebody else's message
 CONFIGURATIONS = tuple(
     f"{place}asv.conf.{end}" for place in ("", "benchmarks/", "asv_bench/") for end in ("json", "jsonc")
 )
 PATIENCE = 5.0  # seconds for a build to end
-TIMEOUT = 60.0  # seconds, asv's default for a benchmark
 
 
 class GateError(ValueError):
@@ -57,7 +52,7 @@ class Side:
     suite, own : Path
         The benchmarks that run on it, the head's; and those that its own commit has, if any.
     scratch : Path
-        A folder for what the benchmarks' ``setup_cache`` make.
+        A folder for what the benchmarks' ``setup_cache`` make, and for those in which processes begin.
     """
 
     name: str
@@ -80,15 +75,18 @@ class Side:
     @contextlib.contextmanager
     def process(
         self, cpu: int | None = None, prefix: tuple[str, ...] = (), suite: Path | None = None, lean: bool = True
-    ) -> Iterator["Process"]:
+    ) -> Iterator[Process]:
         """A fresh process of this side.
 
         On one processor if ``cpu`` says which, under the program ``prefix``; not ``lean`` if it must know all kinds of
         benchmarks.
         """
+        self.scratch.mkdir(parents=True, exist_ok=True)
         command = [*prefix, self.python, str(WORKER), str(suite or self.suite), *["lean"] * lean]
-        with tempfile.TemporaryFile() as said, subprocess.Popen(
-            command, env=self.environment, cwd=self.scratch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+        with tempfile.TemporaryDirectory(
+            dir=self.scratch, ignore_cleanup_errors=True
+        ) as own, tempfile.TemporaryFile() as said, subprocess.Popen(
+            command, env=self.environment, cwd=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
             start_new_session=True,
         ) as running:  # fmt: skip
             process = Process(running, said)
@@ -101,59 +99,6 @@ class Side:
                 raise
             finally:
                 process.close()
-
-
-class Process:
-    """Puts questions to a running worker."""
-
-    def __init__(self, running: subprocess.Popen, said):
-        self.running, self.said, self.rest, self.dead = running, said, b"", False
-
-    def ask(self, job: str, timeout: float = TIMEOUT, **request) -> dict:
-        """``{"found": ...}``, ``{"skipped": why}`` or ``{"error": why}``; the process may be dead afterwards."""
-        with contextlib.suppress(BrokenPipeError):
-            self.running.stdin.write(json.dumps({"job": job, **request}).encode() + b"\n")  # type: ignore[union-attr]
-            self.running.stdin.flush()  # type: ignore[union-attr]
-        line = self._line(time.monotonic() + timeout)
-        if line is None:
-            self.kill()
-            return {"error": f"timed out after {timeout:.3g} s"}
-        if not line:
-            self.dead = True
-            return {"error": self.last_words()}
-        return json.loads(line)
-
-    def _line(self, deadline):
-        """The next line; b"" if there will be none, None if time has run out."""
-        pipe = self.running.stdout.fileno()  # type: ignore[union-attr]
-        while b"\n" not in self.rest:
-            if not select.select([pipe], [], [], max(0, deadline - time.monotonic()))[0]:
-                return None
-            more = os.read(pipe, 1 << 16)
-            if not more:
-                return b""
-            self.rest += more
-        line, _, self.rest = self.rest.partition(b"\n")
-        return line
-
-    def last_words(self) -> str:
-        """Why it died."""
-        code = self.running.wait()
-        if code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        self.said.seek(0)
-        return error_line(self.said.read().decode(errors="replace"))
-
-    def kill(self) -> None:
-        """End it, and what it has started."""
-        self.dead = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.running.pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        """Let it end."""
-        with contextlib.suppress(BrokenPipeError):
-            self.running.stdin.close()  # type: ignore[union-attr]
 
 
 class Worker(contextlib.ExitStack):
@@ -169,15 +114,6 @@ class Worker(contextlib.ExitStack):
         if self.process is None or self.process.dead:
             self.process = self.enter_context(self.side.process(self.cpu))
         return self.process.ask(job, timeout, **request)
-
-
-def error_line(text: str) -> str:
-    """Why a command failed: a full disk, or the first line that speaks of an error, or the last of all."""
-    if FULL in text:
-        return FULL
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = [line for line in lines if re.search(r"(\berror|Error):", line) and "subprocess" not in line]
-    return (said or lines[-1:] or ["it said nothing"])[0].lstrip("│╰─> ")[:LONGEST]
 
 
 def configuration(suite: str | Path | None) -> Path:
@@ -202,7 +138,8 @@ def configuration(suite: str | Path | None) -> Path:
 def alone(out: Path) -> Iterator[None]:
     """Where no other gate builds in the folder ``out``, which is made; GateError if one does."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / ".gitignore").write_text("*\n")
+    with contextlib.suppress(FileExistsError), open(out / ".gitignore", "x") as ignored:
+        ignored.write("*\n")
     with open(out / "lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -280,9 +217,11 @@ def prepare(
     conf = configuration(suite)
     commits = {name: commit_of(conf.parent, revision, allow_dirty) for name, revision in revisions.items()}
     top = git(conf.parent, "rev-parse", "--show-toplevel").stdout.strip()
+    asv = Config.load(conf)
+    if Path(conf.parent, asv.repo).is_dir() and not _within(Path(conf.parent, asv.repo), top):
+        raise GateError(f"{conf} is for the repository {asv.repo}; its commits can be judged only by a suite within it")
     progress("building both commits")
     facts = _build(conf, commits, python, out, top)
-    asv = Config.load(conf)
     benchmarks = conf.parent / asv.benchmark_dir
     inside = benchmarks.resolve().relative_to(top) if benchmarks.resolve().is_relative_to(top) else None
     own = {name: Path(fact["tree"], inside) if inside else benchmarks for name, fact in facts.items()}
@@ -294,13 +233,16 @@ def prepare(
         fact, given = facts[name], revisions[name]
         label = commit[:12] if commit.startswith(given) else f"{given} ({commit[:12]})"
         scratch = out / "scratch" / name
-        scratch.mkdir(parents=True, exist_ok=True)
         sides[name] = Side(
             name, label, commit, asv.project, fact["python"], fact["variables"], suite_of_head, own[name], scratch
         )
     others = facts["head"]["others"]
     kept = [f"Judged in the first environment of {conf.name}, {facts['head']['name']}; there are {len(others)} more."]
     return sides, kept if others else []
+
+
+def _within(folder, top):
+    return git(folder, "rev-parse", "--show-toplevel").stdout.strip() == top
 
 
 def _build(conf, commits, python, out, top):

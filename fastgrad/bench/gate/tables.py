@@ -6,17 +6,17 @@ from collections import Counter
 
 from fastgrad.bench.gate.instructions import TOLERANCE as COUNT_TOLERANCE
 from fastgrad.bench.gate.pairs import CONFIDENCE, MARGIN, PROCESS_MARGIN
-from fastgrad.bench.gate.rows import BAD, Judgement, Row
+from fastgrad.bench.gate.rows import BAD, UNREPEATED, Judgement, Row
 from fastgrad.report.tables import Table
 
 NOTE = (
-    "us: the least time of a call at the base. Ratio: time of the head over time of the base, the median of the quiet "
-    f"pairs of fresh processes, and an interval that holds it with {CONFIDENCE:.0%} however often it is looked at. "
-    f"Worse: all of the interval is above 1 + {MARGIN:.0%} ({PROCESS_MARGIN:.0%} where a call is a process), twice in "
-    "a row; same: all of it is within; improved: all of it is below; inconclusive: none of these. Identical code has a "
-    "row of time that reads worse with a probability of ALARM at most. Instructions: of a call, without AVX-512; "
-    f"{COUNT_TOLERANCE:.0%} more is worse. Tracked numbers may not move beyond their tolerance, in either direction; "
-    "memory may not grow."
+    "us: the least time of a call at the base. Ratio: time of the head over time of the base, the median of pairs of "
+    f"fresh processes, and an interval that holds it with {CONFIDENCE:.0%} however often it is looked at. Worse: all "
+    f"of the interval is above 1 + {MARGIN:.0%} ({PROCESS_MARGIN:.0%} where a call is a process), twice in a row "
+    "unless it could not be repeated; same: all of it is within; improved: all of it is below; inconclusive: none "
+    "of these. Identical code has a row of time that reads worse with a probability of ALARM at most. Instructions: of "
+    f"a call, without AVX-512; {COUNT_TOLERANCE:.0%} more is worse. Tracked numbers may not move beyond their "
+    "tolerance, in either direction; memory may not grow."
 )
 WORDS = {0: "no regression", 1: "a regression", 3: "no regression seen, but not all of it could be judged"}
 
@@ -63,7 +63,7 @@ def _time(row):
     if row is None:
         return ("",) * 4
     time = "" if row.base is None else f"{row.base * 1e6:.3g}"
-    pairs = "" if row.pairs is None else f"{row.quiet}/{row.pairs}"
+    pairs = "" if row.pairs is None else str(row.pairs)
     return time, "" if row.ratio is None else f"{row.ratio:.3f}", _interval(row), pairs
 
 
@@ -109,13 +109,14 @@ def verdict(found: Judgement, code: int) -> list[str]:
 
 
 def _reason(row: Row) -> str:
-    if row.why:
+    if row.ratio is not None:
+        return f"time x {row.ratio:.3f} ({row.low:.3f} to {row.high:.3f})" + (row.why and f"; {row.why}")
+    if row.why != UNREPEATED and row.why:
         return row.why
-    if row.layer == "time":
-        return f"time x {row.ratio:.3f} ({row.low:.3f} to {row.high:.3f})"
     base, head, unit = _numbers(row)
     change = f", {row.head - row.base:+.3g}" if row.layer == "track" else f", {row.head / row.base - 1:+.1%}"  # type: ignore[operator]
-    return f"{'instructions' if row.layer == 'instructions' else unit} {base} -> {head}{change}"
+    what = "instructions" if row.layer == "instructions" else unit
+    return f"{what} {base} -> {head}{change}" + (row.why and f"; {row.why}")
 
 
 def benchmark_action(found: Judgement) -> str:
