@@ -11,6 +11,11 @@ from click.testing import CliRunner
 
 from tests import batteries
 
+# A battery runs in a fork, of which JAX warns wherever a test before this one has loaded it.
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:os\.fork\(\) was called:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 
 def call(*arguments):
     return CliRunner().invoke(batteries.main, list(map(str, arguments)))

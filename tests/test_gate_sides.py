@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from functools import partial
@@ -395,18 +396,19 @@ def test_two_gates_in_one_folder_do_not_build_over_each_other(project, tmp_path,
 def test_what_hangs_is_cut_off_at_the_end_of_the_budget(wild):
     both, listed, *_ = wild
     by = {case.label: replace(case, timeout=60) for case in listed}
-    hangs, start = by["wild.time_hangs"], time.monotonic()
+    hangs = by["wild.time_hangs"]
     assert look.look_at([hangs], both, processes.Deadline(1), silent) == {}
     plan = look.planned(hangs, 0, 1.0)
     cut = pairs.measure_pair(both.values(), {"hangs": pairs.Item(hangs, plan)}, 0, processes.Deadline(1))
-    assert cut == {"base": {}, "head": {}}
-    assert time.monotonic() - start < 20
+    assert cut == {"base": {}, "head": {}}  # or else it would have an answer, though late
 
 
 def test_an_interruption_ends_what_runs_at_once(wild):
     both, listed, *_ = wild
     (hangs,) = (replace(case, timeout=60) for case in listed if case.label == "wild.time_hangs")
-    start, late = time.monotonic(), processes.Deadline()
+    late, too_late = processes.Deadline(), threading.Event()
+    timer = threading.Timer(20, too_late.set)
+    timer.start()
 
     def interrupted():
         while not processes.Process.alive:
@@ -415,7 +417,8 @@ def test_an_interruption_ends_what_runs_at_once(wild):
 
     with pytest.raises(KeyboardInterrupt):
         processes.at_once({"stops": interrupted, "hangs": partial(look.look_at, [hangs], both, late, silent)}, late)
-    assert time.monotonic() - start < 20
+    timer.cancel()
+    assert not too_late.is_set()
     assert not processes.Process.alive
 
 
