@@ -25,6 +25,7 @@ MODES = ("fan_in", "fan_out", "fan_avg")
 
 # Variances are squares, and within these every one of them is an ordinary float64.
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-500, 2.0**500
+LEAST = {"gain": SMALLEST_SCALE, "std": SMALLEST_SCALE, "negative_slope": 0.0}  # of an option; a std may be 0 too
 
 
 def _xavier(fan_in, fan_out, gain=1.0):
@@ -206,7 +207,7 @@ def _check_option(key, value):
     number = real_number(key, value, **({"above": 0.0} if key == "gain" else {"minimum": 0.0}))
     if number > LARGEST_SCALE:
         raise ValueError(f"{key} must be at most 2**500, got {shown(value)}")
-    if key in ("gain", "std") and 0 < number < SMALLEST_SCALE:
+    if 0 < number < LEAST[key]:
         raise ValueError(f"{key} must be at least 2**-500{' or 0' if key == 'std' else ''}, got {shown(value)}")
     return number
 

@@ -190,21 +190,9 @@ def endless():
 
 def gate(clone, plant, out, budget):
     """What ``fastgrad gate --json`` says of base -> plant."""
-    command = [
-        sys.executable,
-        "-m",
-        "fastgrad",
-        "gate",
-        "base",
-        plant,
-        "--suite",
-        clone,
-        "--out",
-        out,
-        "--budget",
-        budget,
-    ]
-    done = subprocess.run([*command, "--python", "same", "--json"], stdout=subprocess.PIPE, text=True, check=False)
+    command = [sys.executable, "-m", "fastgrad", "gate", "base", plant, "--python", "same", "--json"]
+    where = ["--suite", clone, "--out", out, "--budget", budget]
+    done = subprocess.run([*command, *where], stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout
     return json.loads(done.stdout)
 

@@ -13,6 +13,7 @@ from fastgrad import dense, ffi, formulas
 from fastgrad.in_numba import table
 
 EMPTY = "a layer must have an input and an output at least"
+ROWS = "the last axis of x must be as long as weight has rows"
 
 
 @numba.njit
@@ -32,7 +33,7 @@ def _forward(name, real, read_x, read_weight, read_bias):
     @numba.njit
     def forward(x, weight, bias):
         if x.shape[-1] != weight.shape[0]:
-            raise ValueError("the last axis of x must be as long as weight has rows")
+            raise ValueError(ROWS)
         if bias is not None and bias.shape[0] != weight.shape[1]:
             raise ValueError("bias must be as long as weight has columns")
         fan_in, fan_out = weight.shape
@@ -60,7 +61,7 @@ def _backward(real, read_dy, read_d, read_x, read_weight):
     def backward(dy, d, x, weight):
         shape = x.shape[:-1] + (weight.shape[1],)  # noqa: RUF005
         if x.shape[-1] != weight.shape[0]:
-            raise ValueError("the last axis of x must be as long as weight has rows")
+            raise ValueError(ROWS)
         if dy.shape != shape or d.shape != shape:
             raise ValueError("dy and d must have the shape of the layer's output")
         fan_in, fan_out = weight.shape

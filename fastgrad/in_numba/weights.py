@@ -113,12 +113,7 @@ def _fan(length):
     return length
 
 
-_CHECKS = {
-    "gain": _ranged("gain", initializers.SMALLEST_SCALE),
-    "std": _ranged("std", initializers.SMALLEST_SCALE),
-    "negative_slope": _ranged("negative_slope", 0.0),
-    "mode": _mode,
-}
+_CHECKS = {option: _ranged(option, least) for option, least in initializers.LEAST.items()} | {"mode": _mode}
 
 
 def _real(caller, shape, rng, dtype):

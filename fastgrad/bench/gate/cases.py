@@ -17,6 +17,7 @@ from functools import partial
 from fastgrad._validation import unknown
 from fastgrad.bench.gate.processes import TIMEOUT, Deadline, at_once
 from fastgrad.bench.gate.sides import GateError, Side
+from fastgrad.bench.gate.worker import ATTRIBUTES
 
 TIMED = ("time", "import")
 COMPARED = ("code", "version", "params", "number", "timeout")  # of a benchmark, between the suites
@@ -171,7 +172,7 @@ def _compared(sides, found):
 
 def _otherwise(before, after):
     """Whether a benchmark's own attributes choose, count or limit otherwise."""
-    return any(before[key] != after[key] for key in ("gate", "gate_count", "gate_tolerance"))
+    return any(before[key] != after[key] for key in ATTRIBUTES)
 
 
 def chosen(cases: Iterable[Case], patterns: Iterable[str]) -> tuple[list[Case], bool]:

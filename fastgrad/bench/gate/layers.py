@@ -121,6 +121,15 @@ class Run:
         layer = {"track": "track", "peakmemory": "memory", "memory": "memory"}.get(case.kind, "time")
         self.rows.append(Row(layer, case.label, case.unit, None, None, verdict, why))
 
+    def _good(self, cases, answers):
+        """What the cases that ran everywhere have found; a row for each that did not."""
+        reached = {case.label: answers[case.label] for case in cases if case.label in answers}
+        good = _found(reached)
+        for case in cases:
+            if case.label in reached and case.label not in good:
+                self._fails(case, reached[case.label])
+        return good
+
     def _unreached(self, layer, cases, asked):
         """Say what there was no time for: a row each if somebody asked for them."""
         if asked:
@@ -135,19 +144,11 @@ class Run:
         show = self.doing({"track": "numbers", "memory": "peak memory"}[layer])
         by = {case.label: case for case in cases}
         answers = self._whole(layer, by, lambda: values.measured(cases, self.runs, self.late(share), show))
-        once = {}
-        for case in cases:
-            found = answers.get(case.label, {})
-            if any("found" not in answer for answer in found.values()):
-                self._fails(case, found)
-            elif found:
-                once[case.label] = {run: answer["found"] for run, answer in found.items()}
+        once = self._good(cases, answers)
 
         def again(bad):
             late, again = self.late(share), [by[label] for label in bad]
-            answers = self._whole(f"{layer} again", bad, lambda: values.measured(again, self.runs, late, show))
-            good = {label: found for label, found in answers.items() if all("found" in one for one in found.values())}
-            return {label: {run: one["found"] for run, one in found.items()} for label, found in good.items()}
+            return _found(self._whole(f"{layer} again", bad, lambda: values.measured(again, self.runs, late, show)))
 
         self._numbers(layer, by, once, lambda label, *of: values.verdict_of(by[label], *of), again)
         self._unreached(layer, [case for case in cases if case.label not in answers], asked)
@@ -174,13 +175,10 @@ class Run:
         show = self.doing("a first look")
         labels = [case.label for case in cases]
         answers = self._whole("look", labels, lambda: look_at(cases, self.sides, self.late(LOOK), show))
-        seen = {}
-        for case in cases:
-            found = answers.get(case.label, {})
-            if any("found" not in answer for answer in found.values()):
-                self._fails(case, found)
-            elif found:
-                seen[case.label] = {key: max(one["found"][key] for one in found.values()) for key in ("setup", "call")}
+        seen = {
+            label: {key: max(one[key] for one in found.values()) for key in ("setup", "call")}
+            for label, found in self._good(cases, answers).items()
+        }
         layer = "time" if "time" in self.options.layers else "instructions"
         self._unreached(layer, [case for case in cases if case.label not in answers], asked)
         return seen
@@ -207,10 +205,11 @@ class Run:
         def again(bad):
             with contextlib.suppress(CannotCount):
                 late = self.late(COUNT)
-                return _totals(self._counts("instructions again", [self.counted[label] for label in bad], late, show))
+                counts = self._counts("instructions again", [self.counted[label] for label in bad], late, show)
+                return _found(counts, "total")
             return {}
 
-        once = {label: of for label, of in _totals(counts).items() if label in self.counted}
+        once = {label: of for label, of in _found(counts, "total").items() if label in self.counted}
         by = {item.case.label: item.case for item in able}
         self._numbers("instructions", by, once, lambda label, *of: instructions.verdict_of(*of), again)
         for label in [label for label in by if label not in once]:
@@ -312,10 +311,10 @@ class Run:
         return max(each, 0), doubtful
 
 
-def _totals(counts):
-    """{label: {run: instructions}} of what every run has counted."""
-    whole = {label: of for label, of in counts.items() if all("total" in count for count in of.values())}
-    return {label: {run: count["total"] for run, count in of.items()} for label, of in whole.items()}
+def _found(answers, what="found"):
+    """{label: {run: what it found}} of the cases that every run has an answer for."""
+    whole = {label: of for label, of in answers.items() if all(what in answer for answer in of.values())}
+    return {label: {run: answer[what] for run, answer in of.items()} for label, of in whole.items()}
 
 
 def _kind(item, seen):
